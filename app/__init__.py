@@ -1,0 +1,1 @@
+"""HTTP service. This process never loads torch and never opens an upload."""

@@ -1,0 +1,1 @@
+"""Verification library: an inert graph and a request go in, a report comes out; no web, no database."""

@@ -1,0 +1,1 @@
+"""Inert graph: canonical operators, importers, reference execution."""

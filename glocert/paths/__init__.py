@@ -1,0 +1,1 @@
+"""Mutations as paths: each turns one input into a segment that the engine can follow."""

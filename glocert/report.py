@@ -1,0 +1,159 @@
+"""What a certification says about one input, as plain data. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from glocert.spec import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A proven enclosure of one number."""
+
+    lower: float
+    upper: float
+
+    def to_json(self) -> dict[str, float]:
+        """Return ``{"lower", "upper"}``."""
+        return {"lower": self.lower, "upper": self.upper}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelInterval:
+    """A part of the path on which the label of the computed curve is constant.
+
+    The ends are the computed label changes; within the radius of the proof a change may lie a little off.
+    """
+
+    start: float
+    stop: float
+    label: int
+
+    def to_json(self) -> dict[str, float | int]:
+        """Return ``{"from", "to", "label"}``."""
+        return {"from": self.start, "to": self.stop, "label": self.label}
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReport:
+    """Answer of the engine about one segment and one label.
+
+    Attributes:
+        verdict: ``certified``, ``falsified`` or ``undecided``; ``falsified`` here means that the violation is
+            proven in real arithmetic, the caller still confirms it by running the network.
+        robust_mass: share of [0, 1] on which the property is proven to hold, and its proven upper bound.
+        certified_to: the property is proven on all of [0, certified_to]; -1.0 when not even at t = 0.
+        min_margin: smallest margin found on the computed curve.
+        min_margin_at: its t.
+        radius: proven bound on the error of every margin of the computed curve.
+        witnesses: t of proven violations, best first; empty unless ``verdict`` is ``falsified``.
+        partition: labels along the path where asked for, else empty.
+        pieces: linear pieces of the computed curve that were looked at.
+        reason: why ``undecided``: ``budget``, ``tie``, ``numeric`` or ``non-finite``.
+        next_step: what the user can do about it.
+    """
+
+    verdict: Verdict
+    robust_mass: Interval
+    certified_to: float
+    min_margin: float
+    min_margin_at: float
+    radius: float
+    witnesses: tuple[float, ...] = ()
+    partition: tuple[LabelInterval, ...] = ()
+    pieces: int = 0
+    reason: str = ""
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counterexample:
+    """An input on the path that the network gets wrong, seen in more than one runtime.
+
+    Attributes:
+        t: where on the path.
+        value: the mutation's parameter there.
+        predicted: label that the runtimes give.
+        confirmed_in: names of the runtimes, float32.
+        image: name of the picture file in the unit's output folder.
+    """
+
+    t: float
+    value: float
+    predicted: int
+    confirmed_in: tuple[str, ...]
+    image: str = "counterexample.png"
+
+
+@dataclass(frozen=True, slots=True)
+class InputReport:
+    """One row of a job's results.
+
+    Attributes:
+        index: position in the data set.
+        label: label of the data set, or the network's own where there is none.
+        predicted: label at the original input.
+        verdict: ``certified``, ``falsified``, ``undecided`` or ``skipped``.
+        seconds: wall time spent on this input.
+        unit: unit of the mutation's parameter.
+        certified_value: the mutation's parameter at ``segment.certified_to``.
+        segment: numbers of the engine; ``None`` for skipped inputs.
+        counterexample: for falsified inputs.
+        reason: why ``undecided`` or ``skipped``.
+        next_step: what the user can do about it.
+    """
+
+    index: int
+    label: int
+    predicted: int
+    verdict: Verdict
+    seconds: float
+    unit: str = ""
+    certified_value: float = 0.0
+    segment: SegmentReport | None = None
+    counterexample: Counterexample | None = None
+    reason: str = ""
+    next_step: str = ""
+    files: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row of ``GET /v1/jobs/{id}/results``."""
+        row: dict[str, Any] = {
+            "index": self.index,
+            "label": self.label,
+            "predicted": self.predicted,
+            "verdict": self.verdict.value,
+            "seconds": self.seconds,
+        }
+        if self.reason:
+            row |= {"reason": self.reason, "next_step": self.next_step}
+        if self.segment is not None:
+            row |= self._segment_json(self.segment)
+        if self.counterexample is not None:
+            found = self.counterexample
+            row["counterexample"] = {
+                "t": found.t,
+                "value": found.value,
+                "predicted": found.predicted,
+                "image": found.image,
+                "confirmed_in": list(found.confirmed_in),
+            }
+        return row
+
+    def _segment_json(self, segment: SegmentReport) -> dict[str, Any]:
+        members: dict[str, Any] = {
+            "robust_mass": segment.robust_mass.to_json(),
+            "min_margin": {"value": segment.min_margin, "t": segment.min_margin_at},
+            "error_radius": segment.radius,
+            "pieces": segment.pieces,
+        }
+        members["certified_to"] = (
+            {"t": segment.certified_to, "value": self.certified_value, "unit": self.unit}
+            if segment.certified_to >= 0
+            else None
+        )
+        if segment.partition:
+            members["partition"] = [part.to_json() for part in segment.partition]
+        return members

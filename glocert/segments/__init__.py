@@ -1,0 +1,1 @@
+"""GCert segment engine: exact analysis of a one-dimensional path through a network."""

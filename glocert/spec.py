@@ -1,0 +1,179 @@
+"""A certification request as data: what the API stores and the engine receives. No torch here.
+
+Every class reads and writes JSON (``from_json``/``to_json``); the API validates the same fields with
+pydantic before anything is stored, so a ``KeyError`` here means a bug, not bad input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Analysis(StrEnum):
+    """Which of GCert's frameworks answers."""
+
+    COMPLETE = "complete"
+    QUANTITATIVE = "quantitative"
+
+
+class Arithmetic(StrEnum):
+    """What a certificate is a theorem about."""
+
+    REAL = "real"
+
+
+class Verdict(StrEnum):
+    """Answer for one input."""
+
+    CERTIFIED = "certified"
+    FALSIFIED = "falsified"
+    UNDECIDED = "undecided"
+    SKIPPED = "skipped"
+
+
+MUTATION_UNITS: Mapping[str, str] = {
+    "brightness": "intensity",
+    "contrast": "factor",
+    "fog": "density",
+    "haze": "density",
+    "blend": "share",
+    "noise": "amplitude",
+    "chord": "share",
+}
+"""Mutation type -> unit of its parameter, for every mutation that is affine in t."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A one-parameter family of images that is affine in t before the clamp to the input domain.
+
+    Attributes:
+        type: a key of ``MUTATION_UNITS``.
+        start: value of the parameter at t = 0, in ``unit``.
+        stop: value at t = 1.
+        options: what the type needs besides: ``about`` (contrast), ``seed`` (fog, haze, noise),
+            ``overlay`` (blend: ``{"item": i}``, ``{"level": x}`` or ``{"png": base64}``), ``item`` (chord).
+    """
+
+    type: str
+    start: float
+    stop: float
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def unit(self) -> str:
+        """Unit of the parameter, as users know it."""
+        return MUTATION_UNITS[self.type]
+
+    def value_at(self, t: float) -> float:
+        """Return the parameter at ``t`` in [0, 1]."""
+        return self.start + t * (self.stop - self.start)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that the API takes and shows."""
+        return {"type": self.type, "from": self.start, "to": self.stop, **self.options}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Mutation:
+        """Read the form that the API stores."""
+        options = {key: value for key, value in data.items() if key not in {"type", "from", "to"}}
+        return cls(data["type"], float(data["from"]), float(data["to"]), options)
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a stored item becomes the network's input; part of the certified function.
+
+    An item is first brought to the image domain: ``(channels, height, width)`` floats, integers divided by
+    255 in float32 when ``scale``. The mutation and the clamp act there. Then ``(x - mean) / std`` per channel,
+    a transposition for ``NHWC`` networks and a reshape to the network's own input shape.
+
+    Attributes:
+        scale: divide integer items by 255.
+        mean: subtracted per channel (one value serves all channels); empty means 0.
+        std: divisor per channel; empty means 1.
+        layout: what the network expects, ``NCHW`` or ``NHWC``.
+        lower: smallest value of the input domain; the path is clamped to it.
+        upper: largest value of the input domain.
+    """
+
+    scale: bool = True
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    layout: str = "NCHW"
+    lower: float = 0.0
+    upper: float = 1.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that the API takes and shows."""
+        return {
+            "scale": self.scale,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "layout": self.layout,
+            "domain": [self.lower, self.upper],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Preprocessing:
+        """Read the form that the API stores; absent members take their defaults."""
+        lower, upper = data.get("domain") or (0.0, 1.0)
+        return cls(
+            scale=bool(data.get("scale", True)),
+            mean=tuple(map(float, data.get("mean") or ())),
+            std=tuple(map(float, data.get("std") or ())),
+            layout=str(data.get("layout") or "NCHW"),
+            lower=float(lower),
+            upper=float(upper),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSpec:
+    """One segment certification of many inputs.
+
+    Attributes:
+        mutation: the path.
+        analysis: ``complete`` or ``quantitative``.
+        arithmetic: what the answer is a theorem about.
+        margin: the label's score must exceed every other score by more than this.
+        gap: largest accepted U - L of the robust mass (quantitative).
+        seconds_per_input: budget of one input.
+        partition: whether rows list the label of every part of the path.
+    """
+
+    mutation: Mutation
+    analysis: Analysis = Analysis.COMPLETE
+    arithmetic: Arithmetic = Arithmetic.REAL
+    margin: float = 0.0
+    gap: float = 0.001
+    seconds_per_input: float = 30.0
+    partition: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the part of the job body that concerns the engine."""
+        return {
+            "mutation": self.mutation.to_json(),
+            "analysis": self.analysis.value,
+            "arithmetic": self.arithmetic.value,
+            "margin": self.margin,
+            "gap": self.gap,
+            "budget": {"seconds_per_input": self.seconds_per_input},
+            "partition": self.partition,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> SegmentSpec:
+        """Read a stored job body; members that do not concern the engine are ignored."""
+        return cls(
+            mutation=Mutation.from_json(data["mutation"]),
+            analysis=Analysis(data.get("analysis", "complete")),
+            arithmetic=Arithmetic(data.get("arithmetic", "real")),
+            margin=float(data.get("margin", 0.0)),
+            gap=float(data.get("gap", 0.001)),
+            seconds_per_input=float((data.get("budget") or {}).get("seconds_per_input", 30.0)),
+            partition=bool(data.get("partition", False)),
+        )

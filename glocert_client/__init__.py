@@ -1,0 +1,1 @@
+"""Command line and SDK of the service; imports nothing else of this repository."""

@@ -1,0 +1,13 @@
+"""SQLAlchemy rows, shared by the API and the workers. In code a neural network is a ``network``."""
+
+from models.access import ApiKey, Worker
+from models.base import Base, new_id, now
+from models.dataset import Dataset
+from models.job import Artifact, Job, JobStatus, Result
+from models.network import Network, UploadStatus
+from models.unit import Unit, UnitKind, UnitStatus
+
+__all__ = [
+    "ApiKey", "Artifact", "Base", "Dataset", "Job", "JobStatus", "Network", "Result", "Unit", "UnitKind",
+    "UnitStatus", "UploadStatus", "Worker", "new_id", "now",
+]

@@ -1,0 +1,51 @@
+"""An uploaded network (``/v1/models``)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, new_id, now
+
+
+class UploadStatus(StrEnum):
+    """Where an upload stands."""
+
+    UPLOADED = "uploaded"
+    """stored, not yet inspected"""
+    READY = "ready"
+    """inspected, usable"""
+    REJECTED = "rejected"
+    """inspected, unusable; the row says why"""
+
+
+class Network(Base):
+    """The bytes are stored under ``sha256``; what inspection made of them under ``graph_sha256``."""
+
+    __tablename__ = "network"
+    __table_args__ = (UniqueConstraint("owner", "identity"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("mdl"))
+    owner: Mapped[str] = mapped_column(index=True)
+    identity: Mapped[str]
+    """sha256 over bytes, role, format hint, input shape, classes and preprocessing: the same again is the same row"""
+    name: Mapped[str] = mapped_column(index=True)
+    filename: Mapped[str]
+    role: Mapped[str]
+    format: Mapped[str | None]
+    sha256: Mapped[str] = mapped_column(index=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    input_shape: Mapped[list[Any] | None]
+    classes: Mapped[list[Any] | None]
+    preprocessing: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(default=UploadStatus.UPLOADED, index=True)
+    graph_sha256: Mapped[str | None]
+    inspection: Mapped[dict[str, Any] | None]
+    """report of the inspection; ``docs/api.md`` lists its members"""
+    rejection: Mapped[dict[str, Any] | None]
+    """an RFC 9457 problem that names every offending node"""
+    created_at: Mapped[datetime] = mapped_column(default=now)

@@ -1,0 +1,1 @@
+"""Celery workers: supervisor, child processes, lock-down."""
