@@ -34,8 +34,8 @@ class UnitStatus(StrEnum):
 class Unit(Base):
     """The database is the truth: a message only says that ``subject`` may have units to claim.
 
-    A claim is one UPDATE that sets ``token`` and ``lease_until``; every later write of that worker is fenced by
-    the token, so a worker that lost its lease cannot change anything.
+    A claim is one UPDATE that sets ``token`` and ``lease_until``; every later write of that worker is
+    fenced by the token, so a worker that lost its lease cannot change anything.
     """
 
     __tablename__ = "unit"

@@ -92,9 +92,9 @@ class Node:
         return float(value)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A feed-forward network with one input and one output.
+    """A feed-forward network with one input and one output; compare graphs by ``digest()``.
 
     Attributes:
         input: name of the input activation.
