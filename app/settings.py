@@ -28,11 +28,17 @@ class Settings(BaseSettings):
         Path(".glocert"), description="Folder of uploads, graphs, pictures and the embedded database."
     )
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder.")
-    broker_url: str = Field("memory://", description="Celery broker: `memory://` (one process) or `redis://…`.")
+    broker_url: str = Field(
+        "memory://", description="Celery broker: `memory://` (one process) or `redis://…`."
+    )
     host: str = Field("127.0.0.1", description="Address to listen on; any but loopback needs API keys.")
-    port: Annotated[int, Field(ge=0, le=65535)] = Field(8321, description="Port to listen on; 0 picks a free one.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        8321, description="Port to listen on; 0 picks a free one."
+    )
     admin_key: str = Field("", description="A key with all scopes, made at start if it is not there yet.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where certification children compute.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where certification children compute."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
 
     # Limits on what comes in
@@ -47,7 +53,9 @@ class Settings(BaseSettings):
     max_parameters: PositiveInt = Field(200_000_000, description="Weights of an uploaded graph.")
     max_activation: PositiveInt = Field(50_000_000, description="Elements of one activation tensor.")
     max_dataset_items: PositiveInt = Field(200_000, description="Rows of a data set.")
-    max_dataset_unpacked_bytes: PositiveInt = Field(4096 * MIB, description="Size of a data set once unpacked.")
+    max_dataset_unpacked_bytes: PositiveInt = Field(
+        4096 * MIB, description="Size of a data set once unpacked."
+    )
     max_page: PositiveInt = Field(200, description="Rows of one page of a list.")
     max_wait_s: PositiveFloat = Field(60.0, description="Longest `?wait=` of a request, in seconds.")
 
@@ -55,11 +63,19 @@ class Settings(BaseSettings):
     unit_inputs: Annotated[int, Field(ge=0)] = Field(
         0, description="Inputs of one unit of work; 0 chooses by the size of the network."
     )
-    slice_s: PositiveFloat = Field(15.0, description="Seconds a worker stays on one job before it queues again.")
-    lease_s: PositiveFloat = Field(30.0, description="Seconds after which a silent worker's unit is given away.")
-    beat_s: PositiveFloat = Field(1.0, description="Seconds between heartbeats; cancelling takes about as long.")
+    slice_s: PositiveFloat = Field(
+        15.0, description="Seconds a worker stays on one job before it queues again."
+    )
+    lease_s: PositiveFloat = Field(
+        30.0, description="Seconds after which a silent worker's unit is given away."
+    )
+    beat_s: PositiveFloat = Field(
+        1.0, description="Seconds between heartbeats; cancelling takes about as long."
+    )
     reap_s: PositiveFloat = Field(5.0, description="Seconds between looks for lost units and lost messages.")
-    republish_s: PositiveFloat = Field(60.0, description="Seconds after which a queued unit's message is repeated.")
+    republish_s: PositiveFloat = Field(
+        60.0, description="Seconds after which a queued unit's message is repeated."
+    )
     max_attempts: PositiveInt = Field(3, description="How often a unit is tried before its job fails.")
     max_job_s: PositiveFloat = Field(6 * 3600.0, description="Largest budget of a job in seconds.")
     stop_s: PositiveFloat = Field(10.0, description="Seconds a stopping worker waits for its child to end.")
