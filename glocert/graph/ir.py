@@ -205,7 +205,9 @@ def _node_json(node: Node) -> dict[str, Any]:
 
 def _node_from_json(data: Mapping[str, Any]) -> Node:
     attributes = {key: _decode(value) for key, value in data["attributes"].items()}
-    return Node(data["name"], data["operator"], tuple(data["inputs"]), data["output"], attributes, data["source"])
+    return Node(
+        data["name"], data["operator"], tuple(data["inputs"]), data["output"], attributes, data["source"]
+    )
 
 
 def _encode(value: Attribute) -> Any:
