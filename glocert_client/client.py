@@ -1,0 +1,173 @@
+"""The service as a Python object."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from glocert_client.errors import UploadRejected, WaitTimeout
+from glocert_client.exchange import Request
+from glocert_client.job import Document, Job
+from glocert_client.transport import ATTEMPTS, Transport
+from glocert_client.uploads import Dataset, Kind, Model, Preprocessing, dataset_request, decode, model_request
+
+LOCAL = "http://127.0.0.1:8321"
+FIRST_LOOK_S = 0.05
+LOOK_S = 1.0
+
+
+class Client:
+    """One service and one key.
+
+    Requests that may be repeated are repeated when the connection breaks or the service is busy; a job is
+    posted with an ``Idempotency-Key`` of the client's own, so that a repetition never makes a second one.
+
+    Args:
+        url: address of the service.
+        key: bearer key; empty for a service that runs open.
+        attempts: how often a repeatable request is sent in all.
+
+    Example:
+        ::
+
+            with Client("http://127.0.0.1:8321") as client:
+                model = client.wait_ready(client.upload_model("model.onnx"))
+                data = client.wait_ready(client.upload_dataset("data.npz"))
+                job = client.certify(model, data, {"type": "brightness", "from": 0.0, "to": 0.2})
+                print(job.wait().summary)
+    """
+
+    def __init__(self, url: str = LOCAL, key: str = "", *, attempts: int = ATTEMPTS) -> None:
+        self.url = url.rstrip("/")
+        self._transport = Transport(self.url, key, attempts=attempts)
+
+    def upload_model(
+        self,
+        path: str | Path,
+        *,
+        name: str | None = None,
+        role: str | None = None,
+        format: str | None = None,  # noqa: A002 - the name in the API
+        input_shape: Sequence[int] | None = None,
+        classes: Sequence[str] | None = None,
+        preprocessing: Preprocessing | None = None,
+    ) -> Model:
+        """Upload a network; the same bytes with the same settings are the same model.
+
+        Args:
+            path: an ONNX or TorchScript file.
+            name: shown in lists; the file's name by default.
+            role: ``classifier`` by default.
+            format: ``onnx`` or ``torchscript``; found out by default.
+            input_shape: shape of one sample, for files that do not say it.
+            classes: names of the classes.
+            preprocessing: what happens to a stored item before the network sees it.
+        """
+        request = model_request(
+            Path(path), name=name, role=role, format=format, input_shape=input_shape, classes=classes,
+            preprocessing=preprocessing,
+        )  # fmt: skip
+        return decode(Model, self._transport.send(request))
+
+    def upload_dataset(self, path: str | Path, *, name: str | None = None) -> Dataset:
+        """Upload inputs and labels.
+
+        Args:
+            path: ``.npz`` with ``images`` and ``labels``, ``.npy``, or ``.zip`` of images.
+            name: shown in lists; the file's name by default.
+        """
+        return decode(Dataset, self._transport.send(dataset_request(Path(path), name=name)))
+
+    def model(self, id: str) -> Model:  # noqa: A002
+        """Return a model by its id."""
+        return self._upload(Model, id)
+
+    def dataset(self, id: str) -> Dataset:  # noqa: A002
+        """Return a data set by its id."""
+        return self._upload(Dataset, id)
+
+    def wait_ready(self, upload: Kind, *, timeout_s: float | None = None) -> Kind:
+        """Wait until an upload is inspected.
+
+        Raises:
+            UploadRejected: it cannot be used; the error names everything at fault.
+            WaitTimeout: inspection did not end in time.
+        """
+        deadline = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
+        pause = FIRST_LOOK_S
+        while upload.status == "uploaded":
+            if time.monotonic() >= deadline:
+                raise WaitTimeout(f"{upload.id} is not inspected after {timeout_s:g} s")
+            time.sleep(pause)
+            pause = min(pause * 1.5, LOOK_S)
+            upload = self._upload(type(upload), upload.id)
+        if upload.status == "rejected":
+            raise UploadRejected(upload.id, upload.data.get("rejection") or {})
+        return upload
+
+    def certify(
+        self,
+        model: Model | str,
+        dataset: Dataset | str,
+        mutation: Mapping[str, Any],
+        *,
+        limit: int | None = None,
+        indices: Sequence[int] | None = None,
+        idempotency_key: str | None = None,
+        **settings: Any,
+    ) -> Job:
+        """Start a segment certification.
+
+        Args:
+            model: what to certify, or its id.
+            dataset: the inputs, or their id.
+            mutation: the path, such as ``{"type": "brightness", "from": 0.0, "to": 0.2}``.
+            limit: only the first so many inputs.
+            indices: only these inputs.
+            idempotency_key: the same key with the same body gives the same job; a random one by default.
+            settings: other members of the body: ``analysis``, ``margin``, ``gap``, ``budget``,
+                ``partition``, ``tags``, ``priority``.
+        """
+        inputs = {"limit": limit, "indices": list(indices) if indices is not None else None}
+        body = {
+            "kind": "segment-certification",
+            "model_id": model if isinstance(model, str) else model.id,
+            "dataset_id": dataset if isinstance(dataset, str) else dataset.id,
+            "inputs": {name: value for name, value in inputs.items() if value is not None},
+            "mutation": dict(mutation),
+            **{name: value for name, value in settings.items() if value is not None},
+        }
+        return self.start(body, idempotency_key=idempotency_key)
+
+    def start(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
+        """Post a job of any kind; ``body`` is the document of the API."""
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        answer = self._transport.send(Request("POST", "/v1/jobs", body=body, headers=headers))
+        return Job(self._transport, answer.json(), answer.headers.get("etag", ""))
+
+    def job(self, id: str) -> Job:  # noqa: A002
+        """Return a job by its id."""
+        return Job(self._transport, self._transport.send(Request("GET", f"/v1/jobs/{id}")).json())
+
+    def capabilities(self) -> Document:
+        """Return what the service can do, and its limits."""
+        return dict(self._transport.send(Request("GET", "/v1/capabilities")).json())
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _upload(self, kind: type[Kind], id: str) -> Kind:  # noqa: A002
+        return decode(kind, self._transport.send(Request("GET", f"{kind.collection}/{id}")))

@@ -1,0 +1,119 @@
+"""Uploaded models and data sets as the service describes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from glocert_client.errors import ClientError
+from glocert_client.exchange import Answer, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What the service says about one upload.
+
+    Attributes:
+        id: opaque id.
+        status: ``uploaded`` (inspection still to come), ``ready`` or ``rejected``.
+        data: the whole document.
+        known: whether the service had the same upload already.
+    """
+
+    id: str
+    status: str
+    data: Mapping[str, Any]
+    known: bool = False
+
+    collection: ClassVar[str]
+
+
+Kind = TypeVar("Kind", bound=Upload)
+
+
+@dataclass(frozen=True, slots=True)
+class Model(Upload):
+    """An uploaded neural network."""
+
+    collection: ClassVar[str] = "/v1/models"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset(Upload):
+    """Uploaded inputs, with labels or without."""
+
+    collection: ClassVar[str] = "/v1/datasets"
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a stored item becomes the network's input; it is part of what is certified.
+
+    Attributes:
+        mean: subtracted per channel, after scaling to [0, 1]; one value serves all channels.
+        std: divisor per channel.
+        layout: ``NCHW`` or ``NHWC``, as the network expects it.
+        scale: whether integer items are divided by 255.
+    """
+
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    layout: str | None = None
+    scale: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the members that were given; the service fills in the others."""
+        given = {"mean": self.mean, "std": self.std, "layout": self.layout, "scale": self.scale}
+        return {
+            name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+            for name, value in given.items()
+            if value is not None
+        }
+
+
+def model_request(
+    path: Path,
+    *,
+    name: str | None,
+    role: str | None,
+    format: str | None,  # noqa: A002 - the name in the API
+    input_shape: Sequence[int] | None,
+    classes: Sequence[str] | None,
+    preprocessing: Preprocessing | None,
+) -> Request:
+    """Build the upload of a model; what is None is left to the service."""
+    steps = preprocessing.to_json() if preprocessing else {}
+    form = {
+        "name": name,
+        "role": role,
+        "format": format,
+        "input_shape": json.dumps(list(input_shape)) if input_shape else None,
+        "classes": json.dumps(list(classes)) if classes else None,
+        "preprocessing": json.dumps(steps) if steps else None,
+    }
+    return Request("POST", Model.collection, form=form, file=readable(path))
+
+
+def dataset_request(path: Path, *, name: str | None) -> Request:
+    """Build the upload of a data set."""
+    return Request("POST", Dataset.collection, form={"name": name}, file=readable(path))
+
+
+def readable(path: Path) -> Path:
+    """Return ``path``.
+
+    Raises:
+        ClientError: there is no such file.
+    """
+    if not path.is_file():
+        raise ClientError(f"there is no file {path}")
+    return path
+
+
+def decode(kind: type[Kind], answer: Answer) -> Kind:
+    """Read a model or a data set from an answer; 200 to an upload means that it was there already."""
+    data = answer.json()
+    return kind(str(data["id"]), str(data["status"]), data, answer.status == 200)
