@@ -37,7 +37,7 @@ def make_sessions(engine: Engine, celery: Any = None) -> sessionmaker[Session]:
 
 
 def make_reading_sessions(sessions: sessionmaker[Session]) -> sessionmaker[Session]:
-    """Return a maker of sessions that only read: they take no lock on SQLite and cannot write on PostgreSQL."""
+    """Return a maker of sessions that only read: no lock on SQLite, refused writes on PostgreSQL."""
     engine: Engine = sessions.kw["bind"]
     options: dict[str, Any] = {READING: True}
     if engine.dialect.name == "postgresql":

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +20,44 @@ class Blob:
     size_bytes: int
 
 
+class Incoming:
+    """A file that is being written: digest and size run along, and nothing is stored before ``keep``."""
+
+    def __init__(self, store: BlobStore, path: Path) -> None:
+        self._store, self._path = store, path
+        self._file = path.open("xb")
+        self._digest = hashlib.sha256()
+        self.size_bytes = 0
+
+    @property
+    def sha256(self) -> str:
+        """Digest of what was written so far."""
+        return self._digest.hexdigest()
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append bytes."""
+        self._digest.update(chunk)
+        self.size_bytes += self._file.write(chunk)
+
+    def keep(self) -> Blob:
+        """Sync the file and give it its place; it cannot be written any more."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._store.settle(self._path, self.sha256)
+        return Blob(self.sha256, self.size_bytes)
+
+    def drop(self) -> None:
+        """Remove what was not kept."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
 class BlobStore:
     """A folder ``blobs/ab/abcd…`` that API and workers share.
 
-    A blob is written under a temporary name, synced and renamed, so that a reader never sees half of one and a
-    crash leaves nothing but a temporary file, which ``sweep`` removes.
+    A blob is written under a temporary name, synced and renamed, so that a reader never sees half of one and
+    a crash leaves nothing but a temporary file, which ``sweep`` removes.
     """
 
     def __init__(self, root: Path) -> None:
@@ -35,21 +70,21 @@ class BlobStore:
         """Return where a blob lies, whether it is there or not."""
         return self._blobs / sha256[:2] / sha256
 
+    @contextmanager
+    def incoming(self) -> Iterator[Incoming]:
+        """Open a file for writing; it is gone at the end unless it was kept."""
+        incoming = Incoming(self, self._incoming / secrets.token_hex(16))
+        try:
+            yield incoming
+        finally:
+            incoming.drop()
+
     def put(self, chunks: Iterable[bytes]) -> Blob:
         """Store what ``chunks`` yields; an exception from it leaves nothing behind."""
-        temporary = self._incoming / secrets.token_hex(16)
-        digest, size = hashlib.sha256(), 0
-        try:
-            with temporary.open("xb") as file:
-                for chunk in chunks:
-                    digest.update(chunk)
-                    size += file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            self._settle(temporary, digest.hexdigest())
-        finally:
-            temporary.unlink(missing_ok=True)
-        return Blob(digest.hexdigest(), size)
+        with self.incoming() as incoming:
+            for chunk in chunks:
+                incoming.write(chunk)
+            return incoming.keep()
 
     def put_file(self, path: Path) -> Blob:
         """Store a copy of a file."""
@@ -60,8 +95,24 @@ class BlobStore:
         """Remove a blob that no row refers to any more."""
         self.path(sha256).unlink(missing_ok=True)
 
-    def _settle(self, temporary: Path, sha256: str) -> None:
+    def sweep(self, older_than_s: float) -> int:
+        """Remove temporary files that a crash left behind and return their number."""
+        limit = time.time() - older_than_s
+        stale = [path for path in self._incoming.iterdir() if _changed_at(path) < limit]
+        for path in stale:
+            path.unlink(missing_ok=True)
+        return len(stale)
+
+    def settle(self, temporary: Path, sha256: str) -> None:
+        """Give a finished temporary file its place."""
         target = self.path(sha256)
         target.parent.mkdir(exist_ok=True)
         temporary.chmod(0o644)
         temporary.replace(target)
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

@@ -1,0 +1,1 @@
+"""Which stored files are still referred to."""

@@ -1,0 +1,1 @@
+"""Certification jobs (``/v1/jobs``)."""

@@ -1,0 +1,1 @@
+"""Uploaded networks (``/v1/models``)."""

@@ -1,0 +1,52 @@
+"""From the locations of validation errors to pointers into the request that was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+
+NAMED = {"query": "parameter", "header": "header", "cookie": "cookie"}
+
+
+def offences_of(error: RequestValidationError) -> dict[str, Any]:
+    """Return ``errors``: what is wrong, each with ``pointer``, ``parameter`` or ``header``."""
+    return {"errors": [_offence(item, error.body) for item in error.errors()]}
+
+
+def pointer(path: Sequence[str | int], *, missing: bool, body: Any) -> str:
+    """Return the JSON pointer of a pydantic location; tags of unions, which are not in the body, fall out.
+
+    Args:
+        path: location below the body.
+        missing: whether the last step names a field that is not there.
+        body: the document that was sent.
+    """
+    steps, here = [], body
+    for position, step in enumerate(path):
+        last = position == len(path) - 1
+        if _inside(here, step):
+            here = here[step]
+        elif not (last and missing):
+            continue
+        steps.append(str(step).replace("~", "~0").replace("/", "~1"))
+    return "".join(f"/{step}" for step in steps)
+
+
+def _offence(item: dict[str, Any], body: Any) -> dict[str, str]:
+    place, path, detail = item["loc"][0], item["loc"][1:], _sentence(item["msg"])
+    if place in NAMED:
+        return {NAMED[place]: str(path[0]) if path else "", "detail": detail}
+    return {"pointer": pointer(path, missing=item["type"] == "missing", body=body), "detail": detail}
+
+
+def _inside(here: Any, step: str | int) -> bool:
+    if isinstance(here, dict):
+        return step in here
+    return isinstance(here, list) and isinstance(step, int) and 0 <= step < len(here)
+
+
+def _sentence(message: str) -> str:
+    text = message.removeprefix("Value error, ").encode("utf-8", "replace").decode()
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -1,0 +1,1 @@
+"""What a job found: rows, pictures and other files."""
