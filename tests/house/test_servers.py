@@ -16,6 +16,7 @@ import redis
 from tests import postgres_servers, redis_servers
 from tests.servers import Service, Unavailable
 
+pytestmark = pytest.mark.usefixtures("default_order")
 ROOT = Path(__file__).parents[2]
 FOUND = [
     pytest.param(module, recipe, id=recipe.source)
@@ -23,6 +24,14 @@ FOUND = [
     for place in ("local", "wheel")
     for recipe in module.recipes(place)
 ]
+
+
+@pytest.fixture
+def default_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about the order itself, whatever this run was told."""
+    monkeypatch.delenv("GLOCERT_TEST_SERVICES", raising=False)
+    monkeypatch.delenv(postgres_servers.NAMED, raising=False)
+    monkeypatch.delenv(redis_servers.NAMED, raising=False)
 
 
 def _names(url: str) -> set[str]:
