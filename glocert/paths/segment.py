@@ -17,8 +17,8 @@ class Segment:
     Attributes:
         start: float64, shape of the graph's input: the stored ``a``.
         stop: same shape: the stored ``b``.
-        radius: same shape, >= 0: proven bound on how far each stored end is from the exact one, so that the exact
-            x(t) is within ``radius`` of the stored line at every t.
+        radius: same shape, >= 0: proven bound on how far each stored end is from the exact one, so that the
+            exact x(t) is within ``radius`` of the stored line at every t.
     """
 
     start: Float64
