@@ -65,18 +65,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output["servers"] = sorted(session.config.stash[USED])
 
 
-class ServersOfWorkers:
-    """Collects what the xdist workers report; registered only where there are any."""
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        """Add one worker's servers to those of the run."""
-        node.config.stash[USED].update(getattr(node, "workeroutput", {}).get("servers", ()))
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Listen to xdist's workers."""
-    session.config.pluginmanager.register(ServersOfWorkers())
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add the servers of an xdist worker to those of the run."""
+    node.config.stash[USED].update(getattr(node, "workeroutput", {}).get("servers", ()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
