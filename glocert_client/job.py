@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
-from glocert_client.errors import JobFailed, WaitTimeout
+from glocert_client.errors import ClientError, JobFailed, WaitTimeout
 from glocert_client.exchange import Request
 from glocert_client.transport import Transport
 
@@ -34,6 +34,16 @@ class Job:
     def id(self) -> str:
         """Opaque id."""
         return str(self.data["id"])
+
+    @property
+    def model_id(self) -> str:
+        """Id of the model that is certified."""
+        return str(self.data["model_id"])
+
+    @property
+    def mutation(self) -> Document:
+        """The path, as the service understood it."""
+        return dict(self.data["mutation"])
 
     @property
     def path(self) -> str:
@@ -143,6 +153,19 @@ class Job:
             name: name of the picture.
         """
         return self._transport.send(Request("GET", f"{self.path}/results/{index}/{name}")).content
+
+    def download(self, href: str) -> bytes:
+        """Return a file that the service gave an address for.
+
+        Args:
+            href: path below the address of the service; any other host gets neither request nor key.
+
+        Raises:
+            ClientError: the address leads to another host.
+        """
+        if not href.startswith("/") or href.startswith("//"):
+            raise ClientError(f"{href!r} does not lie on this service")
+        return self._transport.send(Request("GET", href)).content
 
     def cancel(self) -> Self:
         """Ask the service to stop the job."""

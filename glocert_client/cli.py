@@ -1,0 +1,231 @@
+"""The command ``glocert``.
+
+Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 deadline, 4 usage or service error, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.markup import escape
+from typer.exceptions import TyperException
+
+from glocert_client import launch, run
+from glocert_client.client import LOCAL, Client
+from glocert_client.console import answering, show_rows, stderr, stdout, write_json
+from glocert_client.decision import Decision
+from glocert_client.options import (
+    Analysis,
+    AsJson,
+    DataOrId,
+    Deadline,
+    Detach,
+    Folder,
+    Format,
+    Gap,
+    InputBudget,
+    JobId,
+    Junit,
+    Key,
+    Layout,
+    Lenient,
+    Limit,
+    Margin,
+    Mean,
+    ModelFile,
+    ModelOrId,
+    Mutations,
+    Name,
+    Out,
+    Partition,
+    Port,
+    Queues,
+    Rate,
+    Scale,
+    Server,
+    Shape,
+    Std,
+    Tags,
+    UndecidedAs,
+    Verdict,
+    WorkerName,
+    read_budget,
+    read_mutations,
+    read_preprocessing,
+    read_shape,
+    read_tags,
+)  # fmt: skip
+from glocert_client.report import save
+
+app = typer.Typer(
+    help="Certify the robustness of neural networks with a GloCert service.",
+    epilog="Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 deadline, 4 usage or service error.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def serve(port: Port = 8321, data: Folder = Path(".glocert")) -> None:
+    """Run the whole service on this machine, from a checkout."""
+    with answering(as_json=False):
+        launch.become("workers.embedded", ["--port", str(port), "--data", str(data.absolute())])
+
+
+@app.command()
+def worker(queues: Queues = "inspection,certification", name: WorkerName = "") -> None:
+    """Run a worker beside PostgreSQL and Redis, from a checkout; its settings are GLOCERT_* variables."""
+    with answering(as_json=False):
+        launch.become("workers", ["--queues", queues, *(["--name", name] if name else [])])
+
+
+@app.command()
+def push(
+    model: ModelFile,
+    name: Name = "",
+    mean: Mean = "",
+    std: Std = "",
+    layout: Layout = "",
+    scale: Scale = None,
+    input_shape: Shape = "",
+    format: Format = "",  # noqa: A002 - the name of the option
+    as_json: AsJson = False,
+    server: Server = LOCAL,
+    key: Key = "",
+) -> None:
+    """Upload a model and wait until it is inspected."""
+    settings = run.ModelSettings(
+        read_preprocessing(mean, std, layout, scale), format or None, read_shape(input_shape), name or None
+    )
+    with answering(as_json), Client(server, key) as client:
+        found = run.find_model(client, str(model), settings)
+        if as_json:
+            write_json(found.data)
+        else:
+            stdout().print(found.id)
+
+
+@app.command()
+def certify(
+    model: ModelOrId,
+    data: DataOrId,
+    mutation: Mutations,
+    limit: Limit = None,
+    analysis: Analysis = "",
+    margin: Margin = None,
+    gap: Gap = None,
+    seconds_per_input: InputBudget = None,
+    deadline: Deadline = None,
+    partition: Partition = False,
+    tag: Tags = None,
+    mean: Mean = "",
+    std: Std = "",
+    layout: Layout = "",
+    scale: Scale = None,
+    input_shape: Shape = "",
+    format: Format = "",  # noqa: A002 - the name of the option
+    min_certified_rate: Rate = None,
+    allow_inconclusive: Lenient = False,
+    junit: Junit = None,
+    undecided: UndecidedAs = "skip",
+    as_json: AsJson = False,
+    detach: Detach = False,
+    server: Server = LOCAL,
+    key: Key = "",
+) -> None:
+    """Upload a model and data, certify one or more mutations, and say pass or fail."""
+    bodies = [{"mutation": one, "limit": limit, "analysis": analysis or None, "margin": margin, "gap": gap,
+               "partition": partition or None, "budget": read_budget(seconds_per_input, deadline),
+               "tags": read_tags(tag or [])} for one in read_mutations(mutation)]  # fmt: skip
+    settings = run.ModelSettings(
+        read_preprocessing(mean, std, layout, scale), format or None, read_shape(input_shape)
+    )
+    judging = run.Judging(min_certified_rate, allow_inconclusive, junit, undecided, as_json)
+    with answering(as_json), Client(server, key) as client:
+        network = run.find_model(client, model, settings)
+        jobs = run.start(client, network, run.find_dataset(client, data), bodies)
+        if detach:
+            run.show_started(jobs, as_json=as_json)
+            return
+        raise typer.Exit(run.conclude(client, jobs, judging))
+
+
+@app.command()
+def watch(
+    job: JobId,
+    min_certified_rate: Rate = None,
+    allow_inconclusive: Lenient = False,
+    junit: Junit = None,
+    undecided: UndecidedAs = "skip",
+    as_json: AsJson = False,
+    server: Server = LOCAL,
+    key: Key = "",
+) -> None:
+    """Wait for a job and say pass or fail, as certify does; interrupting leaves the job alone."""
+    judging = run.Judging(min_certified_rate, allow_inconclusive, junit, undecided, as_json)
+    with answering(as_json), Client(server, key) as client:
+        raise typer.Exit(run.conclude(client, [client.job(job)], judging, ours=False))
+
+
+@app.command()
+def cancel(job: JobId, as_json: AsJson = False, server: Server = LOCAL, key: Key = "") -> None:
+    """Ask the service to stop a job."""
+    with answering(as_json), Client(server, key) as client:
+        found = client.job(job).cancel()
+        if as_json:
+            write_json(found.data)
+        else:
+            stdout().print(f"{found.id} {found.status}")
+
+
+@app.command()
+def results(
+    job: JobId, verdict: Verdict = "", as_json: AsJson = False, server: Server = LOCAL, key: Key = ""
+) -> None:
+    """Show a row per input; also while the job runs."""
+    with answering(as_json), Client(server, key) as client:
+        rows = client.job(job).results(verdict=verdict or None)
+        if as_json:
+            write_json(list(rows))
+        else:
+            show_rows(rows)
+
+
+@app.command()
+def report(
+    job: JobId, out: Out = None, as_json: AsJson = False, server: Server = LOCAL, key: Key = ""
+) -> None:
+    """Save job, results, certificate and pictures to a folder."""
+    with answering(as_json), Client(server, key) as client:
+        paths = [str(path) for path in save(client.job(job), out or Path(job))]
+        if as_json:
+            write_json(paths)
+        else:
+            stdout().print("\n".join(paths), markup=False, soft_wrap=True)
+
+
+def respond(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit code."""
+    try:
+        return int(app(list(arguments), standalone_mode=False, prog_name="glocert") or Decision.PASS)
+    except TyperException as error:
+        stderr().print(f"[bold red]error:[/] {escape(error.format_message())}")
+        return Decision.ERROR
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough; without this the interpreter complains while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Decision.PASS
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(respond(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

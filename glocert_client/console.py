@@ -1,0 +1,183 @@
+"""What people and programs read: tables and JSON on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from glocert_client.decision import VERDICTS, Decision, Judgement
+from glocert_client.errors import ClientError, ProblemError, ServiceError
+from glocert_client.job import Job
+from glocert_client.junit import describe_counterexample, describe_reason
+from glocert_client.mutation import describe_mutation
+
+PIPE_WIDTH = 160
+"""columns when stdout is no terminal: a table in a log must not be cut to 80"""
+
+STYLES = {"certified": "green", "falsified": "red", "undecided": "yellow", "skipped": "dim"}
+JUDGED = {Decision.PASS: "green", Decision.FAIL: "red"}
+
+
+def stdout() -> Console:
+    """Return the console of results."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def stderr() -> Console:
+    """Return the console of progress and errors."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def write_json(document: Any) -> None:
+    """Write one JSON document to stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def answering(as_json: bool) -> Iterator[None]:
+    """Turn the client's errors into a message, a JSON document if wanted, and exit code 4."""
+    try:
+        yield
+    except ClientError as error:
+        show_error(error)
+        if as_json:
+            problem = error.problem if isinstance(error, ProblemError) else {"detail": str(error)}
+            write_json({"decision": "error", "exit_code": int(Decision.ERROR), "problem": problem})
+        raise typer.Exit(Decision.ERROR) from None
+
+
+def show_error(error: ClientError) -> None:
+    """Say what went wrong, with everything at fault, on stderr."""
+    console = stderr()
+    if not isinstance(error, ProblemError):
+        console.print(f"[bold red]error:[/] {escape(str(error))}")
+        return
+    status = f" [dim](HTTP {error.status}, {error.code})[/]" if isinstance(error, ServiceError) else ""
+    code = status or f" [dim]({escape(error.code)})[/]"
+    console.print(f"[bold red]error:[/] {escape(error.title)}{code}")
+    if str(error) != error.title:
+        console.print(f"  {escape(str(error))}")
+    for offence in error.offences:
+        show_offence(console, offence)
+
+
+def show_offence(console: Console, offence: Mapping[str, Any]) -> None:
+    """Print one thing at fault: where, what, and the way out."""
+    operator = f" [cyan]{escape(str(offence['operator']))}[/]" if offence.get("operator") else ""
+    console.print(
+        f"  - [bold]{escape(str(offence.get('where', '')))}[/]{operator}: {escape(str(offence.get('detail', '')))}"
+    )
+    if offence.get("way_out"):
+        console.print(f"    [green]way out:[/] {escape(str(offence['way_out']))}")
+
+
+@contextmanager
+def progress_bars(jobs: Sequence[Job]) -> Iterator[Any]:
+    """Show a bar per job on stderr; yields the function to call with a job that was looked at."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("inputs"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=stderr()) as bars:
+        tasks = {job.id: bars.add_task(escape(describe_mutation(job.mutation)), total=None) for job in jobs}
+
+        def update(job: Job) -> None:
+            done, total = job.progress
+            bars.update(tasks[job.id], completed=done, total=total or None)
+
+        for job in jobs:
+            update(job)
+        yield update
+
+
+def show_summaries(jobs: Sequence[Job], judgements: Sequence[Judgement]) -> None:
+    """Print the table of a run: a row per mutation, then why it was decided so."""
+    console = stdout()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("mutation", *VERDICTS, "clean acc.", "robust mass", "seconds", "decision"):
+        table.add_column(
+            title, justify="left" if title in {"mutation", "decision"} else "right", no_wrap=True
+        )
+    for job, judgement in zip(jobs, judgements, strict=True):
+        table.add_row(
+            *_cells(job), f"[{JUDGED.get(judgement.decision, 'yellow')}]{judgement.decision.word}[/]"
+        )
+    console.print(table)
+    for job, judgement in zip(jobs, judgements, strict=True):
+        console.print(f"{job.id}  {escape(judgement.ground)}")
+        for warning in job.data.get("warnings") or ():
+            console.print(f"[yellow]warning:[/] {escape(text_of(warning))}")
+
+
+def show_rows(rows: Iterator[Mapping[str, Any]]) -> None:
+    """Print a table of results, a row per input."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("index", "label", "predicted", "verdict", "certified to", "robust mass", "seconds", ""):
+        table.add_column(title, justify="left" if title in {"verdict", ""} else "right")
+    for row in rows:
+        verdict = str(row["verdict"])
+        table.add_row(
+            str(row["index"]), str(row["label"]), str(row["predicted"]),
+            f"[{STYLES.get(verdict, '')}]{verdict}[/]" if verdict in STYLES else verdict,
+            extent_of(row), mass_of(row), f"{row.get('seconds', 0.0):.3f}", escape(_remark(row)),
+        )  # fmt: skip
+    stdout().print(table)
+
+
+def extent_of(row: Mapping[str, Any]) -> str:
+    """Write how far one input is certified, in users' units."""
+    reached = row.get("certified_to")
+    return f"{reached['value']:.4g} {reached['unit']}" if reached else "-"
+
+
+def mass_of(document: Mapping[str, Any]) -> str:
+    """Write an enclosure of the robust mass: one number where both ends print alike."""
+    mass = document.get("robust_mass")
+    if not mass:
+        return "-"
+    lower, upper = f"{mass['lower']:.4f}", f"{mass['upper']:.4f}"
+    return lower if lower == upper else f"{lower}..{upper}"
+
+
+def extents(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write the certified extents of many inputs: worst, median and best."""
+    values = [float(row["certified_to"]["value"]) for row in rows if row.get("certified_to")]
+    if not values:
+        return "-"
+    unit = next(row["certified_to"]["unit"] for row in rows if row.get("certified_to"))
+    return f"{min(values):.3g} / {statistics.median(values):.3g} / {max(values):.3g} {unit}"
+
+
+def text_of(entry: Any) -> str:
+    """Return the sentence of a warning, whichever way it is written."""
+    return (
+        str(entry.get("detail") or entry.get("title") or entry) if isinstance(entry, Mapping) else str(entry)
+    )
+
+
+def _cells(job: Job) -> list[str]:
+    summary = job.summary or {}
+    accuracy = summary.get("clean_accuracy")
+    return [
+        escape(describe_mutation(job.mutation)),
+        *(str(summary.get(verdict, "-")) for verdict in VERDICTS),
+        f"{accuracy:.1%}" if accuracy is not None else "-",
+        mass_of(summary),
+        f"{summary['seconds']:.1f}" if "seconds" in summary else "-",
+    ]
+
+
+def _remark(row: Mapping[str, Any]) -> str:
+    if row["verdict"] == "falsified":
+        return describe_counterexample(row)
+    return describe_reason(row) if row["verdict"] in {"undecided", "skipped"} else ""

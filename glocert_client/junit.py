@@ -1,0 +1,140 @@
+"""JUnit XML, as every CI system shows it: one test case per input and mutation."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from xml.etree import ElementTree
+
+from glocert_client.mutation import describe_mutation
+
+# XML 1.0 has no way at all to write these; text of users and services may contain them.
+UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+Undecided = Literal["skip", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One job and its rows."""
+
+    job: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+    model: str
+    url: str
+
+
+def write(suites: Iterable[Suite], *, undecided: Undecided) -> bytes:
+    """Return the document.
+
+    Falsified inputs are failures, skipped ones are skipped; a job without an answer adds an error.
+
+    Args:
+        suites: the jobs.
+        undecided: whether an undecided input is a skipped test or a failed one.
+    """
+    root = ElementTree.Element("testsuites", {"name": "glocert"})
+    total: Counter[str] = Counter()
+    for suite in suites:
+        element, counts = _suite(suite, undecided)
+        root.append(element)
+        total.update(counts)
+    for name in ("tests", "failures", "errors", "skipped"):
+        root.set(name, str(total[name]))
+    ElementTree.indent(root)
+    document: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
+
+
+def _suite(suite: Suite, undecided: Undecided) -> tuple[ElementTree.Element, Counter[str]]:
+    mutation = describe_mutation(suite.job["mutation"])
+    element = ElementTree.Element("testsuite", {"name": _clean(f"{suite.model} {mutation}")})
+    properties = ElementTree.SubElement(element, "properties")
+    for name, value in _properties(suite).items():
+        ElementTree.SubElement(properties, "property", {"name": name, "value": _clean(str(value))})
+    counts: Counter[str] = Counter()
+    for row in suite.rows:
+        outcome = _case(element, suite.model, mutation, row, undecided)
+        counts.update(["tests", outcome] if outcome else ["tests"])
+    if suite.job["status"] != "succeeded":
+        _error(element, suite)
+        counts.update(["tests", "errors"])
+    for name in ("tests", "failures", "errors", "skipped"):
+        element.set(name, str(counts[name]))
+    element.set("time", f"{sum(row.get('seconds', 0.0) for row in suite.rows):.3f}")
+    return element, counts
+
+
+def _properties(suite: Suite) -> dict[str, Any]:
+    summary = suite.job.get("summary") or {}
+    members = {
+        "job": suite.url,
+        "arithmetic": summary.get("arithmetic"),
+        "clean_accuracy": summary.get("clean_accuracy"),
+        "certified_rate": summary.get("certified_rate"),
+    }
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _case(
+    parent: ElementTree.Element, model: str, mutation: str, row: Mapping[str, Any], undecided: Undecided
+) -> str:
+    """Add the case of one row and return what it counts as, or nothing for a passed one."""
+    name = f"{mutation} input {row['index']} (label {row['label']})"
+    case = ElementTree.SubElement(
+        parent, "testcase",
+        {"classname": _clean(model), "name": _clean(name), "time": f"{row.get('seconds', 0.0):.3f}"},
+    )  # fmt: skip
+    match row["verdict"]:
+        case "certified":
+            return ""
+        case "falsified":
+            _child(case, "failure", "falsified", describe_counterexample(row))
+            return "failures"
+        case "undecided" if undecided == "fail":
+            _child(case, "failure", "undecided", describe_reason(row))
+            return "failures"
+        case verdict:
+            _child(case, "skipped", str(verdict), f"{verdict}: {describe_reason(row)}")
+            return "skipped"
+
+
+def describe_counterexample(row: Mapping[str, Any]) -> str:
+    """Say in one sentence where a falsified input breaks."""
+    found = row.get("counterexample") or {}
+    reached = row.get("certified_to") or {}
+    sentence = f"classified {found.get('predicted', '?')} instead of {row['label']}"
+    if "value" in found:
+        sentence += (
+            f" at {found['value']:.6g} {reached.get('unit', '')}".rstrip() + f" (t = {found['t']:.6g})"
+        )
+    if found.get("confirmed_in"):
+        sentence += f", confirmed in {' and '.join(found['confirmed_in'])}"
+    return sentence
+
+
+def describe_reason(row: Mapping[str, Any]) -> str:
+    """Say why an input has no proof either way, and what can be done."""
+    parts = (str(row.get("reason") or "no reason given"), str(row.get("next_step") or ""))
+    return "; ".join(part for part in parts if part)
+
+
+def _error(parent: ElementTree.Element, suite: Suite) -> None:
+    problem = suite.job.get("error") or {}
+    case = ElementTree.SubElement(
+        parent, "testcase", {"classname": _clean(suite.model), "name": "job", "time": "0.000"}
+    )
+    code = str(problem.get("type") or suite.job["status"]).rsplit("/", 1)[-1]
+    _child(case, "error", code, str(problem.get("detail") or f"the job was {suite.job['status']}"))
+
+
+def _child(parent: ElementTree.Element, tag: str, kind: str, message: str) -> None:
+    element = ElementTree.SubElement(parent, tag, {"type": _clean(kind), "message": _clean(message)})
+    element.text = _clean(message)
+
+
+def _clean(text: str) -> str:
+    return UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)

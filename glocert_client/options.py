@@ -1,0 +1,117 @@
+"""Options that commands share, and how their text is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from glocert_client.junit import Undecided
+from glocert_client.mutation import UnreadableMutation, parse_mutation
+from glocert_client.uploads import Preprocessing
+
+Server = Annotated[str, typer.Option("--server", envvar="GLOCERT_URL", help="Address of the service.")]
+Key = Annotated[str, typer.Option("--key", envvar="GLOCERT_KEY", help="API key.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout instead of a table.")]
+
+Port = Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")]
+Folder = Annotated[Path, typer.Option(help="Folder of uploads, results and the database.")]
+Queues = Annotated[str, typer.Option(help="Queues to serve.")]
+WorkerName = Annotated[str, typer.Option(help="Name among all workers; one is made up by default.")]
+
+ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX or TorchScript file.")]
+ModelOrId = Annotated[str, typer.Argument(metavar="MODEL", help="ONNX or TorchScript file, or a model's id.")]
+DataOrId = Annotated[str, typer.Option(help="File such as .npz with images and labels, or a data set's id.")]
+Name = Annotated[str, typer.Option(help="Name in lists; the file's own by default.")]
+Mean = Annotated[str, typer.Option(metavar="X[,X...]", help="Subtracted per channel before the network.")]
+Std = Annotated[str, typer.Option(metavar="X[,X...]", help="Divisor per channel.")]
+Layout = Annotated[str, typer.Option(metavar="NCHW|NHWC", help="Axis order that the network expects.")]
+Scale = Annotated[bool | None, typer.Option("--scale/--no-scale", help="Divide integer items by 255.")]
+Shape = Annotated[str, typer.Option(metavar="C,H,W", help="Shape of one input, where the file does not say.")]
+Format = Annotated[str, typer.Option("--format", metavar="onnx|torchscript", help="Found out by default.")]
+
+Mutations = Annotated[
+    list[str],
+    typer.Option(metavar="TYPE=[FROM:]TO", help="brightness=0.2, contrast=0.5:1.5, chord=7...; repeatable."),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many inputs.")]
+Analysis = Annotated[str, typer.Option(metavar="complete|quantitative", help="Which question is asked.")]
+Margin = Annotated[float | None, typer.Option(help="By how much the label's score must lead.")]
+Gap = Annotated[float | None, typer.Option(help="Accepted width of the robust mass (quantitative).")]
+InputBudget = Annotated[float | None, typer.Option(help="Seconds that one input may take.")]
+Deadline = Annotated[float | None, typer.Option(help="Seconds that each job may take; then exit code 3.")]
+Partition = Annotated[bool, typer.Option("--partition", help="Ask for the labels along the path.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="Kept with the jobs.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Do not wait: print the ids of the jobs.")]
+
+Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML here.")]
+UndecidedAs = Annotated[Undecided, typer.Option("--undecided", help="What an undecided input is in JUnit.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--min-certified-rate", min=0, max=1, help="Pass when this share of the inputs is certified."
+    ),
+]
+Lenient = Annotated[
+    bool, typer.Option("--allow-inconclusive", help="Exit 0 instead of 2; never hides 1, 3 or 4.")
+]
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job.")]
+Verdict = Annotated[
+    str, typer.Option(metavar="certified|falsified|undecided|skipped", help="Only rows with this verdict.")
+]
+Out = Annotated[Path | None, typer.Option(help="Folder to write to; the id of the job by default.")]
+
+
+def read_mutations(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the members ``mutation`` of the jobs to start."""
+    try:
+        return [parse_mutation(text) for text in texts]
+    except UnreadableMutation as error:
+        raise typer.BadParameter(str(error), param_hint="--mutation") from None
+
+
+def read_preprocessing(mean: str, std: str, layout: str, scale: bool | None) -> Preprocessing:
+    """Return what happens to an item before the network; what is not given is left to the service."""
+    return Preprocessing(
+        mean=read_numbers(mean, "--mean"), std=read_numbers(std, "--std"), layout=layout or None, scale=scale
+    )
+
+
+def read_numbers(text: str, option: str) -> list[float] | None:
+    """Return comma-separated finite numbers, or None for no text."""
+    if not text:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a list of numbers", param_hint=option) from None
+    if not all(map(math.isfinite, numbers)):
+        raise typer.BadParameter(f"{text!r} holds something that is not finite", param_hint=option)
+    return numbers
+
+
+def read_shape(text: str) -> list[int] | None:
+    """Return comma-separated lengths of axes, or None for no text."""
+    if not text:
+        return None
+    if not all(part.strip().isdecimal() for part in text.split(",")):
+        raise typer.BadParameter(f"{text!r} is not a shape such as 1,28,28", param_hint="--input-shape")
+    return [int(part) for part in text.split(",")]
+
+
+def read_tags(texts: Sequence[str]) -> dict[str, str] | None:
+    """Return ``NAME=VALUE`` pairs as a mapping, or None for none."""
+    pairs = [text.partition("=") for text in texts]
+    if any(not name or not equals for name, equals, _ in pairs):
+        raise typer.BadParameter("a tag is NAME=VALUE", param_hint="--tag")
+    return {name: value for name, _, value in pairs} or None
+
+
+def read_budget(seconds_per_input: float | None, seconds: float | None) -> dict[str, float] | None:
+    """Return the member ``budget`` of a job, or None for the service's own."""
+    given = {"seconds_per_input": seconds_per_input, "seconds": seconds}
+    return {name: value for name, value in given.items() if value is not None} or None

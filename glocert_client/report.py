@@ -1,0 +1,51 @@
+"""Saves everything that a job has to show to a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from glocert_client.errors import ClientError
+from glocert_client.job import Job
+
+
+def save(job: Job, folder: Path) -> list[Path]:
+    """Write job, results, certificate and pictures; return the paths.
+
+    Every picture is compared with the digest that the service gives for it.
+
+    Raises:
+        ClientError: a picture is not what the service says it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [_write(folder / "job.json", _pretty(job.data))]
+    written.append(_write(folder / "results.json", _pretty(list(job.results()))))
+    if job.status == "succeeded":
+        written.append(_write(folder / "certificate.json", job.certificate_bytes()))
+    written += [_picture(job, folder, artifact) for artifact in job.artifacts()]
+    return written
+
+
+def _picture(job: Job, folder: Path, artifact: Mapping[str, Any]) -> Path:
+    content = job.download(artifact["href"])
+    if hashlib.sha256(content).hexdigest() != artifact["sha256"]:
+        raise ClientError(f"{artifact['name']} does not have the digest that the service gives for it")
+    return _write(folder / "pictures" / safe_name(str(artifact["name"])), content)
+
+
+def safe_name(name: str) -> str:
+    """Return a file name without any folder: what a service calls a file must not choose where it goes."""
+    return "-".join(part for part in name.replace("\\", "/").split("/") if part.strip(".")) or "unnamed"
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def _pretty(document: Any) -> bytes:
+    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
