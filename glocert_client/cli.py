@@ -214,7 +214,8 @@ def respond(arguments: Sequence[str]) -> int:
     try:
         return int(app(list(arguments), standalone_mode=False, prog_name="glocert") or Decision.PASS)
     except TyperException as error:
-        stderr().print(f"[bold red]error:[/] {escape(error.format_message())}")
+        if message := error.format_message():
+            stderr().print(f"[bold red]error:[/] {escape(message)}\nTry: glocert --help")
         return Decision.ERROR
     except BrokenPipeError:
         # The reader of a pipe has seen enough; without this the interpreter complains while it ends.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,12 +73,12 @@ def show_error(error: ClientError) -> None:
 
 def show_offence(console: Console, offence: Mapping[str, Any]) -> None:
     """Print one thing at fault: where, what, and the way out."""
-    operator = f" [cyan]{escape(str(offence['operator']))}[/]" if offence.get("operator") else ""
-    console.print(
-        f"  - [bold]{escape(str(offence.get('where', '')))}[/]{operator}: {escape(str(offence.get('detail', '')))}"
+    where, operator, detail, way_out = (
+        escape(str(offence.get(name) or "")) for name in ("where", "operator", "detail", "way_out")
     )
-    if offence.get("way_out"):
-        console.print(f"    [green]way out:[/] {escape(str(offence['way_out']))}")
+    console.print(f"  - [bold]{where}[/]{f' [cyan]{operator}[/]' if operator else ''}: {detail}")
+    if way_out:
+        console.print(f"    [green]way out:[/] {way_out}")
 
 
 @contextmanager
@@ -102,16 +102,11 @@ def progress_bars(jobs: Sequence[Job]) -> Iterator[Any]:
 
 def show_summaries(jobs: Sequence[Job], judgements: Sequence[Judgement]) -> None:
     """Print the table of a run: a row per mutation, then why it was decided so."""
-    console = stdout()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("mutation", *VERDICTS, "clean acc.", "robust mass", "seconds", "decision"):
-        table.add_column(
-            title, justify="left" if title in {"mutation", "decision"} else "right", no_wrap=True
-        )
+    titles = ("mutation", *VERDICTS, "clean acc.", "robust mass", "seconds", "decision")
+    console, table = stdout(), plain_table(titles, left={"mutation", "decision"})
     for job, judgement in zip(jobs, judgements, strict=True):
-        table.add_row(
-            *_cells(job), f"[{JUDGED.get(judgement.decision, 'yellow')}]{judgement.decision.word}[/]"
-        )
+        colour = JUDGED.get(judgement.decision, "yellow")
+        table.add_row(*_cells(job), f"[{colour}]{judgement.decision.word}[/]")
     console.print(table)
     for job, judgement in zip(jobs, judgements, strict=True):
         console.print(f"{job.id}  {escape(judgement.ground)}")
@@ -119,11 +114,18 @@ def show_summaries(jobs: Sequence[Job], judgements: Sequence[Judgement]) -> None
             console.print(f"[yellow]warning:[/] {escape(text_of(warning))}")
 
 
+def plain_table(titles: Sequence[str], *, left: Set[str]) -> Table:
+    """Return a table without lines, whose numbers stand at the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, justify="left" if title in left else "right", no_wrap=bool(title))
+    return table
+
+
 def show_rows(rows: Iterator[Mapping[str, Any]]) -> None:
     """Print a table of results, a row per input."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("index", "label", "predicted", "verdict", "certified to", "robust mass", "seconds", ""):
-        table.add_column(title, justify="left" if title in {"verdict", ""} else "right")
+    titles = ("index", "label", "predicted", "verdict", "certified to", "robust mass", "seconds", "")
+    table = plain_table(titles, left={"verdict", ""})
     for row in rows:
         verdict = str(row["verdict"])
         table.add_row(
@@ -158,11 +160,9 @@ def extents(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{min(values):.3g} / {statistics.median(values):.3g} / {max(values):.3g} {unit}"
 
 
-def text_of(entry: Any) -> str:
-    """Return the sentence of a warning, whichever way it is written."""
-    return (
-        str(entry.get("detail") or entry.get("title") or entry) if isinstance(entry, Mapping) else str(entry)
-    )
+def text_of(warning: Any) -> str:
+    """Return the sentence of a warning."""
+    return str(warning.get("detail") or warning) if isinstance(warning, Mapping) else str(warning)
 
 
 def _cells(job: Job) -> list[str]:

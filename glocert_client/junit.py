@@ -19,11 +19,18 @@ Undecided = Literal["skip", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One job and its rows."""
+    """One job and its rows.
+
+    Attributes:
+        job: the document of the API.
+        rows: its results.
+        name: what the test cases are filed under: the model's name.
+        url: address of the job.
+    """
 
     job: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]]
-    model: str
+    name: str
     url: str
 
 
@@ -51,13 +58,13 @@ def write(suites: Iterable[Suite], *, undecided: Undecided) -> bytes:
 
 def _suite(suite: Suite, undecided: Undecided) -> tuple[ElementTree.Element, Counter[str]]:
     mutation = describe_mutation(suite.job["mutation"])
-    element = ElementTree.Element("testsuite", {"name": _clean(f"{suite.model} {mutation}")})
+    element = ElementTree.Element("testsuite", {"name": _clean(f"{suite.name} {mutation}")})
     properties = ElementTree.SubElement(element, "properties")
     for name, value in _properties(suite).items():
         ElementTree.SubElement(properties, "property", {"name": name, "value": _clean(str(value))})
     counts: Counter[str] = Counter()
     for row in suite.rows:
-        outcome = _case(element, suite.model, mutation, row, undecided)
+        outcome = _case(element, suite.name, mutation, row, undecided)
         counts.update(["tests", outcome] if outcome else ["tests"])
     if suite.job["status"] != "succeeded":
         _error(element, suite)
@@ -125,7 +132,7 @@ def describe_reason(row: Mapping[str, Any]) -> str:
 def _error(parent: ElementTree.Element, suite: Suite) -> None:
     problem = suite.job.get("error") or {}
     case = ElementTree.SubElement(
-        parent, "testcase", {"classname": _clean(suite.model), "name": "job", "time": "0.000"}
+        parent, "testcase", {"classname": _clean(suite.name), "name": "job", "time": "0.000"}
     )
     code = str(problem.get("type") or suite.job["status"]).rsplit("/", 1)[-1]
     _child(case, "error", code, str(problem.get("detail") or f"the job was {suite.job['status']}"))
