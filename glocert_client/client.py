@@ -16,8 +16,7 @@ from glocert_client.transport import ATTEMPTS, Transport
 from glocert_client.uploads import Dataset, Kind, Model, Preprocessing, dataset_request, decode, model_request
 
 LOCAL = "http://127.0.0.1:8321"
-FIRST_LOOK_S = 0.05
-LOOK_S = 1.0
+LOOK_S = 20.0
 
 
 class Client:
@@ -98,13 +97,11 @@ class Client:
             WaitTimeout: inspection did not end in time.
         """
         deadline = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
-        pause = FIRST_LOOK_S
         while upload.status == "uploaded":
-            if time.monotonic() >= deadline:
+            left = deadline - time.monotonic()
+            if left <= 0:
                 raise WaitTimeout(f"{upload.id} is not inspected after {timeout_s:g} s")
-            time.sleep(pause)
-            pause = min(pause * 1.5, LOOK_S)
-            upload = self._upload(type(upload), upload.id)
+            upload = self._upload(type(upload), upload.id, wait_s=min(LOOK_S, left))
         if upload.status == "rejected":
             raise UploadRejected(upload.id, upload.data.get("rejection") or {})
         return upload
@@ -151,7 +148,8 @@ class Client:
 
     def job(self, id: str) -> Job:  # noqa: A002
         """Return a job by its id."""
-        return Job(self._transport, self._transport.send(Request("GET", f"/v1/jobs/{id}")).json())
+        answer = self._transport.send(Request("GET", f"/v1/jobs/{id}"))
+        return Job(self._transport, answer.json(), answer.headers.get("etag", ""))
 
     def capabilities(self) -> Document:
         """Return what the service can do, and its limits."""
@@ -169,5 +167,7 @@ class Client:
     ) -> None:
         self.close()
 
-    def _upload(self, kind: type[Kind], id: str) -> Kind:  # noqa: A002
-        return decode(kind, self._transport.send(Request("GET", f"{kind.collection}/{id}")))
+    def _upload(self, kind: type[Kind], id: str, *, wait_s: float = 0.0) -> Kind:  # noqa: A002
+        query = {"wait": round(wait_s, 3)} if wait_s else {}
+        request = Request("GET", f"{kind.collection}/{id}", query=query, patience_s=wait_s)
+        return decode(kind, self._transport.send(request))

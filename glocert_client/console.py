@@ -25,6 +25,8 @@ PIPE_WIDTH = 160
 """columns when stdout is no terminal: a table in a log must not be cut to 80"""
 
 STYLES = {"certified": "green", "falsified": "red", "undecided": "yellow", "skipped": "dim"}
+PLACES = ("where", "pointer", "parameter", "header")
+"""how problem documents name what is at fault"""
 JUDGED = {Decision.PASS: "green", Decision.FAIL: "red"}
 
 
@@ -73,12 +75,11 @@ def show_error(error: ClientError) -> None:
 
 def show_offence(console: Console, offence: Mapping[str, Any]) -> None:
     """Print one thing at fault: where, what, and the way out."""
-    where, operator, detail, way_out = (
-        escape(str(offence.get(name) or "")) for name in ("where", "operator", "detail", "way_out")
-    )
-    console.print(f"  - [bold]{where}[/]{f' [cyan]{operator}[/]' if operator else ''}: {detail}")
-    if way_out:
-        console.print(f"    [green]way out:[/] {way_out}")
+    where = next((str(offence[name]) for name in PLACES if offence.get(name)), "")
+    operator = f" [cyan]{escape(str(offence['operator']))}[/]" if offence.get("operator") else ""
+    console.print(f"  - [bold]{escape(where)}[/]{operator}: {escape(str(offence.get('detail', '')))}")
+    if offence.get("way_out"):
+        console.print(f"    [green]way out:[/] {escape(str(offence['way_out']))}")
 
 
 @contextmanager

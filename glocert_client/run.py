@@ -151,10 +151,9 @@ def _wait(jobs: Sequence[Job]) -> None:
 
 
 def _write_junit(client: Client, jobs: Sequence[Job], path: Path, undecided: Undecided) -> None:
-    names = {job.model_id: str(client.model(job.model_id).data.get("name") or job.model_id) for job in jobs}
+    names = {job.model_id: str(client.model(job.model_id).data["name"]) for job in jobs}
     suites = [
-        Suite(job.data, list(job.results()), name=names[job.model_id], url=client.url + job.path)
-        for job in jobs
+        Suite(job.data, list(job.results()), names[job.model_id], client.url + job.path) for job in jobs
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(write(suites, undecided=undecided))

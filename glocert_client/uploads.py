@@ -57,21 +57,21 @@ class Preprocessing:
         std: divisor per channel.
         layout: ``NCHW`` or ``NHWC``, as the network expects it.
         scale: whether integer items are divided by 255.
+        domain: smallest and largest value of an item after scaling; paths are clamped to it.
     """
 
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
     layout: str | None = None
     scale: bool | None = None
+    domain: tuple[float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the members that were given; the service fills in the others."""
-        given = {"mean": self.mean, "std": self.std, "layout": self.layout, "scale": self.scale}
-        return {
-            name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
-            for name, value in given.items()
-            if value is not None
-        }
+        lists = {"mean": self.mean, "std": self.std, "domain": self.domain}
+        given: dict[str, Any] = {name: list(value) for name, value in lists.items() if value is not None}
+        plain = {"layout": self.layout, "scale": self.scale}
+        return given | {name: value for name, value in plain.items() if value is not None}
 
 
 def model_request(
