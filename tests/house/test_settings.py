@@ -1,4 +1,4 @@
-"""The settings, ``.env.example`` and the table of docs/operations.md name the same things with the same defaults."""
+"""The settings, ``.env.example`` and the table of docs/operations.md name the same things and defaults."""
 
 from __future__ import annotations
 
