@@ -55,5 +55,6 @@ def divisors(node: Node, sizes: tuple[int, ...], windows: tuple[int, ...]) -> Co
 def _inside(node: Node, axis: int, windows: int, start: int, stop: int) -> Counts:
     """Count the positions of each window along ``axis`` in [start, stop)."""
     first = np.arange(windows) * node.ints("strides")[axis] - node.ints("pads")[axis]
-    positions = first[:, None] + np.arange(node.ints("kernel_shape")[axis]) * dilations(node)[axis]
-    return np.asarray(((positions >= start) & (positions < stop)).sum(axis=1), np.int64)
+    kernel, dilation = node.ints("kernel_shape")[axis], dilations(node)[axis]
+    before, until = (np.clip(-((first - bound) // dilation), 0, kernel) for bound in (start, stop))
+    return np.asarray(until - before, np.int64)

@@ -1,0 +1,159 @@
+"""Convolution and pooling as canonical nodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glocert.errors import ModelTooLarge, Offence
+from glocert.graph.ir import Attribute
+from glocert.graph.lowering_shape import reshape
+from glocert.graph.pooling import divisors, real_positions
+from glocert.graph.shapes import Shape, ShapeError
+from glocert.graph.values import BATCH, Activation, Constant, Emitter, Unsupported
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How a kernel slides, per spatial axis.
+
+    Attributes:
+        kernel: sizes.
+        strides: steps.
+        pads: begins, then ends.
+        dilations: distances between positions of the kernel.
+    """
+
+    kernel: Shape
+    strides: Shape
+    pads: Shape
+    dilations: Shape
+
+    @property
+    def rank(self) -> int:
+        """Number of spatial axes."""
+        return len(self.kernel)
+
+    def check(self) -> None:
+        """Refuse what does not belong together.
+
+        Raises:
+            ShapeError: lists of different lengths.
+            Unsupported: more than two axes.
+        """
+        if not len(self.strides) == len(self.dilations) == self.rank or len(self.pads) != 2 * self.rank:
+            raise ShapeError("kernel_shape, strides, dilations and pads have different lengths")
+        if self.rank not in (1, 2):
+            raise Unsupported(f"windows over {self.rank} axes are not supported")
+        if min((*self.kernel, *self.strides, *self.dilations)) < 1 or min(self.pads) < 0:
+            raise ShapeError("a kernel size, stride or dilation is below 1, or a pad below 0")
+
+    def in_two_dimensions(self) -> Window:
+        """Return the same window with a height of one where it has only a width."""
+        if self.rank == 2:
+            return self
+        begin, end = self.pads
+        return Window((1, *self.kernel), (1, *self.strides), (0, begin, 0, end), (1, *self.dilations))
+
+
+def same_pads(sizes: Shape, window: Window, *, lower: bool) -> Shape:
+    """Return pads that make ``ceil(size / stride)`` windows; an odd one goes to the begin if ``lower``."""
+    window.check()
+    begins, ends = [], []
+    for size, kernel, stride, dilation in zip(
+        sizes, window.kernel, window.strides, window.dilations, strict=True
+    ):
+        total = max(0, (-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size)
+        begin = total - total // 2 if lower else total // 2
+        begins.append(begin)
+        ends.append(total - begin)
+    return (*begins, *ends)
+
+
+def _spatial(emitter: Emitter, x: Activation, window: Window) -> Activation:
+    """Give a signal a height of one, so that everything has two spatial axes."""
+    window.check()
+    if not emitter.batch.present:
+        raise Unsupported("it needs a batch axis")
+    if len(x.shape) != window.rank + 1:
+        raise ShapeError(f"a kernel of {window.rank} axes does not slide over {list(x.shape)}")
+    padded = math.prod(
+        size + window.pads[axis] + window.pads[window.rank + axis] for axis, size in enumerate(x.shape[1:])
+    )
+    if padded * x.shape[0] > emitter.builder.limits.activation:
+        raise ModelTooLarge(
+            "A tensor of the model is too large.", [Offence(emitter.name, "its padding is huge")]
+        )
+    return x if window.rank == 2 else reshape(emitter, x, [BATCH, x.shape[0], 1, x.shape[1]])
+
+
+def _restored(emitter: Emitter, y: Activation, window: Window) -> Activation:
+    return y if window.rank == 2 else reshape(emitter, y, [BATCH, y.shape[0], y.shape[2]])
+
+
+def convolution(
+    emitter: Emitter, x: Activation, weight: Constant, bias: Constant | None, window: Window, group: int
+) -> Activation:
+    """Emit a convolution over one or two axes."""
+    x = _spatial(emitter, x, window)
+    if weight.array.shape[2:] != window.kernel:
+        raise ShapeError(f"kernel_shape {list(window.kernel)} is not that of {weight.name!r}")
+    if window.rank == 1:
+        weight = Constant(weight.array[:, :, None], weight.name)
+    flat = window.in_two_dimensions()
+    attributes: dict[str, Attribute] = {
+        "strides": flat.strides,
+        "pads": flat.pads,
+        "dilations": flat.dilations,
+        "group": group,
+    }
+    inputs = (x, weight) if bias is None else (x, weight, bias)
+    return _restored(emitter, emitter.add("Conv", inputs, attributes), window)
+
+
+def max_pool(emitter: Emitter, x: Activation, window: Window, *, ceil: bool = False) -> Activation:
+    """Emit a maximum over windows."""
+    x = _spatial(emitter, x, window)
+    flat = window.in_two_dimensions()
+    attributes = {"kernel_shape": flat.kernel, "strides": flat.strides, "pads": flat.pads}
+    attributes["dilations"] = flat.dilations
+    y = emitter.add("MaxPool", (x,), attributes, ceil=ceil)
+    if not real_positions(emitter.builder.nodes[-1], x.shape[1:], y.shape[1:]).all():
+        raise Unsupported("one of its windows lies in the padding only")
+    return _restored(emitter, y, window)
+
+
+def average_pool(
+    emitter: Emitter, x: Activation, window: Window, *, ceil: bool = False, include_pad: bool = False
+) -> Activation:
+    """Emit a mean over windows."""
+    x = _spatial(emitter, x, window)
+    flat = window.in_two_dimensions()
+    if any(dilation != 1 for dilation in flat.dilations):
+        raise Unsupported("a dilated average pooling is not supported")
+    attributes: dict[str, Attribute] = {
+        "kernel_shape": flat.kernel,
+        "strides": flat.strides,
+        "pads": flat.pads,
+    }
+    attributes["count_include_pad"] = int(include_pad)
+    y = emitter.add("AveragePool", (x,), attributes, ceil=ceil)
+    if not np.all(divisors(emitter.builder.nodes[-1], x.shape[1:], y.shape[1:])):
+        raise Unsupported("one of its windows lies in the padding only")
+    return _restored(emitter, y, window)
+
+
+def global_average_pool(emitter: Emitter, x: Activation) -> Activation:
+    """Emit a mean over all spatial axes, which stay with length one."""
+    sizes = x.shape[1:]
+    return average_pool(
+        emitter, x, Window(sizes, (1,) * len(sizes), (0,) * 2 * len(sizes), (1,) * len(sizes))
+    )
+
+
+def per_axis(values: Sequence[int], rank: int) -> Shape:
+    """Repeat a single number for every axis."""
+    return tuple(values) * rank if len(values) == 1 else tuple(values)

@@ -1,0 +1,236 @@
+"""ONNX -> Graph: every node is looked up in ``onnx_operators`` and nothing is executed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import onnx
+from onnx import TensorProto
+
+from glocert.errors import InvalidGraph, Offence, UnsupportedInput, UnsupportedOutput
+from glocert.graph import onnx_operators
+from glocert.graph.builder import GraphBuilder
+from glocert.graph.imported import Imported, Tail, class_axis
+from glocert.graph.limits import Limits
+from glocert.graph.lowering import MANY_PRODUCTS
+from glocert.graph.onnx_file import DEFAULT_DOMAINS, opset, parse
+from glocert.graph.onnx_input import resolve_input
+from glocert.graph.onnx_operators.registry import OPERATORS, Call
+from glocert.graph.onnx_order import live_nodes, producers, trailing
+from glocert.graph.onnx_tensors import load_initializers
+from glocert.graph.refusals import SMOOTH, Refusals
+from glocert.graph.shapes import ShapeError
+from glocert.graph.values import Activation, Batch, Constant, Emitter, Unsupported, Value
+
+__all__ = ["onnx_operators", "read_onnx"]
+
+_CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+_RANDOM = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """Stands for what a refused node would have made.
+
+    Attributes:
+        detail: why whoever reads it is refused as well; empty where that is no fault of the reader.
+        varies: whether it depends on the model's input.
+    """
+
+    detail: str = ""
+    varies: bool = True
+
+
+@dataclass(slots=True)
+class _Reader:
+    """One import under way."""
+
+    model: onnx.ModelProto
+    builder: GraphBuilder
+    batch: Batch
+    values: dict[str, Value | _Missing]
+    refusals: Refusals = field(default_factory=Refusals)
+    tails: list[Tail] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_onnx(
+    data: bytes, *, input_shape: Sequence[int] | None = None, limits: Limits | None = None
+) -> Imported:
+    """Translate an ONNX file.
+
+    Args:
+        data: the whole file.
+        input_shape: per-sample shape, where the file leaves it open; naming every axis of the file's input
+            says that none of them is a batch axis.
+        limits: what must not be exceeded.
+
+    Returns:
+        The graph with what is known about the upload.
+
+    Raises:
+        ModelRejected: one of its subclasses; offences name every node or tensor at fault.
+    """
+    limits = limits or Limits()
+    model = parse(data, limits)
+    constants = load_initializers(model.graph, limits)
+    entry = _only_input(model.graph, constants)
+    shape, batch = resolve_input(entry, input_shape)
+    output = _first_output(model.graph)
+    builder = GraphBuilder.start(entry.name, shape, limits)
+    values: dict[str, Value | _Missing] = {**constants, entry.name: Activation(builder.input, shape)}
+    reader = _Reader(model, builder, batch, values)
+    makers = producers(model.graph)
+    nodes = live_nodes(model.graph, makers, set(values), output)
+    last = trailing(model.graph, makers, output)
+    for position in nodes:
+        _read_node(reader, position, position in last)
+    reader.refusals.raise_any()
+    return _finished(reader, output, [model.graph.node[position] for position in nodes], entry)
+
+
+def _only_input(graph: onnx.GraphProto, constants: Mapping[str, Constant]) -> onnx.ValueInfoProto:
+    """Return the one input that is no initialiser."""
+    entries = [entry for entry in graph.input if entry.name not in constants]
+    if len(entries) != 1:
+        names = ", ".join(entry.name for entry in entries) or "none"
+        offences = [Offence(entry.name, "one of several inputs") for entry in entries]
+        raise UnsupportedInput(f"Exactly one input is supported; found {names}.", offences)
+    entry: onnx.ValueInfoProto = entries[0]
+    kind = entry.type.tensor_type.elem_type
+    if kind not in (TensorProto.FLOAT, TensorProto.DOUBLE):
+        raise UnsupportedInput(
+            f"Input {entry.name!r} must be float32 or float64.", [Offence(entry.name, "wrong type")]
+        )
+    return entry
+
+
+def _first_output(graph: onnx.GraphProto) -> str:
+    if not graph.output:
+        raise UnsupportedOutput("The model has no output.")
+    return str(graph.output[0].name)
+
+
+def _read_node(reader: _Reader, position: int, last: bool) -> None:
+    """Translate one node, or note why not; what depends on a refused node is passed over."""
+    node = reader.model.graph.node[position]
+    where = node.name or f"node {position} ({node.op_type})"
+    missing = _Missing(f"it reads an output of {where} other than the first")
+    reader.values.update({name: missing for name in node.output[1:] if name})
+    operator = f"{node.domain or 'ai.onnx'}::{node.op_type}"
+    try:
+        value = _translated(reader, node, where, last)
+    except Unsupported as refusal:
+        reader.refusals.operators.append(Offence(where, refusal.detail, operator, refusal.way_out))
+        value = _Missing(varies=_varies(reader, node))
+    except ShapeError as fault:
+        reader.refusals.structure.append(
+            Offence(where, f"shape mismatch at {node.op_type}: {fault}", operator)
+        )
+        value = _Missing()
+    except (ValueError, IndexError, OverflowError):
+        detail = f"the inputs or attributes of {node.op_type} do not fit together"
+        reader.refusals.structure.append(Offence(where, detail, operator))
+        value = _Missing()
+    reader.values[node.output[0]] = value
+
+
+def _translated(reader: _Reader, node: onnx.NodeProto, where: str, last: bool) -> Value | _Missing:
+    tail = last and node.op_type in Tail.OPERATORS
+    if node.domain not in DEFAULT_DOMAINS or (node.op_type not in OPERATORS and not tail):
+        raise _unknown(node, reader.model)
+    inputs = [reader.values[name] if name else None for name in node.input]
+    missing = [value for value in inputs if isinstance(value, _Missing)]
+    if missing:
+        return _behind_missing(reader, node, missing)
+    known = tuple(value for value in inputs if not isinstance(value, _Missing))
+    emitter = Emitter(reader.builder, reader.batch, where, node.op_type, node.output[0])
+    call = Call(node, opset(reader.model), known, emitter)
+    result = _cut_off(reader, call) if tail else OPERATORS[node.op_type](call)
+    if call.unread():
+        raise Unsupported(f"its attributes {', '.join(call.unread())} are not supported")
+    return result
+
+
+def _varies(reader: _Reader, node: onnx.NodeProto) -> bool:
+    values = [reader.values[name] for name in node.input if name]
+    return any(
+        value.varies if isinstance(value, _Missing) else isinstance(value, Activation) for value in values
+    )
+
+
+def _behind_missing(reader: _Reader, node: onnx.NodeProto, missing: Sequence[_Missing]) -> _Missing:
+    """Refuse a node behind a refused one for what is wrong with it whatever its input is."""
+    for value in missing:
+        if value.detail:
+            raise Unsupported(value.detail)
+    varying = [_varies(reader, onnx.NodeProto(input=[name])) for name in node.input]
+    if node.op_type in {"Mul", "MatMul"} and all(varying):
+        raise Unsupported(MANY_PRODUCTS)
+    if node.op_type == "Div" and varying[1:] == [True]:
+        raise Unsupported("a division by an activation is not piecewise linear")
+    return _Missing(varies=any(varying))
+
+
+def _unknown(node: onnx.NodeProto, model: onnx.ModelProto) -> Unsupported:
+    """Say why a node is not on the list."""
+    if node.domain not in DEFAULT_DOMAINS:
+        return Unsupported(
+            f"{node.op_type} of the custom domain {node.domain!r} is unknown", "Use standard operators."
+        )
+    if node.op_type in _CONTROL_FLOW:
+        return Unsupported(
+            f"{node.op_type} is control flow", "Export the model by tracing, without branches or loops."
+        )
+    if node.op_type in _RANDOM:
+        return Unsupported(f"{node.op_type} is random: the output is not a function of the input")
+    if node.op_type.lower() in SMOOTH:
+        return Unsupported(f"{node.op_type} is not piecewise linear", "Use Relu, LeakyRelu or Clip instead.")
+    if not onnx.defs.has(node.op_type, max_inclusive_version=opset(model)):
+        return Unsupported(f"{node.op_type} is no operator of opset {opset(model)}")
+    return Unsupported(f"{node.op_type} is not supported")
+
+
+def _cut_off(reader: _Reader, call: Call) -> Value:
+    """Leave out a function of the scores that keeps their order."""
+    x, operator = call.activation(), call.node.op_type
+    if operator != "Sigmoid":
+        axis = call.integer("axis", -1 if call.opset >= 13 else 1)
+        inner = call.emitter.axis(axis, len(x.shape))
+        classes = class_axis(x.shape)
+        # Before opset 13 every axis from the named one on was one set of scores.
+        if classes is None or not (inner == classes if call.opset >= 13 else inner <= classes):
+            raise Unsupported(f"{operator} is not taken over the class scores")
+    reader.tails.append(Tail(operator))
+    return x
+
+
+def _finished(
+    reader: _Reader, output: str, nodes: Sequence[onnx.NodeProto], entry: onnx.ValueInfoProto
+) -> Imported:
+    value = reader.values[output]
+    if not isinstance(value, Activation):
+        raise InvalidGraph(f"Output {output!r} does not depend on the input.")
+    others = [item.name for item in reader.model.graph.output[1:]]
+    if others:
+        reader.notes.append(
+            f"Of several outputs the first, {output!r}, is used; {', '.join(others)} left out."
+        )
+    reader.notes += [tail.note() for tail in reader.tails]
+    model = reader.model
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    return Imported(
+        graph=reader.builder.finish(value.name, reader.notes),
+        format="onnx",
+        opset=opset(model),
+        producer=producer[:200],
+        operators=dict(sorted(Counter(node.op_type for node in nodes).items())),
+        tails=tuple(reader.tails),
+        batch=reader.batch,
+        dtype="float64" if entry.type.tensor_type.elem_type == TensorProto.DOUBLE else "float32",
+        output=output,
+    )
