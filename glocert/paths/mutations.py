@@ -92,7 +92,10 @@ def segment(request: Mutation, item: Float32, *, items: Items) -> Segment:
         raise InvalidSpec(f"no mutation {request.type!r}; there are {', '.join(sorted(MUTATIONS))}")
     x, scene = Rounded.exact(item.astype(np.float64)), Scene(request, items, item.shape)
     path = MUTATIONS[request.type]
-    ends = [path(x, Rounded.exact(value), scene).like(item.shape) for value in (request.start, request.stop)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        ends = [
+            path(x, Rounded.exact(value), scene).like(item.shape) for value in (request.start, request.stop)
+        ]
     if not all(np.isfinite(part).all() for end in ends for part in (end.value, end.radius)):
         raise InvalidSpec(
             f"{request.type} from {request.start} to {request.stop} leaves the numbers of float64"

@@ -1,0 +1,66 @@
+"""A proven violation becomes a counterexample only when real runtimes show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glocert.certification.runtimes import NAMES, Runtimes
+from glocert.paths.items import Float32
+from glocert.paths.segment import Segment
+from glocert.spec import Preprocessing
+
+ATTEMPTS = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Confirmed:
+    """A violation that both runtimes show.
+
+    Attributes:
+        t: where on the path.
+        image: float32, image domain: the path at ``t`` after the clamp, rounded to float32.
+        predicted: label with the highest score in torch.
+        runtimes: names of the runtimes.
+    """
+
+    t: float
+    image: Float32
+    predicted: int
+    runtimes: tuple[str, ...]
+
+
+def image_at(segment: Segment, t: float, domain: Preprocessing) -> Float32:
+    """Return the stored path at ``t``, clamped to the domain and rounded to float32."""
+    exact = (1.0 - t) * segment.start + t * segment.stop
+    return np.clip(exact, domain.lower, domain.upper).astype(np.float32)
+
+
+def confirm(
+    runtimes: Runtimes,
+    segment: Segment,
+    witnesses: Sequence[float],
+    *,
+    label: int,
+    margin: float,
+    domain: Preprocessing,
+) -> Confirmed | None:
+    """Return the first of at most ``ATTEMPTS`` witnesses that every runtime gets wrong in float32.
+
+    Wrong means that another score exceeds the label's score minus ``margin``; with margin 0 the runtimes
+    return another label. A tie confirms nothing.
+    """
+    for t in witnesses[:ATTEMPTS]:
+        image = image_at(segment, t, domain)
+        scores = runtimes.scores(image)
+        if all(violates(row, label, margin) for row in scores):
+            return Confirmed(t, image, int(np.argmax(scores[0])), NAMES)
+    return None
+
+
+def violates(scores: Float32, label: int, margin: float) -> bool:
+    """Whether finite scores give the label less than ``margin`` above the best other one."""
+    row = scores.astype(np.float64)
+    return bool(np.isfinite(row).all() and row[label] - np.delete(row, label).max() < margin)

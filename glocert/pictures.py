@@ -1,0 +1,107 @@
+"""Pictures for people: a counterexample beside its original, and the path as a film strip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Pixels = NDArray[np.floating]
+PROVEN, WRONG, OPEN = (0, 158, 115), (213, 94, 0), (200, 200, 200)
+"""Colours that colour-blind readers can tell apart (Okabe and Ito): certified, wrong label, not proven."""
+_INK, _PAPER = (30, 30, 30), (255, 255, 255)
+_TILE, _GAP, _LINE = 168, 12, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A coloured part of the bar under a strip, in shares of its length."""
+
+    start: float
+    stop: float
+    colour: tuple[int, int, int]
+
+
+def drawable(shape: Sequence[int]) -> bool:
+    """Whether ``shape`` is that of a grey, RGB or RGBA image ``(channels, height, width)``."""
+    return len(shape) == 3 and shape[0] in {1, 3, 4}
+
+
+def comparison(
+    original: Pixels, found: Pixels, captions: Sequence[str], *, lower: float, upper: float
+) -> Image.Image:
+    """Return original, counterexample and their amplified difference side by side.
+
+    Args:
+        original: ``(channels, height, width)`` in [lower, upper].
+        found: same shape.
+        captions: three texts of one or more lines each.
+        lower: value that is drawn black.
+        upper: value that is drawn white.
+
+    Returns:
+        An RGB picture. In the difference, grey means no change and the largest change is black or white.
+    """
+    change = found.astype(np.float64) - original.astype(np.float64)
+    largest = float(np.abs(change).max())
+    shown = change / largest if largest > 0 else change
+    tiles = [_tile(original, lower, upper), _tile(found, lower, upper), _tile(shown, -1.0, 1.0)]
+    return _row(tiles, captions)
+
+
+def strip(
+    images: Sequence[Pixels],
+    captions: Sequence[str],
+    bar: Sequence[Stretch],
+    *,
+    lower: float,
+    upper: float,
+) -> Image.Image:
+    """Return images along a path from left to right, over a bar that says what is proven where.
+
+    Args:
+        images: each ``(channels, height, width)`` in [lower, upper]; the first is t = 0, the last t = 1.
+        captions: one text per image.
+        bar: parts of [0, 1], painted in order over the colour ``OPEN``.
+        lower: value that is drawn black.
+        upper: value that is drawn white.
+    """
+    row = _row([_tile(image, lower, upper, _TILE // 2) for image in images], captions)
+    picture = Image.new("RGB", (row.width, row.height + 3 * _GAP), _PAPER)
+    picture.paste(row)
+    canvas, width = ImageDraw.Draw(picture), row.width - 2 * _GAP - 1
+    for part in (Stretch(0.0, 1.0, OPEN), *bar):
+        ends = (_GAP + part.start * width, row.height, _GAP + part.stop * width, row.height + 2 * _GAP)
+        canvas.rectangle(ends, fill=part.colour)
+    return picture
+
+
+def _tile(image: Pixels, lower: float, upper: float, size: int = _TILE) -> Image.Image:
+    """Return one image as RGB, enlarged by a whole factor so that small digits can be seen."""
+    span = upper - lower if upper > lower else 1.0
+    levels = np.rint(np.clip((image.astype(np.float64) - lower) / span, 0.0, 1.0) * 255).astype(np.uint8)
+    colours = levels[:3] if levels.shape[0] > 1 else np.repeat(levels, 3, axis=0)
+    picture = Image.fromarray(np.ascontiguousarray(colours.transpose(1, 2, 0)), "RGB")
+    factor = max(1, size // max(picture.size))
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+
+
+def _row(tiles: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
+    font = ImageFont.load_default(12)
+    lines = max(caption.count("\n") + 1 for caption in captions)
+    widths = [
+        max(tile.width, *(int(font.getlength(line)) + 1 for line in caption.split("\n")))
+        for tile, caption in zip(tiles, captions, strict=True)
+    ]
+    height = max(tile.height for tile in tiles)
+    size = (sum(widths) + _GAP * (len(tiles) + 1), height + lines * _LINE + 3 * _GAP)
+    picture = Image.new("RGB", size, _PAPER)
+    canvas, left = ImageDraw.Draw(picture), _GAP
+    for tile, caption, width in zip(tiles, captions, widths, strict=True):
+        picture.paste(tile, (left, _GAP))
+        canvas.multiline_text((left, height + _GAP + 4), caption, fill=_INK, font=font, spacing=2)
+        left += width + _GAP
+    return picture
