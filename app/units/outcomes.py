@@ -1,0 +1,123 @@
+"""Writing down what units bring back. Every function raises LeaseLost when the unit is no longer ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.datasets import service as datasets
+from app.jobs import service as jobs
+from app.networks import service as networks
+from app.storage import Blob
+from app.units import repository
+from app.units.leases import Lease, LeaseLost, release
+from glocert.errors import GlocertError, InspectionFailed, WorkerLost
+from models import Job, UnitKind, UnitStatus, now
+
+File = tuple[str, str, Blob]
+"""name, media type, where the bytes are"""
+
+
+def save_result(
+    session: Session, lease: Lease, index: int, row: dict[str, Any], files: Sequence[File], lease_until: Any
+) -> None:
+    """Write the answer about one input, once: a second copy changes nothing."""
+    if not repository.lock_job(session, lease.subject):
+        raise LeaseLost(lease.unit_id)
+    _hold(session, lease, lease_until)
+    if repository.add_result(session, lease.subject, index, row, now()):
+        repository.add_artifacts(session, [_artifact(lease.subject, index, file) for file in files])
+
+
+def save_accuracy(session: Session, lease: Lease, outcome: dict[str, Any], lease_until: Any) -> None:
+    """Write the accuracy at the original inputs."""
+    if not repository.lock_job(session, lease.subject):
+        raise LeaseLost(lease.unit_id)
+    _hold(session, lease, lease_until)
+    jobs.record_accuracy(session, _job(session, lease.subject), outcome)
+
+
+def complete(session: Session, lease: Lease) -> None:
+    """End a unit of a job; whoever ends the last one finishes the job."""
+    if repository.closed_by(session, lease.unit_id, lease.token):
+        return  # our commit got through although its answer did not
+    counted = repository.count_unit_done(session, lease.subject)
+    if counted is None or not repository.close(session, lease.unit_id, lease.token, UnitStatus.DONE, now()):
+        raise LeaseLost(lease.unit_id)
+    done, total = counted
+    if done >= total:
+        jobs.finish(session, _job(session, lease.subject))
+
+
+def record_inspection(
+    session: Session, lease: Lease, report: dict[str, Any] | None, problem: dict[str, Any] | None,
+    digests: Mapping[str, str],
+) -> None:  # fmt: skip
+    """End an inspection with a report and the digests of what it wrote, or with a problem."""
+    if repository.closed_by(session, lease.unit_id, lease.token):
+        return
+    if not repository.close(session, lease.unit_id, lease.token, UnitStatus.DONE, now()):
+        raise LeaseLost(lease.unit_id)
+    _inspected(session, lease.kind, lease.subject, report, problem, digests)
+
+
+def fail_attempt(session: Session, lease: Lease, error: GlocertError, max_attempts: int) -> None:
+    """Try a unit again, or give up when it has failed too often."""
+    if lease.attempt < max_attempts:
+        release(session, lease, failed=True)
+    elif lease.of_job:
+        fail_job(session, lease.subject, error.to_problem())
+    else:
+        record_inspection(session, lease, None, error.to_problem(), {})
+
+
+def fail_job(session: Session, job_id: str, problem: dict[str, Any]) -> None:
+    """End a job with a problem; the rows so far stay."""
+    if repository.lock_job(session, job_id):
+        jobs.fail(session, _job(session, job_id), problem)
+        session.flush()
+        repository.cancel_open(session, job_id, [UnitStatus.QUEUED, UnitStatus.RUNNING], now())
+
+
+def give_up(session: Session, unit_id: str, kind: UnitKind, subject: str, token: str, attempts: int) -> None:
+    """End for good a unit that has lost its worker too often; the reaper's part."""
+    if kind in {UnitKind.ACCURACY, UnitKind.SEGMENT}:
+        detail = f"A unit of this job lost its worker or its process {attempts} times."
+        fail_job(session, subject, WorkerLost(detail).to_problem())
+    elif repository.close(session, unit_id, token, UnitStatus.FAILED, now()):
+        problem = InspectionFailed(f"The inspection lost its worker or its process {attempts} times.")
+        _inspected(session, kind, subject, None, problem.to_problem(), {})
+
+
+def _inspected(
+    session: Session, kind: UnitKind, subject: str, report: dict[str, Any] | None,
+    problem: dict[str, Any] | None, digests: Mapping[str, str],
+) -> None:  # fmt: skip
+    if kind is UnitKind.INSPECT_NETWORK:
+        networks.record_inspection(session, subject, report, problem, digests.get("graph"))
+    else:
+        datasets.record_inspection(
+            session, subject, report, problem, digests.get("inputs"), digests.get("labels")
+        )
+
+
+def _hold(session: Session, lease: Lease, lease_until: Any) -> None:
+    if not repository.hold(session, lease.unit_id, lease.token, lease_until):
+        raise LeaseLost(lease.unit_id)
+
+
+def _job(session: Session, job_id: str) -> Job:
+    job = repository.job(session, job_id)
+    if job is None:
+        raise LeaseLost(job_id)
+    return job
+
+
+def _artifact(job_id: str, index: int, file: File) -> dict[str, Any]:
+    name, media_type, blob = file
+    return {
+        "job_id": job_id, "index": index, "name": name, "media_type": media_type,
+        "sha256": blob.sha256, "size_bytes": blob.size_bytes,
+    }  # fmt: skip

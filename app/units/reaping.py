@@ -1,0 +1,109 @@
+"""Putting right what crashes, lost messages and lost workers left; safe to run anywhere, at any time.
+
+Every step is a transaction of its own per row, so that one bad row does not keep the others from being served.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.jobs import service as jobs
+from app.settings import Settings
+from app.units import outcomes, repository, service
+from glocert.errors import DeadlineExceeded
+from models import Job, Unit, UnitKind, now
+
+log = structlog.get_logger(__name__)
+
+LONGEST_SILENCE_S = 900.0
+
+
+class Reaper:
+    """One look over all units and jobs; ``kinds`` are those that this process would work on, if any."""
+
+    def __init__(self, sessions: sessionmaker[Session], settings: Settings, kinds: Collection[UnitKind] = ()):
+        self._sessions = sessions
+        self._settings = settings
+        self._kinds = frozenset(kinds)
+
+    def reap(self, *, idle: bool = False) -> None:
+        """Do all of it; an ``idle`` worker rings for what waits without regard to how long it waits."""
+        self._give_back_expired()
+        self._ring_again(idle=idle)
+        self._each(repository.complete_jobs, self._finish)
+        self._each(repository.stopped_jobs, service.settle_cancelled)
+        self._each(_overdue, fail_overdue)
+
+    def _give_back_expired(self) -> None:
+        with self._sessions() as session:
+            lost = repository.expired(session, now())
+        for unit_id, kind, subject, token, attempt in lost:
+            with self._sessions() as session, session.begin():
+                if attempt >= self._settings.max_attempts:
+                    outcomes.give_up(session, unit_id, UnitKind(kind), subject, token, attempt)
+                elif repository.expire(session, unit_id, token, now()):
+                    priority = repository.subject_priority(session, subject) or 0
+                    service.ring(session, UnitKind(kind), subject, priority)
+            log.warning("unit.lost", unit=unit_id, subject=subject, attempt=attempt)
+
+    def _ring_again(self, *, idle: bool) -> None:
+        patience_s = self._settings.reap_s if idle else self._settings.republish_s
+        with self._sessions() as session, session.begin():
+            waiting = repository.unheard(session, now() - timedelta(seconds=patience_s))
+            due = [unit for unit in waiting if (idle and unit.kind in self._kinds) or self._silent_too_long(unit)]
+            for subject, group in groupby(sorted(due, key=lambda unit: unit.subject), lambda unit: unit.subject):
+                units = list(group)
+                repository.note_publication(session, [unit.id for unit in units], now())
+                for unit in units[: 1 if idle else service.MAX_DOORBELLS]:
+                    service.ring(session, UnitKind(unit.kind), subject, unit.priority)
+
+    def _silent_too_long(self, unit: Unit) -> bool:
+        if unit.published_at is None:
+            return True
+        doublings = min(max(unit.publications - 1, 0), 16)
+        patience_s = min(self._settings.republish_s * 2**doublings, LONGEST_SILENCE_S)
+        return now() - unit.published_at > timedelta(seconds=patience_s)
+
+    def _each(self, find: Callable[[Session], Collection[str]], repair: Callable[[Session, str], Any]) -> None:
+        with self._sessions() as session:
+            subjects = find(session)
+        for subject in subjects:
+            with self._sessions() as session, session.begin():
+                repair(session, subject)
+
+    @staticmethod
+    def _finish(session: Session, job_id: str) -> None:
+        if repository.lock_job(session, job_id):
+            job = repository.job(session, job_id)
+            if job is not None and job.units_done >= job.units_total:
+                jobs.finish(session, job)
+
+
+def seconds_left(job: Job) -> float:
+    """Return what is left of the budget of the whole job; infinity where it has none."""
+    budget_s = (job.spec.get("budget") or {}).get("seconds")
+    if budget_s is None or job.started_at is None:
+        return float("inf")
+    return float(budget_s) - (now() - job.started_at).total_seconds()
+
+
+def fail_overdue(session: Session, job_id: str) -> None:
+    """End a job whose budget is used up."""
+    outcomes.fail_job(session, job_id, deadline_problem())
+
+
+def deadline_problem() -> dict[str, Any]:
+    """Return the problem of a job whose budget is used up."""
+    return DeadlineExceeded(
+        "The job's budget of seconds was used up before all inputs were done; the results so far stay readable."
+    ).to_problem()
+
+
+def _overdue(session: Session) -> list[str]:
+    return [job.id for job in repository.running_jobs(session) if seconds_left(job) <= 0]

@@ -1,0 +1,288 @@
+"""SQL of units.
+
+Lock order in every transaction: the row of the job first, then units. Transactions of one job therefore take
+turns, and two of them never wait for each other in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Table, delete, exists, func, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from models import Artifact, Job, JobStatus, Result, Unit, UnitStatus, Worker
+
+ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
+OPEN = (UnitStatus.QUEUED, UnitStatus.RUNNING)
+ROWS = 500
+
+
+def add(session: Session, units: Iterable[Unit]) -> None:
+    """Insert units."""
+    session.add_all(units)
+    session.flush()
+
+
+def claim(session: Session, subject: str, worker: str, token: str, lease_until: datetime) -> Unit | None:
+    """Take the first queued unit of a subject; two workers never get the same one, and never wait for another."""
+    free = (
+        select(Unit.id)
+        .where(Unit.subject == subject, Unit.status == UnitStatus.QUEUED)
+        .order_by(Unit.ordinal)
+        .limit(1)
+        .with_for_update(skip_locked=True)  # SQLite has one writer at a time and leaves this out
+    )
+    return session.scalar(
+        update(Unit)
+        .where(Unit.id == free.scalar_subquery(), Unit.status == UnitStatus.QUEUED)
+        .values(
+            status=UnitStatus.RUNNING,
+            attempt=Unit.attempt + 1,
+            worker=worker,
+            token=token,
+            lease_until=lease_until,
+        )
+        .returning(Unit)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+
+
+def start_job(session: Session, job_id: str, moment: datetime) -> None:
+    """Mark a queued job as running."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
+        .values(status=JobStatus.RUNNING, started_at=moment, version=Job.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def job(session: Session, job_id: str) -> Job | None:
+    """Return a job as the database has it now."""
+    return session.get(Job, job_id, populate_existing=True)
+
+
+def lock_job(session: Session, job_id: str, **changes: Any) -> bool:
+    """Count a visible change of an active job, and keep others from changing it until the transaction ends."""
+    done = session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.status.in_(ACTIVE))
+        .values(version=Job.version + 1, **changes)
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return done.first() is not None
+
+
+def hold(session: Session, unit_id: str, token: str, lease_until: datetime) -> bool:
+    """Extend the lease; False when the unit is no longer this token's."""
+    return _fenced(session, unit_id, token, lease_until=lease_until)
+
+
+def put_back(session: Session, unit_id: str, token: str, *, counts: bool, moment: datetime) -> bool:
+    """Give a unit back to the queue; ``counts`` says whether this was an attempt that failed."""
+    attempt = Unit.attempt if counts else Unit.attempt - 1
+    return _fenced(
+        session,
+        unit_id,
+        token,
+        status=UnitStatus.QUEUED,
+        attempt=attempt,
+        token=None,
+        worker=None,
+        lease_until=None,
+        published_at=moment,
+    )
+
+
+def close(session: Session, unit_id: str, token: str, status: UnitStatus, moment: datetime) -> bool:
+    """End a unit. It keeps its token, so that the owner can tell a repeated call from a lost lease."""
+    return _fenced(session, unit_id, token, status=status, lease_until=None, finished_at=moment)
+
+
+def closed_by(session: Session, unit_id: str, token: str) -> bool:
+    """Whether this very token has ended the unit."""
+    mine = select(Unit.id).where(Unit.id == unit_id, Unit.token == token, Unit.status == UnitStatus.DONE)
+    return session.scalar(mine) is not None
+
+
+def cancel_open(session: Session, subject: str, statuses: Collection[UnitStatus], moment: datetime) -> None:
+    """Withdraw the units of a subject that are in one of ``statuses``."""
+    session.execute(
+        update(Unit)
+        .where(Unit.subject == subject, Unit.status.in_(statuses))
+        .values(status=UnitStatus.CANCELLED, token=None, lease_until=None, finished_at=moment)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def has(session: Session, subject: str, status: UnitStatus) -> bool:
+    """Whether a subject has a unit in this state."""
+    return session.scalar(select(exists().where(Unit.subject == subject, Unit.status == status))) or False
+
+
+def count_queued(session: Session, subject: str) -> int:
+    """Return how many units of a subject wait."""
+    waiting = select(func.count()).where(Unit.subject == subject, Unit.status == UnitStatus.QUEUED)
+    return session.scalar(waiting) or 0
+
+
+def count_unit_done(session: Session, job_id: str) -> Row[tuple[int, int]] | None:
+    """Count one more unit of a running job and return (done, total); None when the job is over."""
+    return session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.status.in_(ACTIVE))
+        .values(units_done=Job.units_done + 1, version=Job.version + 1)
+        .returning(Job.units_done, Job.units_total)
+        .execution_options(synchronize_session=False)
+    ).first()
+
+
+def add_result(session: Session, job_id: str, index: int, row: dict[str, Any], moment: datetime) -> bool:
+    """Insert the answer about one input, unless there is one already, and count it."""
+    values = {"job_id": job_id, "index": index, "verdict": row["verdict"], "row": row, "created_at": moment}
+    if not _insert_new(session, Result.__table__, [values]):
+        return False
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id)
+        .values(inputs_done=Job.inputs_done + 1)
+        .execution_options(synchronize_session=False)
+    )
+    return True
+
+
+def add_artifacts(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert files of a job, except those that are there already."""
+    _insert_new(session, Artifact.__table__, rows)
+
+
+def answered(session: Session, job_id: str, indices: Sequence[int]) -> set[int]:
+    """Return those of ``indices`` that already have a result."""
+    query = select(Result.index).where(Result.job_id == job_id, Result.index.in_(indices))
+    return set(session.scalars(query))
+
+
+def more_urgent(session: Session, kinds: Collection[str], priority: int) -> Row[tuple[str, str, int]] | None:
+    """Return (subject, kind, priority) of the most urgent queued unit above ``priority``."""
+    return session.execute(
+        select(Unit.subject, Unit.kind, Unit.priority)
+        .where(Unit.status == UnitStatus.QUEUED, Unit.kind.in_(kinds), Unit.priority > priority)
+        .order_by(Unit.priority.desc(), Unit.created_at, Unit.id)
+        .limit(1)
+    ).first()
+
+
+def subject_priority(session: Session, subject: str) -> int | None:
+    """Return the priority of a subject's queued units, None when nothing waits."""
+    waiting = (Unit.subject == subject, Unit.status == UnitStatus.QUEUED)
+    return session.scalar(select(Unit.priority).where(*waiting).limit(1))
+
+
+def expired(session: Session, moment: datetime) -> Sequence[Row[tuple[str, str, str, str, int]]]:
+    """Return (id, kind, subject, token, attempt) of running units whose worker has been silent for too long."""
+    return session.execute(
+        select(Unit.id, Unit.kind, Unit.subject, Unit.token, Unit.attempt)
+        .where(Unit.status == UnitStatus.RUNNING, Unit.lease_until < moment)
+        .order_by(Unit.lease_until)
+        .limit(ROWS)
+    ).all()  # type: ignore[return-value]  # a running unit has a token
+
+
+def expire(session: Session, unit_id: str, token: str, moment: datetime) -> bool:
+    """Take a unit away from its silent worker, unless that has spoken meanwhile."""
+    done = session.execute(
+        update(Unit)
+        .where(
+            Unit.id == unit_id,
+            Unit.token == token,
+            Unit.status == UnitStatus.RUNNING,
+            Unit.lease_until < moment,
+        )
+        .values(status=UnitStatus.QUEUED, token=None, worker=None, lease_until=None, published_at=moment)
+        .returning(Unit.id)
+        .execution_options(synchronize_session=False)
+    )
+    return done.first() is not None
+
+
+def unheard(session: Session, before: datetime) -> Sequence[Unit]:
+    """Return queued units whose last message is older than ``before``."""
+    return session.scalars(
+        select(Unit)
+        .where(Unit.status == UnitStatus.QUEUED, Unit.published_at < before)
+        .order_by(Unit.priority.desc(), Unit.created_at, Unit.ordinal)
+        .limit(ROWS)
+    ).all()
+
+
+def note_publication(session: Session, unit_ids: Sequence[str], moment: datetime) -> None:
+    """Write down that a message for these units is sent again."""
+    session.execute(
+        update(Unit)
+        .where(Unit.id.in_(unit_ids), Unit.status == UnitStatus.QUEUED)
+        .values(published_at=moment, publications=Unit.publications + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def complete_jobs(session: Session) -> Sequence[str]:
+    """Return active jobs whose units are all done: whoever should have finished them has died."""
+    query = select(Job.id).where(Job.status.in_(ACTIVE), Job.units_total <= Job.units_done)
+    return session.scalars(query.limit(ROWS)).all()
+
+
+def stopped_jobs(session: Session) -> Sequence[str]:
+    """Return active jobs that are to be cancelled and on which nobody works."""
+    running = exists().where(Unit.subject == Job.id, Unit.status == UnitStatus.RUNNING)
+    query = select(Job.id).where(Job.status.in_(ACTIVE), Job.cancel_requested.is_(True), ~running)
+    return session.scalars(query.limit(ROWS)).all()
+
+
+def running_jobs(session: Session) -> Sequence[Job]:
+    """Return jobs that have started and not ended."""
+    return session.scalars(select(Job).where(Job.status == JobStatus.RUNNING)).all()
+
+
+def beat(session: Session, row: dict[str, Any]) -> None:
+    """Write down that a worker is alive."""
+    statement = _dialect(session).insert(Worker.__table__).values(**row)
+    fresh = {key: value for key, value in row.items() if key not in {"name", "started_at"}}
+    session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=fresh))
+
+
+def forget_worker(session: Session, name: str) -> None:
+    """Remove a worker that has gone in good order."""
+    session.execute(delete(Worker).where(Worker.name == name))
+
+
+def forget_silent_workers(session: Session, before: datetime) -> None:
+    """Remove workers that have not been heard of."""
+    session.execute(delete(Worker).where(Worker.beat_at < before))
+
+
+def _fenced(session: Session, unit_id: str, token: str, **values: Any) -> bool:
+    done = session.execute(
+        update(Unit)
+        .where(Unit.id == unit_id, Unit.token == token, Unit.status == UnitStatus.RUNNING)
+        .values(**values)
+        .returning(Unit.id)
+        .execution_options(synchronize_session=False)
+    )
+    return done.first() is not None
+
+
+def _insert_new(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> bool:
+    if not rows:
+        return False
+    assert isinstance(table, Table)
+    statement = _dialect(session).insert(table).values(list(rows)).on_conflict_do_nothing()
+    return session.execute(statement.returning(literal(1))).first() is not None
+
+
+def _dialect(session: Session) -> Any:
+    return postgresql if session.get_bind().dialect.name == "postgresql" else sqlite

@@ -1,0 +1,87 @@
+"""Queueing and withdrawing work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy.orm import Session
+
+from app.broker import Task, doorbells_of, ring_after_commit
+from app.units import repository
+from app.units.sizing import inputs_per_unit
+from models import Dataset, Job, JobStatus, Network, Unit, UnitKind, UnitStatus, now
+
+INSPECTION_PRIORITY = 9
+"""uploads are short, and jobs wait for them"""
+MAX_DOORBELLS = 8
+"""messages of one subject at a time: as many workers come, and each rings again while units are left"""
+TASKS = {
+    UnitKind.INSPECT_NETWORK: Task.INSPECT,
+    UnitKind.INSPECT_DATASET: Task.INSPECT,
+    UnitKind.ACCURACY: Task.CERTIFY,
+    UnitKind.SEGMENT: Task.CERTIFY,
+}
+
+
+def queue_inspection(session: Session, kind: UnitKind, subject: str) -> None:
+    """Queue the inspection of an upload."""
+    unit = Unit(kind=kind, subject=subject, priority=INSPECTION_PRIORITY, published_at=now(), publications=1)
+    repository.add(session, [unit])
+    ring_after_commit(session, TASKS[kind], subject, INSPECTION_PRIORITY)
+
+
+def queue_job(session: Session, job: Job, indices: Sequence[int]) -> None:
+    """Cut a job into units and queue them; the accuracy of labelled data is computed first."""
+    session.add(job)
+    session.flush()
+    units = list(_units(session, job, indices))
+    job.units_total, job.inputs_total = len(units), len(indices)
+    repository.add(session, units)
+    ring_after_commit(session, Task.CERTIFY, job.id, job.priority, min(len(units), MAX_DOORBELLS))
+
+
+def cancel(session: Session, job: Job) -> None:
+    """Ask for the end of a job: nothing new is begun, and what runs is stopped at its next heartbeat.
+
+    A job that has ended is left as it is; one on which nobody works is cancelled at once.
+    """
+    if repository.lock_job(session, job.id, cancel_requested=True):
+        repository.cancel_open(session, job.id, [UnitStatus.QUEUED], now())
+        settle_cancelled(session, job.id)
+    session.refresh(job)
+
+
+def settle_cancelled(session: Session, job_id: str) -> None:
+    """Cancel for good a job that is to be cancelled and on which nobody works any more."""
+    if not repository.has(session, job_id, UnitStatus.RUNNING):
+        moment = now()
+        repository.cancel_open(session, job_id, [UnitStatus.QUEUED], moment)
+        repository.lock_job(session, job_id, status=JobStatus.CANCELLED, finished_at=moment)
+
+
+def ring(session: Session, kind: UnitKind, subject: str, priority: int) -> None:
+    """Ring once for a subject after the commit."""
+    ring_after_commit(session, TASKS[kind], subject, priority)
+
+
+def _units(session: Session, job: Job, indices: Sequence[int]) -> Iterator[Unit]:
+    network = session.get(Network, job.network_id)
+    dataset = session.get(Dataset, job.dataset_id)
+    if dataset is not None and dataset.labels_sha256 is not None:
+        yield _unit(job, UnitKind.ACCURACY, 0, indices)
+    facts = network.inspection if network is not None else None
+    size = doorbells_of(session).settings.unit_inputs or inputs_per_unit(facts)
+    for ordinal, first in enumerate(range(0, len(indices), size), start=1):
+        yield _unit(job, UnitKind.SEGMENT, ordinal, indices[first : first + size])
+
+
+def _unit(job: Job, kind: UnitKind, ordinal: int, indices: Sequence[int]) -> Unit:
+    return Unit(
+        kind=kind,
+        subject=job.id,
+        ordinal=ordinal,
+        payload={"indices": list(indices)},
+        priority=job.priority,
+        published_at=now(),
+        publications=1,
+    )

@@ -1,0 +1,25 @@
+"""How many inputs make a unit: as many as take some seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+UNIT_S = 3.0
+LARGEST = 32
+INPUT_S = 0.03
+"""what every input costs, however small the network: loading, confirming, drawing"""
+FLOPS = 4e9
+CROSSED = 0.1
+"""share of the nonlinear units that a typical path crosses; each crossing costs one pass"""
+REUSE = 30
+"""multiplications per activation in a convolution, whose few weights say nothing about its cost"""
+
+
+def inputs_per_unit(inspection: Mapping[str, Any] | None) -> int:
+    """Return the size of a unit from the facts that inspection found; a guess errs on the short side."""
+    facts = inspection or {}
+    nonlinear = int(facts.get("nonlinear_units") or 0)
+    work = 2 * max(int(facts.get("parameters") or 0), REUSE * nonlinear)
+    seconds = INPUT_S + CROSSED * nonlinear * work / FLOPS
+    return max(1, min(LARGEST, int(UNIT_S / seconds)))
