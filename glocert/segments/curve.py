@@ -1,0 +1,88 @@
+"""The whole curve of scores along a segment, for plots, tests and measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glocert.budget import Budget
+from glocert.errors import DeadlineExceeded
+from glocert.graph.ir import Graph
+from glocert.paths.segment import Segment
+from glocert.segments.program import Program, prepare
+from glocert.segments.walk import Block, blocks
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A run of pieces of the curve of scores that share one radius.
+
+    Attributes:
+        t: shape (vertices,), strictly increasing.
+        scores: shape (vertices, classes), the network's output flattened.
+        radius: shape (classes,): the exact scores are within it of the straight line between two vertices.
+    """
+
+    t: Float64
+    scores: Float64
+    radius: Float64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """The scores along the whole path.
+
+    Attributes:
+        t: shape (vertices,), from 0 to 1.
+        scores: shape (vertices, classes).
+        radius: shape (classes,), the largest of all runs.
+    """
+
+    t: Float64
+    scores: Float64
+    radius: Float64
+
+    @property
+    def pieces(self) -> int:
+        """How many straight pieces the curve has."""
+        return len(self.t) - 1
+
+    def at(self, t: Float64) -> Float64:
+        """Return the computed scores at any t, shape (len(t), classes)."""
+        columns = [np.interp(t, self.t, column) for column in self.scores.T]
+        return np.stack(columns, axis=1)
+
+
+def trace(
+    graph: Graph | Program, segment: Segment, budget: Budget | None = None, device: str = "cpu"
+) -> Curve:
+    """Follow a segment to the scores.
+
+    Args:
+        graph: the network, or the program made of it (then ``device`` is the program's).
+        segment: the path.
+        budget: limits; without one only memory is bounded.
+        device: torch device.
+
+    Raises:
+        UnsupportedOperators: the network has operators that the engine cannot follow.
+        DeadlineExceeded: the budget ended before the path.
+    """
+    program = graph if isinstance(graph, Program) else prepare(graph, device)
+    runs = [run(program, block) for block in blocks(program, segment, budget or Budget())]
+    if not runs or runs[-1].t[-1] != 1.0:
+        raise DeadlineExceeded("the budget ended before the segment")
+    t = np.concatenate([runs[0].t[:1], *(part.t[1:] for part in runs)])
+    scores = np.concatenate([runs[0].scores[:1], *(part.scores[1:] for part in runs)])
+    return Curve(t, scores, np.max([part.radius for part in runs], axis=0))
+
+
+def run(program: Program, block: Block) -> Run:
+    """Return the scores of a block that has gone through the whole program."""
+    output = block.live[program.graph.output]
+    scores = output.values.index_select(1, program.exit).cpu().numpy()
+    return Run(block.t.cpu().numpy(), scores, output.radius[program.exit].cpu().numpy())

@@ -1,0 +1,250 @@
+"""Products with matrices, sums, and everything that acts on each coordinate by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glocert.graph.ir import Node
+from glocert.segments.knots import Knots, spread
+from glocert.segments.ops.registry import Affine, Order, Shape, Site, gathered, natural, plain, transfer
+from glocert.segments.rounding import CHARGE, TINY, UNIT, UP, dot, grow
+
+_DEPTH = 384
+_ROWS = 4
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return ``x @ weight + bias`` for x of shape (rows, k), one plain matrix product.
+
+    Long sums are cut and few rows are filled up: BLAS then adds in the same order for every number of rows,
+    so that cutting the path into blocks does not change a bit. The proof does not need this.
+    """
+    rows, depth = x.shape
+    if rows < _ROWS:
+        x = torch.cat([x, x.new_zeros(_ROWS - rows, depth)])
+    out = (
+        x[:, :_DEPTH] @ weight[:_DEPTH] if bias is None else torch.addmm(bias, x[:, :_DEPTH], weight[:_DEPTH])
+    )
+    for start in range(_DEPTH, depth, _DEPTH):
+        out.addmm_(x[:, start : start + _DEPTH], weight[start : start + _DEPTH])
+    return out[:rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """``y = x W + b`` on the last ``k`` coordinates in memory, repeated over the ones before them.
+
+    With exact x within the radius of the model, the exact y is within ``|W| E`` of the model's image;
+    computing a vertex adds at most gamma(k + 1) (|W| peak + |b|). Both are one product with |W|.
+
+    Attributes:
+        weight: shape (k, n).
+        magnitude: its absolute values.
+        bias: shape (n,), or None.
+        floor: shape (n,), what the bias adds to the radius, or None.
+    """
+
+    weight: Tensor
+    magnitude: Tensor
+    bias: Tensor | None
+    floor: Tensor | None
+
+    def __call__(self, *inputs: Knots) -> Knots:
+        """Map every vertex; the radius takes one product with the absolute weights."""
+        (x,) = inputs
+        terms = len(self.weight)
+        values = product(x.values.reshape(-1, terms), self.weight, self.bias)
+        radius = spread(x, dot(terms)).view(-1, terms) @ self.magnitude
+        if self.floor is not None:
+            radius += self.floor
+        radius = radius.mul_(grow(terms)).add_(TINY)
+        return Knots(values.view(len(x.values), -1), radius.view(-1))
+
+
+def dense(site: Site, weight: NDArray[np.float64], bias: NDArray[np.float64] | None) -> Dense:
+    """Prepare a product with ``weight`` of shape (k, n)."""
+    matrix = site.tensor(weight)
+    if bias is None:
+        return Dense(matrix, matrix.abs(), None, None)
+    shift = site.tensor(bias)
+    return Dense(matrix, matrix.abs(), shift, shift.abs() * dot(len(weight)))
+
+
+@transfer("Gemm")
+def gemm(node: Node, site: Site) -> tuple[Affine, Order]:
+    """Product with the rows of a matrix; the order of the input is absorbed by the matrix."""
+    name, weight_name, *rest = node.inputs
+    weight = site.parameter(weight_name)
+    bias = np.broadcast_to(site.parameter(rest[0]), (len(weight),)) if rest else None
+    return dense(site, weight[:, site.orders[name]].T, bias), plain(site.shape(node.output))
+
+
+@transfer("MatMul")
+def matmul(node: Node, site: Site) -> tuple[Affine, Order]:
+    """Product with a matrix on either side, as numpy defines it for each sample."""
+    left, right = node.inputs
+    if site.is_activation(left):
+        return _times_matrix(left, site.parameter(right), site)
+    return _matrix_times(right, site.parameter(left), site, site.shape(node.output))
+
+
+def _times_matrix(name: str, weight: NDArray[np.float64], site: Site) -> tuple[Affine, Order]:
+    """``x @ W``: the contracted axis is the last one."""
+    matrix = weight.reshape(len(weight), -1)
+    shape = site.shape(name)
+    if len(shape) == 1:
+        return dense(site, matrix[site.orders[name]], None), plain((matrix.shape[1],))
+    outside = plain((*shape[:-1], matrix.shape[1]))
+    return gathered(site.gather(name, plain(shape)), dense(site, matrix, None)), outside
+
+
+def _matrix_times(name: str, weight: NDArray[np.float64], site: Site, out: Shape) -> tuple[Affine, Order]:
+    """``W @ x``: the contracted axis of x is the last but one, or its only one."""
+    matrix = weight.reshape(-1, weight.shape[-1]).T
+    shape = site.shape(name)
+    if len(shape) == 1:
+        return dense(site, matrix[site.orders[name]], None), plain(out)
+    wanted = np.swapaxes(plain(shape).reshape(shape), -1, -2).ravel()
+    stacked = (*shape[:-2], matrix.shape[1], shape[-1])
+    order = np.swapaxes(plain(stacked).reshape(stacked), -1, -2).ravel()
+    return gathered(site.gather(name, wanted), dense(site, matrix, None)), order
+
+
+@dataclass(frozen=True, slots=True)
+class Pointwise:
+    """``y_i = g_i x_i + h_i`` in one of its forms, with the error of evaluating it.
+
+    Attributes:
+        apply: maps the values, shape (vertices, n).
+        magnitude: bound on |g|, shape (n,), with TINY where a computed g may have underflowed; None is one.
+        floor: what the constants add to the radius, shape (n,).
+    """
+
+    apply: Callable[[Tensor], Tensor]
+    magnitude: Tensor | None
+    floor: Tensor
+
+    def __call__(self, *inputs: Knots) -> Knots:
+        """Map every vertex; fewer than sixteen roundings of |g x| are charged."""
+        (x,) = inputs
+        radius = spread(x, CHARGE)
+        if self.magnitude is not None:
+            radius *= self.magnitude
+        return Knots(self.apply(x.values), radius.add_(self.floor).mul_(UP).add_(TINY))
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """``x + y`` or ``x - y`` of two activations in the same order."""
+
+    sign: int
+    first: Tensor | None
+    second: Tensor | None
+
+    def __call__(self, *inputs: Knots) -> Knots:
+        """Add at every vertex: one rounding, relative to the computed sum."""
+        x, y = inputs
+        x = x if self.first is None else x.take(self.first)
+        y = y if self.second is None else y.take(self.second)
+        result = Knots(torch.add(x.values, y.values, alpha=self.sign), x.radius + y.radius)
+        result.radius = spread(result, CHARGE).mul_(UP).add_(TINY)
+        return result
+
+
+@transfer("Add", "Sub", activations=2)
+def add(node: Node, site: Site) -> tuple[Affine, Order]:
+    """Sum or difference of two activations, or of one and a parameter."""
+    names = [name for name in node.inputs if site.is_activation(name)]
+    if len(names) == 1:
+        return _shift(node, site, names[0])
+    shape = site.shape(node.output)
+    order = site.orders[names[0]] if site.shape(names[0]) == shape else natural(shape)
+    first, second = (_broadcast(site, name, shape, order) for name in node.inputs)
+    return Sum(1 if node.operator == "Add" else -1, first, second), order
+
+
+def _broadcast(site: Site, name: str, shape: Shape, order: Order) -> Tensor | None:
+    """Return where each number of the broadcast activation lies in memory; None: in the same place."""
+    if site.shape(name) == shape:
+        return site.gather(name, order)
+    return site.gather(name, _flat_indices(site.shape(name), shape)[order])
+
+
+def _flat_indices(shape: Shape, wider: Shape) -> Order:
+    return np.broadcast_to(plain(shape).reshape(shape), wider).reshape(-1)
+
+
+def _spot(node: Node, site: Site, name: str) -> tuple[Tensor | None, Order, Shape]:
+    """Return the gather in front of a pointwise node, the order of its output and its shape."""
+    shape = site.shape(node.output)
+    order = site.orders[name] if site.shape(name) == shape else natural(shape)
+    return _broadcast(site, name, shape, order), order, shape
+
+
+def _flat(site: Site, name: str, shape: Shape, order: Order) -> Tensor:
+    return site.tensor(np.broadcast_to(site.parameter(name), shape).reshape(-1)[order])
+
+
+def _shift(node: Node, site: Site, name: str) -> tuple[Affine, Order]:
+    index, order, shape = _spot(node, site, name)
+    other = node.inputs[1] if node.inputs[0] == name else node.inputs[0]
+    shift = _flat(site, other, shape, order)
+    forms: dict[tuple[str, bool], Callable[[Tensor], Tensor]] = {
+        ("Add", True): lambda x: x + shift,
+        ("Add", False): lambda x: x + shift,
+        ("Sub", True): lambda x: x - shift,
+        ("Sub", False): lambda x: shift - x,
+    }
+    form = forms[node.operator, node.inputs[0] == name]
+    return gathered(index, Pointwise(form, None, shift.abs() * CHARGE)), order
+
+
+@transfer("Mul")
+def multiply(node: Node, site: Site) -> tuple[Affine, Order]:
+    """Product with a parameter, number by number."""
+    name, other = node.inputs if site.is_activation(node.inputs[0]) else node.inputs[::-1]
+    index, order, shape = _spot(node, site, name)
+    factor = _flat(site, other, shape, order)
+    return gathered(index, Pointwise(lambda x: x * factor, factor.abs(), torch.zeros_like(factor))), order
+
+
+@transfer("Div")
+def divide(node: Node, site: Site) -> tuple[Affine, Order]:
+    """Quotient by a parameter: the exact quotient is meant, so one division is made and charged."""
+    name, other = node.inputs
+    index, order, shape = _spot(node, site, name)
+    divisor = _flat(site, other, shape, order)
+    magnitude = divisor.abs().reciprocal() * UP + TINY
+    return gathered(index, Pointwise(lambda x: x / divisor, magnitude, torch.zeros_like(divisor))), order
+
+
+@transfer("BatchNormalization")
+def batch_normalization(node: Node, site: Site) -> tuple[Affine, Order]:
+    """``(x - mean) g + bias`` with ``g = scale / sqrt(var + epsilon)``, evaluated as ``x g + h``.
+
+    The computed g has three roundings, h = bias - mean g two more; both are charged relative to |g| (|x| +
+    |mean|) and |bias|. A variance that is not positive makes g, and with it every radius, infinite or NaN.
+    """
+    name = node.inputs[0]
+    shape, order = site.shape(name), site.orders[name]
+    columns = [_per_channel(site, parameter, shape, order) for parameter in node.inputs[1:]]
+    scale, bias, mean, variance = columns
+    factor = scale / torch.sqrt(variance + node.number("epsilon"))
+    shift = bias - mean * factor
+    magnitude = factor.abs() * (1 + CHARGE) + TINY
+    floor = (magnitude * mean.abs() + bias.abs()) * CHARGE
+    return Pointwise(lambda x: torch.addcmul(shift, x, factor), magnitude, floor), order
+
+
+def _per_channel(site: Site, name: str, shape: Shape, order: Order) -> Tensor:
+    values = site.parameter(name).reshape(-1, *(1,) * (len(shape) - 1))
+    return site.tensor(np.broadcast_to(values, shape).reshape(-1)[order])
+
+
+assert CHARGE >= 15 * UNIT  # what the docstrings above rely on

@@ -1,0 +1,134 @@
+"""Max pooling: the true upper envelope of the lines of every window.
+
+A window is cut at the corners of the envelope of its lines. Afterwards, on any piece with winner i at its
+left end and winner j at its right end, the envelope is convex and lies between the lines i and j below and
+its chord above, so the chord is off by at most the smaller of how far line i misses the maximum at the right
+end and line j at the left end; by nothing where one line wins at both ends. That is charged for every window
+on every piece.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from glocert.graph.ir import Node
+from glocert.segments.envelope import corners
+from glocert.segments.knots import Knots, spread
+from glocert.segments.ops.pooling import Window, window
+from glocert.segments.ops.registry import Kink, Order, Site, channels_last, transfer
+from glocert.segments.rounding import CHARGE, TINY, UP
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """Maxima and winners of all windows at all vertices.
+
+    Attributes:
+        lines: framed input, shape (vertices, pixels * channels), channels last; the frame is -inf.
+        maxima: shape (vertices, windows), windows in the memory order of the output.
+        winners: same shape, column of ``lines`` that wins.
+    """
+
+    lines: Tensor
+    maxima: Tensor
+    winners: Tensor
+
+    def changes(self) -> tuple[Tensor, Tensor]:
+        """Return (piece, window) of every piece on which the winner at the ends is not the same."""
+        piece, place = (self.winners[1:] != self.winners[:-1]).nonzero(as_tuple=True)
+        return piece, place
+
+    def misses(self, piece: Tensor, place: Tensor) -> Tensor:
+        """Return how far the chord may be above the envelope."""
+        first, last = self.winners[piece, place], self.winners[piece + 1, place]
+        at_right = self.maxima[piece + 1, place] - self.lines[piece + 1, first]
+        at_left = self.maxima[piece, place] - self.lines[piece, last]
+        return torch.minimum(at_right, at_left)
+
+
+@dataclass(frozen=True, slots=True)
+class Maximum:
+    """MaxPool of an image.
+
+    Attributes:
+        window: the geometry.
+        members: columns of the framed input in each window, shape (windows, places).
+        index: positions that bring the input into channels-last order, or None.
+    """
+
+    window: Window
+    members: Tensor
+    index: Tensor | None
+
+    def cuts(self, t: Tensor, x: Knots) -> Tensor:
+        """Return the corners of the envelope of every window."""
+        pooled = self._pool(self._ordered(x).values)
+        piece, place = pooled.changes()
+        moved = pooled.misses(piece, place) > 0
+        piece, place = piece[moved], place[moved]
+        members = self.members[place]
+        left, right = (pooled.lines[row.unsqueeze(1), members] for row in (piece, piece + 1))
+        bundle, ratio, _, _ = corners(left, right)
+        start, stop = t[piece[bundle]], t[piece[bundle] + 1]
+        cuts = start + ratio * (stop - start)
+        return cuts[(cuts > start) & (cuts < stop)]
+
+    def bend(self, x: Knots, owned: bool) -> Knots:  # noqa: ARG002
+        """Take the maxima at the vertices; the largest radius of a window holds for its maximum."""
+        x = self._ordered(x)
+        pooled = self._pool(x.values)
+        radius = self._largest(spread(x, CHARGE), 0.0)
+        piece, place = pooled.changes()
+        hidden = radius.new_zeros(len(radius))
+        hidden.scatter_reduce_(0, place, pooled.misses(piece, place), "amax")
+        low, high = (self._largest(end, -torch.inf) for end in x.extent())
+        return Knots(pooled.maxima, (radius + hidden * UP).mul_(UP).add_(TINY), low, high)
+
+    def _ordered(self, x: Knots) -> Knots:
+        return x if self.index is None else x.take(self.index)
+
+    def _largest(self, row: Tensor, filling: float) -> Tensor:
+        return (
+            self.window.frame(row.unsqueeze(0), filling).permute(0, 2, 3, 1).reshape(-1)[self.members].amax(1)
+        )
+
+    def _pool(self, values: Tensor) -> Pooled:
+        framed = self.window.frame(values, -torch.inf)
+        maxima, winners = torch.nn.functional.max_pool2d(
+            framed,
+            self.window.kernel,
+            self.window.strides,
+            dilation=self.window.dilations,
+            return_indices=True,
+        )
+        channels = framed.shape[1]
+        columns = winners.permute(0, 2, 3, 1) * channels + torch.arange(channels, device=values.device)
+        lines = framed.permute(0, 2, 3, 1).reshape(len(values), -1)
+        flat = maxima.permute(0, 2, 3, 1).reshape(len(values), -1)
+        return Pooled(lines, flat, columns.reshape(len(values), -1))
+
+
+def _members(window: Window, site: Site) -> Tensor:
+    """Return the columns of the framed input in each window, windows in channels-last order."""
+    top, left, bottom, right = window.pads
+    height, width, channels = window.image
+    shape = (1, height + top + bottom, width + left + right, channels)
+    columns = torch.arange(shape[1] * shape[2] * channels).view(shape).permute(0, 3, 1, 2)
+    places = [
+        window.shifted(columns, down, across)
+        for down in range(window.kernel[0])
+        for across in range(window.kernel[1])
+    ]
+    return torch.stack(places, -1).squeeze(0).permute(1, 2, 0, 3).reshape(-1, len(places)).to(site.device)
+
+
+@transfer("MaxPool")
+def max_pool(node: Node, site: Site) -> tuple[Kink, Order]:
+    """Max pooling whose padding never wins."""
+    name = node.inputs[0]
+    geometry = window(node, site)
+    index = site.gather(name, channels_last(site.shape(name)))
+    return Maximum(geometry, _members(geometry, site), index), channels_last(site.shape(node.output))

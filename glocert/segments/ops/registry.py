@@ -1,0 +1,152 @@
+"""How an operator becomes a transfer: the registry, and what a builder may ask.
+
+A builder looks at one node once, before anything is computed. It settles the layout of the memory, so that
+Reshape and Transpose cost nothing later, and prepares parameters in float64. Parameters are float32 or
+float64, so the conversion is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glocert.graph.ir import Graph, Node
+from glocert.segments.knots import Knots
+
+Order = NDArray[np.int64]
+"""Memory position -> flat index (C order) in the per-sample shape, a permutation."""
+
+Shape = tuple[int, ...]
+
+
+class Affine(Protocol):
+    """Transfer of an operator that is affine in its activations: makes no vertices."""
+
+    def __call__(self, *inputs: Knots) -> Knots:
+        """Map every vertex and bound the error of doing so; inputs are not changed."""
+
+
+class Kink(Protocol):
+    """Transfer of a piecewise linear operator of one activation."""
+
+    def cuts(self, t: Tensor, x: Knots) -> Tensor:
+        """Return the parameters, strictly inside pieces of ``t``, at which the operator bends; any order."""
+
+    def bend(self, x: Knots, owned: bool) -> Knots:
+        """Apply the operator at the vertices and charge every piece on which it still bends.
+
+        Args:
+            x: refined at the cuts, or at any others: soundness does not depend on where they are.
+            owned: whether the memory of ``x`` may be overwritten.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What a builder knows about its surroundings.
+
+    Attributes:
+        graph: the network.
+        orders: memory order of every activation computed so far.
+        device: where the parameters go.
+    """
+
+    graph: Graph
+    orders: dict[str, Order]
+    device: torch.device
+
+    def shape(self, name: str) -> Shape:
+        """Per-sample shape of an activation."""
+        return self.graph.shapes[name]
+
+    def is_activation(self, name: str) -> bool:
+        """Whether ``name`` varies with t."""
+        return self.graph.is_activation(name)
+
+    def parameter(self, name: str) -> NDArray[np.float64]:
+        """Return a parameter in float64."""
+        return np.asarray(self.graph.parameters[name], dtype=np.float64)
+
+    def tensor(self, array: NDArray[np.float64]) -> Tensor:
+        """Return a float64 array on the device, contiguous."""
+        return torch.tensor(np.ascontiguousarray(array), dtype=torch.float64, device=self.device)
+
+    def index(self, array: Order) -> Tensor:
+        """Return positions on the device."""
+        return torch.tensor(np.ascontiguousarray(array), dtype=torch.int64, device=self.device)
+
+    def gather(self, name: str, wanted: Order) -> Tensor | None:
+        """Return the positions in the memory of ``name`` of the flat indices ``wanted``; None: as it lies."""
+        order = self.orders[name]
+        if np.array_equal(order, wanted):
+            return None
+        inverse = np.empty_like(order)
+        inverse[order] = np.arange(len(order))
+        return self.index(inverse[wanted])
+
+
+Builder = Callable[[Node, Site], tuple[Affine | Kink, Order]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A registered builder and how many activations its operator takes at most."""
+
+    build: Builder
+    activations: int
+
+
+REGISTRY: dict[str, Entry] = {}
+
+
+def transfer(*operators: str, activations: int = 1) -> Callable[[Builder], Builder]:
+    """Register the builder of ``operators``, which take at most ``activations`` inputs that vary with t."""
+
+    def register(build: Builder) -> Builder:
+        REGISTRY.update(dict.fromkeys(operators, Entry(build, activations)))
+        return build
+
+    return register
+
+
+def size(shape: Shape) -> int:
+    """Return how many numbers a shape holds."""
+    return int(np.prod(shape, dtype=np.int64))
+
+
+def plain(shape: Shape) -> Order:
+    """Return the memory order that is the C order of ``shape``."""
+    return np.arange(size(shape), dtype=np.int64)
+
+
+def channels_last(shape: Shape) -> Order:
+    """Return the memory order (height, width, channel) of an image of shape (channel, height, width)."""
+    return plain(shape).reshape(shape).transpose(1, 2, 0).ravel()
+
+
+def natural(shape: Shape) -> Order:
+    """Return the order in which an activation of this shape is kept where there is a choice."""
+    return channels_last(shape) if len(shape) == 3 else plain(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """An affine transfer whose input first has to be brought into another order."""
+
+    index: Tensor
+    then: Affine
+
+    def __call__(self, *inputs: Knots) -> Knots:
+        """Gather, then map."""
+        return self.then(inputs[0].take(self.index))
+
+
+def gathered(index: Tensor | None, then: Affine) -> Affine:
+    """Put a gather in front of ``then`` where one is needed."""
+    return then if index is None else Gathered(index, then)

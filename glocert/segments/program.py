@@ -1,0 +1,145 @@
+"""A graph made ready for the engine, once for all inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glocert.errors import Offence, UnsupportedOperators
+from glocert.graph.ir import Graph, Node
+from glocert.segments import ops
+from glocert.segments.ops.registry import REGISTRY, Affine, Kink, Order, Site, natural, size
+
+assert ops.__all__, "importing the package fills the registry"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node, ready to run.
+
+    Attributes:
+        transfer: what it does to curves.
+        inputs: names of the activations that it reads.
+        output: name of the activation that it makes.
+        dead: activations that nobody reads after it.
+        width: how many numbers a vertex holds at most from here to the next kink.
+    """
+
+    transfer: Affine | Kink
+    inputs: tuple[str, ...]
+    output: str
+    dead: frozenset[str]
+    width: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """A prepared graph; share it among all inputs of one network and device.
+
+    Attributes:
+        graph: what it was made from.
+        steps: in topological order, only nodes on which the output depends.
+        entry: memory order of the input.
+        exit: where each output score lies in memory.
+        device: where it runs.
+    """
+
+    graph: Graph
+    steps: tuple[Step, ...]
+    entry: Order
+    exit: Tensor
+    device: torch.device
+
+    def load(self, array: NDArray[np.float64]) -> Tensor:
+        """Return an array of the input's shape as one row in memory order."""
+        flat = np.ascontiguousarray(array, dtype=np.float64).reshape(-1)[self.entry]
+        return torch.tensor(flat, dtype=torch.float64, device=self.device)
+
+
+def prepare(graph: Graph, device: str = "cpu") -> Program:
+    """Check every operator of the graph and settle layouts and parameters.
+
+    Args:
+        graph: the network.
+        device: torch device on which segments will be followed.
+
+    Raises:
+        UnsupportedOperators: names every node that the engine cannot follow.
+    """
+    nodes = _needed(graph)
+    _check(graph, nodes)
+    site = Site(graph, {graph.input: natural(graph.input_shape)}, torch.device(device))
+    transfers = []
+    for node in nodes:
+        built, order = REGISTRY[node.operator].build(node, site)
+        site.orders[node.output] = order
+        transfers.append(built)
+    exit_order = np.argsort(site.orders[graph.output], kind="stable")
+    steps = _steps(graph, nodes, transfers)
+    return Program(graph, steps, site.orders[graph.input], site.index(exit_order), site.device)
+
+
+def is_kink(transfer: Affine | Kink) -> bool:
+    """Whether the operator makes vertices."""
+    return hasattr(transfer, "cuts")
+
+
+def _needed(graph: Graph) -> list[Node]:
+    """Return the nodes on which the output depends."""
+    wanted, kept = {graph.output}, []
+    for node in reversed(graph.nodes):
+        if node.output in wanted:
+            kept.append(node)
+            wanted.update(node.inputs)
+    return kept[::-1]
+
+
+def _check(graph: Graph, nodes: list[Node]) -> None:
+    offences = [offence for node in nodes if (offence := _offence(graph, node))]
+    if offences:
+        names = ", ".join(sorted({offence.operator for offence in offences}))
+        raise UnsupportedOperators(f"the segment engine cannot follow {names}", offences)
+
+
+def _offence(graph: Graph, node: Node) -> Offence | None:
+    entry = REGISTRY.get(node.operator)
+    if entry is None:
+        detail = "the operator is not piecewise linear or has no transfer in the segment engine"
+        return Offence(node.name, detail, node.operator)
+    if sum(graph.is_activation(name) for name in node.inputs) > entry.activations:
+        return Offence(node.name, "more than one of its inputs depends on the network's input", node.operator)
+    return None
+
+
+def _steps(graph: Graph, nodes: list[Node], transfers: list[Affine | Kink]) -> tuple[Step, ...]:
+    last = {name: position for position, node in enumerate(nodes) for name in node.inputs}
+    last[graph.output] = len(nodes)
+    inputs = [tuple(name for name in node.inputs if graph.is_activation(name)) for node in nodes]
+    dead = [
+        frozenset(name for name in inputs[position] if last[name] == position)
+        for position in range(len(nodes))
+    ]
+    widths = _widths(graph, nodes, transfers, dead)
+    return tuple(
+        Step(transfers[i], inputs[i], node.output, dead[i], widths[i]) for i, node in enumerate(nodes)
+    )
+
+
+def _widths(
+    graph: Graph, nodes: list[Node], transfers: list[Affine | Kink], dead: list[frozenset[str]]
+) -> list[int]:
+    """Return for every node the most that a vertex holds from it to the next kink, both included."""
+    live, held = {graph.input}, []
+    for node, gone in zip(nodes, dead, strict=True):
+        live.add(node.output)
+        held.append(sum(size(graph.shapes[name]) for name in live))
+        live -= gone
+    widest, widths = 0, []
+    for numbers, transfer in zip(reversed(held), reversed(transfers), strict=True):
+        widths.append(max(widest, numbers))
+        widest = numbers if is_kink(transfer) else widths[-1]
+    return widths[::-1]

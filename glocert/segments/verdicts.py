@@ -1,0 +1,241 @@
+"""The verdict about one segment and one label."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glocert.budget import Budget
+from glocert.errors import InvalidSpec
+from glocert.graph.ir import Graph
+from glocert.paths.segment import Segment
+from glocert.report import Interval, SegmentReport
+from glocert.segments.curve import Run, run
+from glocert.segments.decision import Margins, Spans, margins, possible, proven, refuted
+from glocert.segments.partition import Change, label_changes, merge
+from glocert.segments.program import Program, prepare
+from glocert.segments.walk import blocks
+from glocert.spec import Analysis, Verdict
+
+Float64 = NDArray[np.float64]
+
+_WITNESSES = 16
+_NEXT_STEPS = {
+    "budget": "give the input more seconds, or ask for a shorter path",
+    "tie": "the two best scores are equal up to rounding; ask for a path that ends before that point",
+    "numeric": "the weights make rounding errors too large to decide; ask for a shorter path",
+    "non-finite": "the network's scores overflow on this path; check its weights and preprocessing",
+}
+
+
+def certify(
+    graph: Graph | Program,
+    segment: Segment,
+    label: int,
+    *,
+    analysis: Analysis = Analysis.COMPLETE,
+    margin: float = 0.0,
+    gap: float = 0.001,
+    partition: bool = False,
+    budget: Budget | None = None,
+    device: str = "cpu",
+) -> SegmentReport:
+    """Decide whether ``label`` beats every other class by more than ``margin`` on the whole segment.
+
+    The answer is a theorem about the graph in real arithmetic with its stored parameters: ``certified`` and
+    ``falsified`` are proven, rounding included; ties and numbers that are not finite are never certified.
+
+    Args:
+        graph: the network, or a program made of it by ``prepare`` (worth it for more than one segment).
+        segment: the path, float64 arrays of the network's input shape.
+        label: class that should win, 0 <= label < classes.
+        analysis: ``quantitative`` may stop once a violation is proven and U - L is at most ``gap``.
+        margin: by how much the label's score must exceed every other, >= 0.
+        gap: see ``analysis``.
+        partition: whether the report lists the winning class of every part of the path.
+        budget: time, pieces and memory; what is decided before they end counts, the rest is undecided.
+        device: torch device, where ``graph`` is not a program.
+
+    Raises:
+        UnsupportedOperators: names every node that the engine cannot follow.
+        InvalidSpec: the segment, label or margin does not fit the network.
+    """
+    program = graph if isinstance(graph, Program) else prepare(graph, device)
+    budget = budget or Budget()
+    _check(program.graph, segment, label, margin)
+    tally = Tally(label, margin, partition)
+    for block in blocks(program, segment, budget):
+        tally.add(run(program, block))
+        if tally.pieces >= budget.pieces or (analysis is Analysis.QUANTITATIVE and tally.settled(gap)):
+            break
+    return tally.report()
+
+
+def _check(graph: Graph, segment: Segment, label: int, margin: float) -> None:
+    classes = math.prod(graph.output_shape)
+    shapes = {array.shape for array in (segment.start, segment.stop, segment.radius)}
+    if shapes != {graph.input_shape}:
+        raise InvalidSpec(f"the segment has shape {sorted(shapes)}, the network takes {graph.input_shape}")
+    if not 0 <= label < classes or classes < 2:
+        raise InvalidSpec(f"label {label} is not one of the network's {classes} classes")
+    if not (math.isfinite(margin) and margin >= 0):
+        raise InvalidSpec(f"a margin of {margin} cannot be asked for")
+
+
+@dataclass(slots=True)
+class Tally:
+    """Everything decided so far, collected in order of t.
+
+    Attributes:
+        label: class that should win.
+        margin: by how much.
+        partition: whether label changes are collected.
+        done: the path has been looked at on [0, done].
+        pieces: pieces looked at.
+        reach: the property is proven on [0, reach]; -1 where not even at 0.
+        unbroken: whether the property is proven on all of [0, done].
+        broken: whether a violation is proven.
+        finite: whether every number was finite.
+        lowest: smallest computed margin and its t.
+        worst: smallest computed margin that is proven to be negative, and its t.
+        radius: largest error of a margin.
+        scale: largest absolute margin.
+    """
+
+    label: int
+    margin: float
+    partition: bool
+    done: float = 0.0
+    pieces: int = 0
+    reach: float = -1.0
+    unbroken: bool = True
+    broken: bool = False
+    finite: bool = True
+    lowest: tuple[float, float] = (math.inf, 0.0)
+    worst: tuple[float, float] = (math.inf, 0.0)
+    radius: float = 0.0
+    scale: float = 0.0
+    _safe: list[Spans] = field(default_factory=list)
+    _maybe: list[Spans] = field(default_factory=list)
+    _changes: list[Change] = field(default_factory=list)
+
+    def add(self, part: Run) -> None:
+        """Take the next run of pieces."""
+        self.done = float(part.t[-1])
+        self.pieces += len(part.t) - 1
+        known = margins(part, self.label, self.margin)
+        if known.finite:
+            self._decide(known)
+            if self.partition:
+                self._changes.extend(label_changes(part))
+            return
+        self.finite = self.unbroken = False
+        self._maybe.append(Spans(part.t[:1], part.t[-1:]))
+
+    def _decide(self, known: Margins) -> None:
+        self.lowest = min(self.lowest, _lowest(known, slice(None)))
+        self.radius = max(self.radius, float(known.error.max()))
+        self.scale = max(self.scale, float(np.abs(known.values).max()))
+        safe, maybe = proven(known), possible(known)
+        self._safe.append(safe)
+        self._maybe.append(maybe)
+        violated = refuted(known)
+        if violated.any():
+            self.broken = True
+            self.worst = min(self.worst, _lowest(known, violated))
+        if self.unbroken:
+            self._extend(known, safe)
+
+    def _extend(self, known: Margins, safe: Spans) -> None:
+        """Move ``reach`` to the first place that is not proven."""
+        holds = (known.values - known.error > 0).all(axis=1)
+        if holds.all():
+            self.reach = float(known.t[-1])
+            return
+        self.unbroken = False
+        first = int(holds.argmin())
+        if first > 0:
+            self.reach = max(float(known.t[first - 1]), float(safe.stop[first - 1]))
+
+    def settled(self, gap: float) -> bool:
+        """Whether a violation is proven and the robust mass is known to within ``gap``."""
+        if not self.broken:
+            return False
+        mass = self.mass()
+        return mass.upper - mass.lower <= gap
+
+    def mass(self) -> Interval:
+        """Return proven bounds on the share of [0, 1] on which the property holds."""
+        if self.unbroken and self.done == 1.0:
+            return Interval(1.0, 1.0)
+        rest = [Spans(np.array([self.done]), np.array([1.0]))]
+        lower = math.nextafter(_length(self._safe), -math.inf)
+        total = _length(self._maybe + rest)
+        upper = math.nextafter(total, math.inf) if total else 0.0
+        return Interval(max(lower, 0.0), min(upper, 1.0))
+
+    def report(self) -> SegmentReport:
+        """Return the answer."""
+        verdict, reason = self._verdict()
+        lowest, where = self.lowest if math.isfinite(self.lowest[0]) else (0.0, 0.0)
+        return SegmentReport(
+            verdict=verdict,
+            robust_mass=self.mass(),
+            certified_to=self.reach,
+            min_margin=lowest,
+            min_margin_at=where,
+            radius=self.radius if self.finite else sys.float_info.max,
+            witnesses=self._witnesses() if verdict is Verdict.FALSIFIED else (),
+            partition=merge(self._changes, self.done) if self.partition else (),
+            pieces=self.pieces,
+            reason=reason,
+            next_step=_NEXT_STEPS.get(reason, ""),
+        )
+
+    def _verdict(self) -> tuple[Verdict, str]:
+        if self.broken:
+            return Verdict.FALSIFIED, ""
+        if self.unbroken and self.done == 1.0:
+            return Verdict.CERTIFIED, ""
+        if not self.finite:
+            return Verdict.UNDECIDED, "non-finite"
+        if self.done < 1.0:
+            return Verdict.UNDECIDED, "budget"
+        return Verdict.UNDECIDED, "tie" if self.radius <= 1e-6 * max(self.scale, 1e-300) else "numeric"
+
+    def _witnesses(self) -> tuple[float, ...]:
+        """Return t of proven violations: at the lowest margin, amid the widest refuted stretches."""
+        start, stop = _joined(self._maybe)
+        left, right = np.append(0.0, stop), np.append(start, self.done)
+        middles = (left + right)[np.argsort(left - right, kind="stable")] / 2
+        widths = np.sort(right - left)[::-1]
+        found = [self.worst[1], *middles[widths > 0][: _WITNESSES - 1].tolist()]
+        return tuple(dict.fromkeys(found))
+
+
+def _lowest(known: Margins, vertices: slice | NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the smallest margin at some vertices and its t."""
+    smallest = known.values[vertices].min(axis=1)
+    position = int(smallest.argmin())
+    return float(smallest[position]), float(known.t[vertices][position])
+
+
+def _joined(spans: list[Spans]) -> tuple[Float64, Float64]:
+    """Return the non-empty intervals of all runs, in order of t, those that touch joined."""
+    if not spans:
+        return np.zeros(0), np.zeros(0)
+    start = np.concatenate([part.start for part in spans])
+    stop = np.concatenate([part.stop for part in spans])
+    start, stop = start[stop > start], stop[stop > start]
+    apart = start[1:] > stop[:-1]
+    return start[np.append(True, apart)[: len(start)]], stop[np.append(apart, True)[: len(stop)]]
+
+
+def _length(spans: list[Spans]) -> float:
+    """Return the total length, correctly rounded: the sum of the ends is exact before its last rounding."""
+    start, stop = _joined(spans)
+    return math.fsum([*stop.tolist(), *(-start).tolist()])

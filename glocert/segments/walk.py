@@ -1,0 +1,114 @@
+"""Following a segment through a program, depth first, so that memory stays bounded.
+
+A block is a part of the path with the live activations at its vertices. It runs through affine steps as it
+is. At a kink its grid is refined and cut into blocks of a bounded number of vertices, which go through the
+rest of the network one after the other, in order of t; they share the vertex at their border. Cutting changes
+no vertex, so the result does not depend on the size of the blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from glocert.budget import Budget
+from glocert.paths.segment import Segment
+from glocert.segments.grid import Grid, insert, ranges, refine
+from glocert.segments.knots import Knots
+from glocert.segments.ops.registry import Affine, Kink
+from glocert.segments.program import Program, is_kink
+
+_CACHED_BYTES = 8 * 2**20
+_SHARE = 16
+
+
+@dataclass(slots=True)
+class Block:
+    """A part of the path on its way through the network.
+
+    Attributes:
+        position: the step that comes next.
+        t: float64, shape (vertices,), strictly increasing.
+        live: the activations that somebody still reads, by name.
+        owned: whether no two of ``live`` share memory, with each other or with another block.
+    """
+
+    position: int
+    t: Tensor
+    live: dict[str, Knots]
+    owned: bool = False
+
+
+def blocks(program: Program, segment: Segment, budget: Budget) -> Iterator[Block]:
+    """Follow a segment; yield the parts of the curve at the output, in order of t.
+
+    Stops early, between two blocks, when the budget's deadline has passed: the rest of the path is then
+    missing.
+    """
+    most = min(budget.block_bytes // _SHARE, _CACHED_BYTES) // 8
+    pending: list[Iterator[Block]] = [iter((start(program, segment),))]
+    while pending:
+        block = next(pending[-1], None)
+        if block is None:
+            pending.pop()
+            continue
+        if budget.out_of_time:
+            return
+        _advance(program, block)
+        if block.position == len(program.steps):
+            yield block
+        else:
+            pending.append(_bent(program, block, most))
+
+
+def start(program: Program, segment: Segment) -> Block:
+    """Return the whole path in front of the network: two vertices, exact up to the segment's own radius."""
+    ends = torch.stack([program.load(segment.start), program.load(segment.stop)])
+    x = Knots(ends, program.load(segment.radius))
+    t = torch.tensor([0.0, 1.0], dtype=torch.float64, device=program.device)
+    return Block(0, t, {program.graph.input: x})
+
+
+def _advance(program: Program, block: Block) -> None:
+    """Run the affine steps in front of the next kink."""
+    while block.position < len(program.steps):
+        step = program.steps[block.position]
+        if is_kink(step.transfer):
+            return
+        transfer = cast("Affine", step.transfer)
+        block.live[step.output] = transfer(*(block.live[name] for name in step.inputs))
+        for name in step.dead:
+            del block.live[name]
+        block.position += 1
+
+
+def _bent(program: Program, block: Block, most: int) -> Iterator[Block]:
+    """Refine a block at its kink and yield the parts behind it."""
+    step = program.steps[block.position]
+    kink, name = cast("Kink", step.transfer), step.inputs[0]
+    cuts = kink.cuts(block.t, block.live[name])
+    grid = insert(block.t, cuts) if len(cuts) else None
+    t = block.t if grid is None else grid.t
+    parts = list(ranges(len(t) - 1, most // step.width - 1))
+    for first, last in parts:
+        part = _part(block, grid, first, last)
+        if last == len(t) - 1:
+            block.live = {}
+        part.live[step.output] = kink.bend(part.live[name], part.owned and name in step.dead)
+        for gone in step.dead:
+            del part.live[gone]
+        part.position += 1
+        yield part
+
+
+def _part(block: Block, grid: Grid | None, first: int, last: int) -> Block:
+    """Return the part of a block between two vertices of the new grid."""
+    if grid is not None:
+        live = refine(block.live, grid, first, last)
+        return Block(block.position, grid.t[first : last + 1], live, owned=True)
+    live = {name: Knots(x.values[first : last + 1], x.radius, *x.extent()) for name, x in block.live.items()}
+    return Block(block.position, block.t[first : last + 1], live)
