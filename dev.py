@@ -108,8 +108,9 @@ def run(arguments: argparse.Namespace) -> int:
         set_up("service")
         data = Path(arguments.data or os.environ.get("GLOCERT_DATA_DIR", ROOT / ".glocert")).absolute()
         port = arguments.port or free_port()
-        with serving(data, port) as service:
-            return _show_and_serve(arguments, service, f"http://127.0.0.1:{port}")
+        environment = {**os.environ, "GLOCERT_DATA_DIR": str(data), "GLOCERT_PORT": str(port)}
+        with serving(data, port, environment) as service:
+            return _show_and_serve(arguments, service, f"http://127.0.0.1:{port}", environment)
     except KeyboardInterrupt:
         return 1 if arguments.once else 0
 
@@ -118,15 +119,19 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _show_and_serve(arguments: argparse.Namespace, service: subprocess.Popen[bytes], url: str) -> int:
-    code = 0
+def _show_and_serve(
+    arguments: argparse.Namespace, service: subprocess.Popen[bytes], url: str, environment: dict[str, str]
+) -> int:
     if not arguments.no_demo:
-        code = subprocess.run([PYTHON, "-m", "examples.tour", "--url", url], cwd=ROOT).returncode
-    if arguments.once:
-        return code
+        environment.setdefault("GLOCERT_KEY", environment.get("GLOCERT_ADMIN_KEY", ""))
+        tour = [str(PYTHON), "-m", "examples.tour", "--url", url]
+        code = subprocess.run(tour, cwd=ROOT, env=environment).returncode
+        if code or arguments.once:
+            return code
+    elif arguments.once:
+        return 0
     say(f"GloCert serves at {url} (API docs: {url}/docs). Ctrl-C stops it.")
-    code = service.wait()
-    say(f"The service ended by itself with {code}.")
+    say(f"The service ended by itself with {service.wait()}.")
     return 1
 
 
@@ -142,11 +147,10 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(data: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def serving(data: Path, port: int, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Run the service until the block ends; its words go to a file so that they do not mix with the demo."""
     data.mkdir(parents=True, exist_ok=True)
     log = data / "service.log"
-    environment = {**os.environ, "GLOCERT_DATA_DIR": str(data), "GLOCERT_PORT": str(port)}
     with log.open("ab") as file:
         service = subprocess.Popen(
             [PYTHON, "-m", "workers.embedded"],
