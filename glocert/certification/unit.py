@@ -16,7 +16,7 @@ from glocert.paths.items import Float32
 from glocert.paths.mutations import segment
 from glocert.paths.segment import Segment
 from glocert.report import Counterexample, InputReport, SegmentReport
-from glocert.segments import certify
+from glocert.segments import Program, certify, prepare
 from glocert.spec import Preprocessing, SegmentSpec, Verdict
 
 _SKIPPED = {
@@ -52,7 +52,8 @@ def run(
         InvalidSpec: network, data and request do not fit.
     """
     subject = load(case, indices)
-    unit = _Unit(subject, spec, Runtimes(subject.network), device, block_bytes)
+    program = prepare(subject.network, device)
+    unit = _Unit(subject, spec, program, Runtimes(subject.network), block_bytes)
     for index in indices:
         yield unit.report(index, out / str(index))
 
@@ -61,8 +62,8 @@ def run(
 class _Unit:
     subject: Subject
     spec: SegmentSpec
+    program: Program
     runtimes: Runtimes
-    device: str
     block_bytes: int
 
     def report(self, index: int, folder: Path) -> InputReport:
@@ -107,7 +108,7 @@ class _Unit:
     def _engine(self, path: Segment, label: int) -> SegmentReport:
         spec = self.spec
         return certify(
-            self.subject.network,
+            self.program,
             path,
             label,
             analysis=spec.analysis,
@@ -115,7 +116,6 @@ class _Unit:
             gap=spec.gap,
             partition=spec.partition,
             budget=Budget.seconds(spec.seconds_per_input, block_bytes=self.block_bytes),
-            device=self.device,
         )
 
     def _confirmed(self, path: Segment, answer: SegmentReport, label: int) -> Confirmed | None:
