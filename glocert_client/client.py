@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from glocert_client.errors import UploadRejected, WaitTimeout
 from glocert_client.exchange import Request
-from glocert_client.job import Document, Job
+from glocert_client.job import Document, Job, pages
 from glocert_client.transport import ATTEMPTS, Transport
 from glocert_client.uploads import Dataset, Kind, Model, Preprocessing, dataset_request, decode, model_request
 
@@ -150,6 +150,15 @@ class Client:
         """Return a job by its id."""
         answer = self._transport.send(Request("GET", f"/v1/jobs/{id}"))
         return Job(self._transport, answer.json(), answer.headers.get("etag", ""))
+
+    def jobs(self, **filters: str) -> Iterator[Job]:
+        """Yield jobs from the newest to the oldest.
+
+        Args:
+            filters: ``status``, ``kind``, ``model_id`` or ``tag`` (``name`` or ``name:value``).
+        """
+        for data in pages(self._transport, "/v1/jobs", filters):
+            yield Job(self._transport, data)
 
     def capabilities(self) -> Document:
         """Return what the service can do, and its limits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -83,14 +83,22 @@ def show_offence(console: Console, offence: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def progress_bars(jobs: Sequence[Job]) -> Iterator[Any]:
-    """Show a bar per job on stderr; yields the function to call with a job that was looked at."""
+def progress_bars(jobs: Sequence[Job], titles: Sequence[str] = ()) -> Iterator[Callable[[Job], None]]:
+    """Show a bar per job on stderr; yields the function to call with a job that was looked at.
+
+    Args:
+        jobs: what is shown.
+        titles: of the bars; the mutations by default.
+    """
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("inputs"),
         TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=stderr()) as bars:
-        tasks = {job.id: bars.add_task(escape(describe_mutation(job.mutation)), total=None) for job in jobs}
+        titles = titles or [describe_mutation(job.mutation) for job in jobs]
+        tasks = {
+            job.id: bars.add_task(escape(title), total=None) for job, title in zip(jobs, titles, strict=True)
+        }
 
         def update(job: Job) -> None:
             done, total = job.progress

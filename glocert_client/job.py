@@ -43,7 +43,7 @@ class Job:
     @property
     def mutation(self) -> Document:
         """The path, as the service understood it."""
-        return dict(self.data["mutation"])
+        return dict(self.data["request"]["mutation"])
 
     @property
     def path(self) -> str:
@@ -131,11 +131,11 @@ class Job:
         Args:
             verdict: only rows with this verdict.
         """
-        return self._pages(f"{self.path}/results", {"verdict": verdict})
+        return pages(self._transport, f"{self.path}/results", {"verdict": verdict})
 
     def artifacts(self) -> Iterator[Document]:
         """Yield name, media type, size, digest and address of every file that the job made."""
-        return self._pages(f"{self.path}/artifacts", {})
+        return pages(self._transport, f"{self.path}/artifacts", {})
 
     def certificate(self) -> Document:
         """Return the statement of what was shown, with its digest."""
@@ -179,14 +179,16 @@ class Job:
         if kind is not None and not self.finished:
             self.cancel()
 
-    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Document]:
-        cursor: str | None = None
-        while True:
-            page = self._transport.send(Request("GET", path, query={**query, "cursor": cursor})).json()
-            yield from page["items"]
-            cursor = page.get("next")
-            if not cursor:
-                return
+
+def pages(transport: Transport, path: str, query: Mapping[str, Any]) -> Iterator[Document]:
+    """Yield the items of a list, page by page."""
+    cursor: str | None = None
+    while True:
+        page = transport.send(Request("GET", path, query={**query, "cursor": cursor})).json()
+        yield from page["items"]
+        cursor = page.get("next")
+        if not cursor:
+            return
 
 
 def _without_reason(status: str) -> Document:

@@ -57,7 +57,7 @@ def write(suites: Iterable[Suite], *, undecided: Undecided) -> bytes:
 
 
 def _suite(suite: Suite, undecided: Undecided) -> tuple[ElementTree.Element, Counter[str]]:
-    mutation = describe_mutation(suite.job["mutation"])
+    mutation = describe_mutation(suite.job["request"]["mutation"])
     element = ElementTree.Element("testsuite", {"name": _clean(f"{suite.name} {mutation}")})
     properties = ElementTree.SubElement(element, "properties")
     for name, value in _properties(suite).items():

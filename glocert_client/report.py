@@ -15,30 +15,36 @@ from glocert_client.job import Job
 def save(job: Job, folder: Path) -> list[Path]:
     """Write job, results, certificate and pictures; return the paths.
 
-    Every picture is compared with the digest that the service gives for it.
+    Certificate and pictures are compared with the digests that the service gives for them.
 
     Raises:
-        ClientError: a picture is not what the service says it is.
+        ClientError: a file is not what the service says it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = [_write(folder / "job.json", _pretty(job.data))]
     written.append(_write(folder / "results.json", _pretty(list(job.results()))))
     if job.status == "succeeded":
-        written.append(_write(folder / "certificate.json", job.certificate_bytes()))
-    written += [_picture(job, folder, artifact) for artifact in job.artifacts()]
-    return written
-
-
-def _picture(job: Job, folder: Path, artifact: Mapping[str, Any]) -> Path:
-    content = job.download(artifact["href"])
-    if hashlib.sha256(content).hexdigest() != artifact["sha256"]:
-        raise ClientError(f"{artifact['name']} does not have the digest that the service gives for it")
-    return _write(folder / "pictures" / safe_name(str(artifact["name"])), content)
+        certificate = _checked(job.certificate_bytes(), job.data["certificate"]["sha256"], "the certificate")
+        written.append(_write(folder / "certificate.json", certificate))
+    return written + [_artifact(job, folder, artifact) for artifact in job.artifacts()]
 
 
 def safe_name(name: str) -> str:
     """Return a file name without any folder: what a service calls a file must not choose where it goes."""
     return "-".join(part for part in name.replace("\\", "/").split("/") if part.strip(".")) or "unnamed"
+
+
+def _artifact(job: Job, folder: Path, artifact: Mapping[str, Any]) -> Path:
+    content = _checked(job.download(artifact["href"]), artifact["sha256"], artifact["href"])
+    index = artifact.get("index")
+    place = folder / "artifacts" if index is None else folder / "inputs" / str(int(index))
+    return _write(place / safe_name(str(artifact["name"])), content)
+
+
+def _checked(content: bytes, sha256: str, what: str) -> bytes:
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ClientError(f"{what} does not have the digest that the service gives for it")
+    return content
 
 
 def _write(path: Path, content: bytes) -> Path:

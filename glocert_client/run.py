@@ -99,7 +99,7 @@ def conclude(client: Client, jobs: Sequence[Job], judging: Judging, *, ours: boo
         ours: whether an interruption cancels the jobs.
     """
     try:
-        _wait(jobs)
+        wait(jobs)
     except KeyboardInterrupt:
         cancel([job for job in jobs if ours and not job.finished])
         return INTERRUPTED
@@ -141,9 +141,10 @@ def machine_form(
     }  # fmt: skip
 
 
-def _wait(jobs: Sequence[Job]) -> None:
+def wait(jobs: Sequence[Job], titles: Sequence[str] = ()) -> None:
+    """Wait for all jobs, with a bar for each on stderr; ``titles`` are those of the bars."""
     pending = [job for job in jobs if not job.finished]
-    with progress_bars(jobs) as update:
+    with progress_bars(jobs, titles) as update:
         while pending:
             for job in pending:
                 update(job.refresh(wait_s=LOOK_S / len(pending)))

@@ -27,7 +27,8 @@ CERTIFIED = {"index": 6, "label": 0, "predicted": 0, "verdict": "certified", "se
 
 def suite(*rows: dict[str, Any], name: str = "digits", status: str = "succeeded", **job: Any) -> Suite:
     mutation = {"type": "brightness", "from": 0.0, "to": 0.2}
-    return Suite({"status": status, "mutation": mutation, **job}, rows, name, "http://localhost/v1/jobs/1")
+    document = {"status": status, "request": {"mutation": mutation}, **job}
+    return Suite(document, rows, name, "http://localhost/v1/jobs/1")
 
 
 def parse(*suites: Suite, undecided: Undecided = "skip") -> ElementTree.Element:
