@@ -49,7 +49,7 @@ def read_after(cursor: str | None) -> After | None:
         created_at = datetime.fromisoformat(moment)
     except ValueError as error:
         raise InvalidCursor("The cursor is not one that this service gave.") from error
-    if created_at.tzinfo is None or "\0" in identity:
+    if created_at.tzinfo is None or not identity.isprintable():
         raise InvalidCursor("The cursor is not one that this service gave.")
     return After(created_at, identity)
 
@@ -66,6 +66,20 @@ def read_index(cursor: str | None) -> int:
     if not -1 <= index < 2**31:
         raise InvalidCursor("The cursor is not one that this service gave.")
     return int(index)
+
+
+def read_index_and_name(cursor: str | None) -> tuple[int, str] | None:
+    """Read the cursor of a list of files.
+
+    Raises:
+        InvalidCursor: it is not one of ours.
+    """
+    if cursor is None:
+        return None
+    index, name = _decode(cursor, (int, str))
+    if not -1 <= index < 2**31 or not name.isprintable():
+        raise InvalidCursor("The cursor is not one that this service gave.")
+    return index, name
 
 
 def page(rows: Sequence[T], limit: int, cursor_of: Callable[[T], str]) -> Page[T]:

@@ -113,7 +113,11 @@ def describe(code: str) -> dict[str, Any] | None:
     return None
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+Responses = dict[int | str, dict[str, Any]]
+"""What a route declares about its answers."""
+
+
+def problems(*statuses: int) -> Responses:
     """Return what a route declares: these statuses carry a problem."""
     return {status: _declared(status) for status in sorted({*statuses, 401, 403, 422})}
 

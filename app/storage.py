@@ -95,6 +95,14 @@ class BlobStore:
         """Remove a blob that no row refers to any more."""
         self.path(sha256).unlink(missing_ok=True)
 
+    def digests(self) -> Iterator[str]:
+        """Yield the digest of every blob."""
+        return (path.name for folder in self._blobs.iterdir() for path in folder.iterdir())
+
+    def age_s(self, sha256: str) -> float:
+        """Return how many seconds ago a blob was stored; 0 for one that is not there."""
+        return max(0.0, time.time() - _changed_at(self.path(sha256)))
+
     def sweep(self, older_than_s: float) -> int:
         """Remove temporary files that a crash left behind and return their number."""
         limit = time.time() - older_than_s

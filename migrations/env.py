@@ -1,4 +1,4 @@
-"""Alembic's way to the database: an engine that was handed over, or the one of the settings."""
+"""Alembic's way to the database: an engine or a URL that was handed over, or the one of the settings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def take_turns(connection: Connection) -> None:
 engine: Engine | None = context.config.attributes.get("engine")
 owned = engine is None
 if engine is None:
-    engine = make_engine(Settings())
+    url: str | None = context.config.attributes.get("url")
+    engine = make_engine(Settings(database_url=url) if url else Settings())
 try:
     with engine.connect() as opened:
         run(opened)

@@ -1,0 +1,24 @@
+"""Answer of ``/v1/capabilities``."""
+
+from __future__ import annotations
+
+from app.schemas import Answer
+
+
+class Capabilities(Answer):
+    version: str
+    authentication: str
+    """`open` (this machine only, without keys) or `keys`"""
+    kinds: list[str]
+    analyses: list[str]
+    arithmetics: list[str]
+    mutations: dict[str, str]
+    """type and unit of its parameter"""
+    model_formats: list[str]
+    roles: list[str]
+    dataset_formats: list[str]
+    operators: list[str]
+    """of uploaded networks, under ONNX names"""
+    scopes: list[str]
+    limits: dict[str, float]
+    """settings that bound what is taken"""

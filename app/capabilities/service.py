@@ -1,0 +1,49 @@
+"""What this release takes, in one document."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from app.jobs.schemas import KINDS
+from app.keys.service import SCOPES
+from app.settings import Settings
+from glocert.spec import MUTATION_UNITS, Analysis, Arithmetic
+
+OPERATORS = (
+    "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Constant", "Conv", "Div", "Dropout",
+    "Flatten", "Gemm", "GlobalAveragePool", "Identity", "LeakyRelu", "LogSoftmax", "MatMul", "MaxPool", "Mul",
+    "Pad", "Relu", "Reshape", "Sigmoid", "Softmax", "Sub", "Transpose",
+)  # fmt: skip
+"""LogSoftmax, Sigmoid and Softmax at the end only, where they are removed."""
+LIMITS = (
+    "max_model_bytes", "max_dataset_bytes", "max_body_bytes", "max_models", "max_datasets", "max_active_jobs",
+    "max_inputs", "max_nodes", "max_parameters", "max_activation", "max_dataset_items",
+    "max_dataset_unpacked_bytes", "max_page", "max_wait_s", "max_job_s",
+)  # fmt: skip
+
+
+def release() -> str:
+    """Return the version of GloCert."""
+    try:
+        return version("glocert")
+    except PackageNotFoundError:
+        return "0.1.0"  # run from the repository root, without being installed
+
+
+def describe(settings: Settings, *, open_mode: bool) -> dict[str, Any]:
+    """Return the capabilities."""
+    return {
+        "version": release(),
+        "authentication": "open" if open_mode else "keys",
+        "kinds": list(KINDS),
+        "analyses": [analysis.value for analysis in Analysis],
+        "arithmetics": [arithmetic.value for arithmetic in Arithmetic],
+        "mutations": dict(MUTATION_UNITS),
+        "model_formats": ["onnx", "torchscript"],
+        "roles": ["classifier", "generator", "encoder"],
+        "dataset_formats": ["npz", "npy", "zip"],
+        "operators": list(OPERATORS),
+        "scopes": list(SCOPES),
+        "limits": {name: float(getattr(settings, name)) for name in LIMITS},
+    }

@@ -1,0 +1,158 @@
+"""The in-toto Statement about a job that succeeded.
+
+It is a function of the job, its network, its data set and its rows; ids and moments have members of their own
+(``job`` and ``times``), so that the same work gives the same statement but for those.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from glocert.spec import MUTATION_UNITS
+from models import Dataset, Job, Network
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "urn:glocert:certificate:segment:v1"
+PACKAGES = ("glocert", "numpy", "onnx", "onnxruntime", "torch")
+CLAIMS_NOT_MADE = (
+    "Nothing is claimed about inputs that are not listed, nor about changes other than the named mutation.",
+    "The path is the mutation as defined here; that it resembles changes in the world is not claimed.",
+    "The arithmetic is that of real numbers: a runtime that rounds may differ where a margin is small. "
+    "Counterexamples were seen in the named float32 runtimes.",
+    "The labels of the data set are taken as given.",
+    "Undecided is not certified, and skipped inputs were not examined.",
+    "That the imported graph computes what the upload computes was compared on random inputs, not proved.",
+)
+FORMULA = (
+    "for every listed input x with verdict certified and every t in [0, 1]: "
+    "score(label, f(clamp(x(t)))) - max over other classes of score > margin"
+)
+
+
+def build(
+    job: Job,
+    network: Network,
+    dataset: Dataset,
+    rows: Sequence[Mapping[str, Any]],
+    pictures: Mapping[int, str],
+) -> dict[str, Any]:
+    """Return the statement as plain data.
+
+    Args:
+        job: with its summary, at its end.
+        network: what was certified.
+        dataset: the inputs.
+        rows: one per input, by index.
+        pictures: digest of the counterexample's picture, by index.
+    """
+    return {
+        "_type": STATEMENT,
+        "subject": [
+            {"name": network.filename, "digest": {"sha256": network.sha256}},
+            {"name": "graph.safetensors", "digest": {"sha256": network.graph_sha256}},
+        ],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "job": {"id": job.id, "kind": job.kind, "tags": job.tags},
+            "property": _property(job),
+            "domain": _domain(job, network, dataset, rows),
+            "method": _method(job),
+            "results": [_result(row, pictures) for row in rows],
+            "aggregate": _aggregate(job),
+            "warnings": job.warnings,
+            "claims_not_made": list(CLAIMS_NOT_MADE),
+            "reproducibility": _reproducibility(job, network),
+            "times": {"submitted_at": _moment(job.created_at), "issued_at": _moment(job.finished_at)},
+        },
+    }
+
+
+def _property(job: Job) -> dict[str, Any]:
+    return {
+        "standard": "ISO/IEC 24029-2:2023",
+        "kind": "stability",
+        "formula": FORMULA,
+        "margin": job.spec["margin"],
+        "tie_rule": "a tie counts as a violation",
+    }
+
+
+def _domain(
+    job: Job, network: Network, dataset: Dataset, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    mutation = job.spec["mutation"]
+    return {
+        "dataset": {
+            "name": dataset.filename,
+            "sha256": dataset.sha256,
+            "inputs_sha256": dataset.inputs_sha256,
+            "labels_sha256": dataset.labels_sha256,
+        },
+        "indices": [row["index"] for row in rows],
+        "labels": "data set" if dataset.labels_sha256 else "the network's own, on the unchanged input",
+        "preprocessing": network.preprocessing,
+        "mutation": mutation | {"unit": MUTATION_UNITS[mutation["type"]]},
+        "t": [0.0, 1.0],
+    }
+
+
+def _method(job: Job) -> dict[str, Any]:
+    return {
+        "name": "gcert-segment",
+        "engine": {"name": "glocert", "version": _version("glocert")},
+        "analysis": job.spec["analysis"],
+        "arithmetic": job.spec["arithmetic"],
+        "gap": job.spec["gap"],
+        "error_budget": "error_radius of each result bounds the rounding error of every margin on the path",
+    }
+
+
+def _result(row: Mapping[str, Any], pictures: Mapping[int, str]) -> dict[str, Any]:
+    names = (
+        "index", "label", "predicted", "verdict", "reason", "robust_mass", "certified_to", "min_margin",
+        "error_radius", "pieces", "partition",
+    )  # fmt: skip
+    result = {name: _finite(row[name]) for name in names if name in row}
+    if found := row.get("counterexample"):
+        kept = {name: found[name] for name in ("t", "value", "predicted", "confirmed_in")}
+        result["counterexample"] = kept | {"image_sha256": pictures.get(row["index"])}
+    return result
+
+
+def _aggregate(job: Job) -> dict[str, Any]:
+    return {name: value for name, value in (job.summary or {}).items() if name != "seconds"}
+
+
+def _reproducibility(job: Job, network: Network) -> dict[str, Any]:
+    seed = job.spec["mutation"].get("seed")
+    return {
+        "seeds": {} if seed is None else {"mutation": seed},
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "platform": {"system": platform.system(), "machine": platform.machine()},
+        "graph_against_upload": (network.inspection or {}).get("comparison"),
+        "bitwise_reproducible": False,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _moment(moment: Any) -> str | None:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment is not None else None
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with null for numbers that JSON cannot hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list) else value

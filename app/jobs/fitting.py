@@ -1,0 +1,176 @@
+"""Whether a request, a network and a data set fit together: asked before anything is queued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from app.datasets import arrays
+from app.errors import DatasetNotReady, NetworkNotReady
+from app.jobs.mutations import Blend, Chord, OverlayItem, Veil
+from app.jobs.schemas import SegmentCertification
+from app.settings import Settings
+from app.storage import BlobStore
+from glocert.errors import InvalidSpec, Offence
+from models import Dataset, Network, UploadStatus
+
+PER_IMAGE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A network and a data set that are ready."""
+
+    network: Network
+    dataset: Dataset
+    items: int
+    item_shape: tuple[int, ...]
+    input_shape: tuple[int, ...]
+    classes: int
+    labels: Path | None
+
+
+def subject(network: Network, dataset: Dataset, store: BlobStore) -> Subject:
+    """Open what inspection left.
+
+    Raises:
+        NetworkNotReady: not inspected yet, or rejected; the problem says why.
+        DatasetNotReady: likewise.
+    """
+    if network.status != UploadStatus.READY or network.inspection is None:
+        raise NetworkNotReady(f"The model is {network.status}.", extra={"rejection": network.rejection})
+    if dataset.status != UploadStatus.READY or dataset.inputs_sha256 is None:
+        raise DatasetNotReady(f"The data set is {dataset.status}.", extra={"rejection": dataset.rejection})
+    stored = arrays.open_array(store.path(dataset.inputs_sha256)).shape
+    found = network.inspection
+    return Subject(
+        network,
+        dataset,
+        stored[0],
+        tuple(stored[1:]),
+        tuple(found["input"]["shape"]),
+        prod(found["outputs"][0]["shape"]),
+        store.path(dataset.labels_sha256) if dataset.labels_sha256 else None,
+    )
+
+
+def indices(body: SegmentCertification, of: Subject, settings: Settings) -> list[int]:
+    """Return the items that the request means, in order.
+
+    Raises:
+        InvalidSpec: an index is not in the data set, or there are more than the settings allow.
+    """
+    if body.inputs.indices is not None:
+        chosen = list(body.inputs.indices)
+        outside = next((place for place, index in enumerate(chosen) if index >= of.items), None)
+        if outside is not None:
+            detail = f"There is no item {chosen[outside]}: the data set has {of.items}."
+            raise _unfit(f"/inputs/indices/{outside}", detail)
+    else:
+        chosen = list(range(min(of.items, body.inputs.limit or of.items)))
+    if len(chosen) > settings.max_inputs:
+        raise _unfit("/inputs", f"A job takes {settings.max_inputs} inputs at most, these are {len(chosen)}.")
+    return chosen
+
+
+def check(body: SegmentCertification, of: Subject, chosen: list[int], settings: Settings) -> None:
+    """Compare request, network and data.
+
+    Raises:
+        InvalidSpec: naming everything that does not fit.
+    """
+    offences = [
+        *_network(of), *_shapes(of), *_labels(of, chosen), *_mutation(body, of), *_budget(body, settings)
+    ]  # fmt: skip
+    if offences:
+        raise InvalidSpec(offences[0].detail, offences)
+
+
+def _network(of: Subject) -> list[Offence]:
+    offences = []
+    if of.network.role != "classifier":
+        offences.append(Offence("/model_id", f"The model is a {of.network.role}, a classifier is needed."))
+    segment = ((of.network.inspection or {}).get("methods") or {}).get("segment") or {}
+    if segment.get("admitted") == "no":
+        detail = f"The segment method does not admit the model: {segment.get('because', 'no reason given')}"
+        offences.append(Offence("/model_id", detail))
+    return offences
+
+
+def _shapes(of: Subject) -> list[Offence]:
+    item, taken = list(of.item_shape), list(of.input_shape)
+    if prod(item) != prod(taken):
+        detail = f"Items of shape {item} do not fit the model's input of shape {taken}."
+        return [Offence("/dataset_id", detail)]
+    if not _fits(of.item_shape, of.input_shape, of.network.preprocessing.get("layout", "NCHW")):
+        detail = (
+            f"Items of shape {item} do not fit the model's input of shape {taken} "
+            f"in the layout {of.network.preprocessing.get('layout')}."
+        )
+        return [Offence("/dataset_id", detail, way_out="Upload the model with another preprocessing.layout.")]
+    return (
+        []
+        if _channels_fit(of)
+        else [Offence("/model_id", "The preprocessing has another number of channels.")]
+    )
+
+
+def _fits(item: tuple[int, ...], taken: tuple[int, ...], layout: str) -> bool:
+    """Whether the item's axes are the network's, up to axes of one element and the order of the channels."""
+    have, need = [n for n in item if n > 1], [n for n in taken if n > 1]
+    if len(need) <= 1 or len(have) <= 1:
+        return True  # a flat side takes the elements in order
+    if len(have) == PER_IMAGE and len(need) == PER_IMAGE:
+        rows = need[:2] if layout == "NHWC" else need[1:]
+        channels = need[2] if layout == "NHWC" else need[0]
+        return [*rows, channels] == have or [channels, *rows] == have
+    return have == need
+
+
+def _channels_fit(of: Subject) -> bool:
+    preprocessing = of.network.preprocessing
+    counts = {len(preprocessing.get(name) or ()) for name in ("mean", "std")} - {0, 1}
+    return all(count in of.item_shape or count in of.input_shape for count in counts)
+
+
+def _labels(of: Subject, chosen: Sequence[int]) -> list[Offence]:
+    if of.labels is None:
+        return []
+    wrong = arrays.label_outside(of.labels, list(chosen), of.classes)
+    if wrong is None:
+        return []
+    index, label = wrong
+    return [
+        Offence("/dataset_id", f"Row {index} has label {label}; the model has classes 0 to {of.classes - 1}.")
+    ]
+
+
+def _mutation(body: SegmentCertification, of: Subject) -> list[Offence]:
+    mutation, offences = body.mutation, []
+    if isinstance(mutation, Chord) and mutation.item >= of.items:
+        offences.append(
+            Offence("/mutation/item", f"There is no item {mutation.item}: the data set has {of.items}.")
+        )
+    if isinstance(mutation, Blend) and isinstance(mutation.overlay, OverlayItem):
+        item = mutation.overlay.item
+        if item >= of.items:
+            detail = f"There is no item {item}: the data set has {of.items}."
+            offences.append(Offence("/mutation/overlay/item", detail))
+    if isinstance(mutation, Veil) and len(of.item_shape) == 1 and len(of.input_shape) == 1:
+        offences.append(Offence("/mutation/type", f"{mutation.type} needs images, the items are flat."))
+    return offences
+
+
+def _budget(body: SegmentCertification, settings: Settings) -> list[Offence]:
+    members = {"seconds": body.budget.seconds, "seconds_per_input": body.budget.seconds_per_input}
+    return [
+        Offence(f"/budget/{name}", f"At most {settings.max_job_s:g} seconds are allowed.")
+        for name, value in members.items()
+        if value is not None and value > settings.max_job_s
+    ]
+
+
+def _unfit(where: str, detail: str) -> InvalidSpec:
+    return InvalidSpec(detail, [Offence(where, detail)])

@@ -1,0 +1,60 @@
+"""From the row of a job to the answer of the API."""
+
+from __future__ import annotations
+
+from app.jobs.schemas import CertificateLink, JobRead, Progress, SegmentCertification, Summary
+from models import Job, JobStatus, now
+
+
+def read(job: Job) -> JobRead:
+    """Return the document of a job."""
+    return JobRead(
+        id=job.id,
+        kind=job.kind,
+        status=job.status,
+        model_id=job.spec["model_id"],
+        dataset_id=job.spec["dataset_id"],
+        request=SegmentCertification.model_validate(job.spec),
+        tags=job.tags,
+        priority=job.priority,
+        cancel_requested=job.cancel_requested,
+        progress=progress(job),
+        clean_accuracy=job.clean_accuracy,
+        warnings=job.warnings,
+        summary=Summary.model_validate(job.summary) if job.summary else None,
+        error=job.error,
+        certificate=certificate(job),
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+    )
+
+
+def progress(job: Job) -> Progress:
+    """Return how far a job is; rate and remaining time only while it runs and has shown a speed."""
+    done, total = job.inputs_done, job.inputs_total
+    if job.status != JobStatus.RUNNING or job.started_at is None or not done:
+        return Progress(done=done, total=total, rate=None, eta_s=None)
+    seconds = max((now() - job.started_at).total_seconds(), 1e-3)
+    rate = done / seconds
+    return Progress(done=done, total=total, rate=round(rate, 4), eta_s=round((total - done) / rate, 1))
+
+
+def certificate(job: Job) -> CertificateLink | None:
+    """Return where the certificate is, once it was issued."""
+    if job.certificate_sha256 is None:
+        return None
+    return CertificateLink(href=f"/v1/jobs/{job.id}/certificate", sha256=job.certificate_sha256)
+
+
+def etag(job: Job) -> str:
+    """Return the weak validator of a job's document: the rate may differ under the same one."""
+    return f'W/"{job.id}.{job.version}"'
+
+
+def unchanged(job: Job, if_none_match: str | None) -> bool:
+    """Whether the caller has the present version already."""
+    if if_none_match is None:
+        return False
+    known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+    return "*" in known or etag(job).removeprefix("W/") in known

@@ -1,0 +1,135 @@
+"""What happens to networks."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import PurePath
+from typing import Any
+
+import rfc8785
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app import paging
+from app.blobs import service as blobs
+from app.errors import InUse, LimitExceeded, NotFound
+from app.jobs import repository as jobs
+from app.keys.service import Caller
+from app.networks import repository
+from app.networks.schemas import NetworkFilter, NetworkForm
+from app.paging import Page
+from app.storage import Incoming
+from app.units import service as units
+from models import Network, UnitKind, UploadStatus
+
+
+def create(
+    session: Session, caller: Caller, file: Incoming, filename: str, form: NetworkForm, max_models: int
+) -> tuple[Network, bool]:
+    """Store a network and queue its inspection; return it, and whether it is new.
+
+    Raises:
+        LimitExceeded: the owner has as many as the settings allow.
+    """
+    identity = _identity(file.sha256, form)
+    known = repository.by_identity(session, caller.owner, identity)
+    if known is not None:
+        return known, False
+    if repository.count(session, caller.owner) >= max_models:
+        raise LimitExceeded(
+            f"You have {max_models} models, which is the limit.",
+            extra={"limit": max_models, "setting": "max_models"},
+        )
+    network = _new(caller, file, filename, form, identity)
+    try:
+        repository.add(session, network)
+    except IntegrityError:
+        return _required(repository.by_identity(session, caller.owner, identity)), False
+    blobs.keep(session, file)
+    units.queue_inspection(session, UnitKind.INSPECT_NETWORK, network.id)
+    return network, True
+
+
+def get(session: Session, caller: Caller, network_id: str) -> Network:
+    """Return a network of the caller's.
+
+    Raises:
+        NotFound: there is none.
+    """
+    network = repository.get(session, caller.owner, network_id)
+    if network is None:
+        raise NotFound(f"There is no model {network_id}.")
+    return network
+
+
+def list_networks(session: Session, caller: Caller, wanted: NetworkFilter, limit: int) -> Page[Network]:
+    """Return a page of the caller's networks."""
+    rows = repository.page(session, caller.owner, wanted, paging.read_after(wanted.cursor), limit + 1)
+    return paging.page(rows, limit, lambda row: paging.encode(row.created_at.isoformat(), row.id))
+
+
+def delete(session: Session, caller: Caller, network_id: str) -> None:
+    """Delete a network; finished jobs keep what they found.
+
+    Raises:
+        NotFound: there is none.
+        InUse: jobs that have not finished need it.
+    """
+    network = get(session, caller, network_id)
+    busy = jobs.unfinished_with(session, network_id=network_id)
+    if busy:
+        raise InUse(f"Jobs that have not finished need the model: {', '.join(busy)}.", extra={"jobs": busy})
+    jobs.forget_network(session, network_id)
+    repository.remove(session, network)
+    blobs.release_after_commit(session, [network.sha256], [network.graph_sha256])
+
+
+def record_inspection(
+    session: Session,
+    network_id: str,
+    report: dict[str, Any] | None,
+    problem: dict[str, Any] | None,
+    graph_sha256: str | None,
+) -> None:
+    """Write down what inspection found: a report and the digest of the graph, or the problem."""
+    network = repository.for_inspection(session, network_id)
+    if network is None or network.status != UploadStatus.UPLOADED:
+        return  # deleted meanwhile, or recorded by another worker
+    network.inspection, network.rejection = report, problem
+    ready = problem is None and graph_sha256 is not None
+    network.graph_sha256 = graph_sha256 if ready else None
+    network.status = UploadStatus.READY if ready else UploadStatus.REJECTED
+
+
+def _identity(sha256: str, form: NetworkForm) -> str:
+    settings = {
+        "sha256": sha256,
+        "role": form.role,
+        "format": form.format,
+        "input_shape": form.input_shape,
+        "classes": form.classes,
+        "preprocessing": form.preprocessing.canonical(),
+    }
+    return hashlib.sha256(rfc8785.dumps(settings)).hexdigest()
+
+
+def _new(caller: Caller, file: Incoming, filename: str, form: NetworkForm, identity: str) -> Network:
+    return Network(
+        owner=caller.owner,
+        identity=identity,
+        name=form.name or PurePath(filename).stem or filename,
+        filename=filename,
+        role=form.role,
+        format=form.format,
+        sha256=file.sha256,
+        size_bytes=file.size_bytes,
+        input_shape=form.input_shape,
+        classes=form.classes,
+        preprocessing=form.preprocessing.canonical(),
+    )
+
+
+def _required(network: Network | None) -> Network:
+    if network is None:
+        raise RuntimeError("the network that stood in the way is gone again")
+    return network

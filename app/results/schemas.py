@@ -1,0 +1,88 @@
+"""Answers of ``/v1/jobs/{id}/results`` and ``/artifacts``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from app.jobs.schemas import RobustMass
+from app.schemas import Answer, Listing
+
+Verdict = Literal["certified", "falsified", "undecided", "skipped"]
+
+
+class ResultFilter(Listing):
+    verdict: Verdict | None = None
+
+
+class CertifiedTo(Answer):
+    t: float
+    value: float
+    """of the mutation's parameter"""
+    unit: str
+
+
+class MinMargin(Answer):
+    value: float | None
+    t: float | None
+
+
+class CounterexampleRead(Answer):
+    t: float
+    value: float
+    predicted: int
+    image: str
+    """address of the picture"""
+    confirmed_in: list[str]
+    """runtimes that give this label, in float32"""
+
+
+class PartRead(Answer):
+    start: float = Field(alias="from")
+    stop: float = Field(alias="to")
+    label: int
+
+
+class ResultRead(Answer):
+    model_config = ConfigDict(extra="allow")
+
+    index: int
+    label: int
+    predicted: int
+    verdict: Verdict
+    seconds: float
+    reason: str | None = None
+    """why undecided or skipped"""
+    next_step: str | None = None
+    robust_mass: RobustMass | None = None
+    certified_to: CertifiedTo | None = None
+    """the property holds from the start of the path to here"""
+    min_margin: MinMargin | None = None
+    error_radius: float | None = None
+    """bounds the rounding error of every margin"""
+    pieces: int | None = None
+    partition: list[PartRead] | None = None
+    counterexample: CounterexampleRead | None = None
+    files: dict[str, str] = Field(default_factory=dict)
+    """addresses of the pictures, by name"""
+
+
+class ResultPage(Answer):
+    items: list[ResultRead]
+    next: str | None
+
+
+class ArtifactRead(Answer):
+    index: int | None
+    """the input that it belongs to; null: the whole job"""
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    href: str
+
+
+class ArtifactPage(Answer):
+    items: list[ArtifactRead]
+    next: str | None
