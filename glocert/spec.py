@@ -6,9 +6,11 @@ pydantic before anything is stored, so a ``KeyError`` here means a bug, not bad 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any
 
 
@@ -69,8 +71,16 @@ class Mutation:
         return MUTATION_UNITS[self.type]
 
     def value_at(self, t: float) -> float:
-        """Return the parameter at ``t`` in [0, 1]."""
-        return self.start + t * (self.stop - self.start)
+        """Return the parameter at ``t`` in [0, 1], correctly rounded: ``start`` and ``stop`` at the ends."""
+        start, stop = Fraction(self.start), Fraction(self.stop)
+        return float(start + Fraction(t) * (stop - start))
+
+    def value_within(self, t: float) -> float:
+        """Return the parameter at ``t`` rounded towards ``start``: never further than the path up to ``t``."""
+        start, stop = Fraction(self.start), Fraction(self.stop)
+        exact, rounded = start + Fraction(t) * (stop - start), self.value_at(t)
+        beyond = Fraction(rounded) > exact if stop > start else Fraction(rounded) < exact
+        return math.nextafter(rounded, self.start) if beyond else rounded
 
     def to_json(self) -> dict[str, Any]:
         """Return the form that the API takes and shows."""

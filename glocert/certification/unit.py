@@ -98,7 +98,7 @@ class _Unit:
             row,
             verdict=answer.verdict,
             segment=answer,
-            certified_value=self.spec.mutation.value_at(max(0.0, answer.certified_to)),
+            certified_value=self.spec.mutation.value_within(max(0.0, answer.certified_to)),
             counterexample=None if found is None else self._counterexample(found),
             reason=answer.reason,
             next_step=answer.next_step,
