@@ -38,7 +38,7 @@ def check_machine() -> None:
 def _use_another_python() -> None:
     for minor in range(OLDEST[1], NEWEST[1] + 1):
         found = shutil.which(f"python3.{minor}")
-        if found:
+        if found and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0:
             os.execv(found, [found, *sys.argv])
     have = ".".join(map(str, sys.version_info[:2]))
     raise Stop(f"Python 3.{OLDEST[1]} to 3.{NEWEST[1]} is needed and this is {have}: install one of them.")
