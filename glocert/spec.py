@@ -76,7 +76,7 @@ class Mutation:
         return float(start + Fraction(t) * (stop - start))
 
     def value_within(self, t: float) -> float:
-        """Return the parameter at ``t`` rounded towards ``start``: never further than the path up to ``t``."""
+        """Return the parameter at ``t`` rounded towards ``start``: what is certified to ``t`` covers it."""
         start, stop = Fraction(self.start), Fraction(self.stop)
         exact, rounded = start + Fraction(t) * (stop - start), self.value_at(t)
         beyond = Fraction(rounded) > exact if stop > start else Fraction(rounded) < exact
@@ -98,7 +98,7 @@ class Preprocessing:
     """How a stored item becomes the network's input; part of the certified function.
 
     An item is first brought to the image domain: ``(channels, height, width)`` floats, integers divided by
-    255 in float32 when ``scale``. The mutation and the clamp act there. Then ``(x - mean) / std`` per channel,
+    255 in float32 when ``scale``. The mutation and the clamp act there. Then ``(x - mean) / std`` by channel,
     a transposition for ``NHWC`` networks and a reshape to the network's own input shape.
 
     Attributes:
