@@ -14,10 +14,11 @@ from fastapi.dependencies.models import Dependant
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.errors import Forbidden, ForeignOrigin, InvalidRequest, Unauthorized
+from app.errors import Forbidden, ForeignOrigin, InvalidRequest, NotFound, Unauthorized
 from app.keys import service as keys
 from app.keys.service import Caller
 from app.metrics import Metrics
+from app.schemas import CONTROL
 from app.settings import Settings
 from app.storage import BlobStore
 
@@ -103,12 +104,15 @@ def refuse_foreigners(request: Request, host: str) -> None:
         raise ForeignOrigin(f"The request comes from a page of {origin!r}.")
 
 
-def refuse_unknown_parameters(request: Request) -> None:
+def refuse_odd_addresses(request: Request) -> None:
     """Treat a query parameter that the route does not have as the mistake that it is.
 
     Raises:
+        NotFound: the path has control characters, which no id has and PostgreSQL does not take.
         InvalidRequest: naming every such parameter.
     """
+    if CONTROL.search(request.scope["path"]):
+        raise NotFound("There is nothing at this address.")
     known = _query_names(request.scope["route"].dependant)
     unknown = sorted(set(request.query_params) - known)
     if unknown:

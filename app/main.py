@@ -19,7 +19,7 @@ from app.capabilities.service import release
 from app.certificates.routes import router as certificates
 from app.datasets.routes import router as datasets
 from app.db import make_engine, make_reading_sessions, make_sessions
-from app.deps import Parts, refuse_unknown_parameters
+from app.deps import Parts, refuse_odd_addresses
 from app.health import service as health_service
 from app.health.routes import router as health
 from app.jobs.routes import router as jobs
@@ -53,7 +53,7 @@ def create_app(
         version=release(),
         description=inspect.getdoc(describe) or "",
         lifespan=_lifespan(parts, background),
-        dependencies=[Depends(refuse_unknown_parameters)],
+        dependencies=[Depends(refuse_odd_addresses)],
         redoc_url=None,
         separate_input_output_schemas=False,
     )

@@ -30,7 +30,7 @@ def pointer(path: Sequence[str | int], *, missing: bool, body: Any) -> str:
             here = here[step]
         elif not (last and missing):
             continue
-        steps.append(str(step).replace("~", "~0").replace("/", "~1"))
+        steps.append(_encodable(str(step)).replace("~", "~0").replace("/", "~1"))
     return "".join(f"/{step}" for step in steps)
 
 
@@ -41,6 +41,11 @@ def _offence(item: dict[str, Any], body: Any) -> dict[str, str]:
     return {"pointer": pointer(path, missing=item["type"] == "missing", body=body), "detail": detail}
 
 
+def _encodable(text: str) -> str:
+    """Replace lone surrogates: JSON can name them, UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _inside(here: Any, step: str | int) -> bool:
     if isinstance(here, dict):
         return step in here
@@ -48,5 +53,5 @@ def _inside(here: Any, step: str | int) -> bool:
 
 
 def _sentence(message: str) -> str:
-    text = message.removeprefix("Value error, ").encode("utf-8", "replace").decode()
+    text = _encodable(message.removeprefix("Value error, "))
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import errors as service
+from app.jobs.schemas import KINDS
 from app.pointers import offences_of
 from glocert import errors as core
 from glocert.errors import GlocertError, InvalidSpec, Offence
@@ -97,7 +99,7 @@ def render(error: GlocertError, request: Request | None = None) -> JSONResponse:
     if isinstance(error, InvalidSpec | service.InvalidRequest) and error.offences:
         problem["errors"] = [_place(offence) for offence in error.offences]
     if request is not None:
-        problem["instance"] = request.url.path
+        problem["instance"] = quote(request.scope["path"])
         problem["request_id"] = request.scope.get("request_id", "")
     return JSONResponse(problem, row.status, dict(row.headers), MEDIA_TYPE)
 
@@ -157,6 +159,11 @@ def _on_validation(request: Request, error: Exception) -> Response:
         return render(service.NotFound(f"There is nothing at {request.url.path}."), request)
     if any(item["type"] == "json_invalid" for item in found):
         return render(service.MalformedRequest("The body is not a JSON document."), request)
+    if any(item["type"] == "kind_not_offered" for item in found):
+        extra = {"offered": list(KINDS), "errors": [{"pointer": "/kind", "detail": "It is not offered."}]}
+        return render(
+            service.KindNotOffered(f"This release offers {', '.join(KINDS)}.", extra=extra), request
+        )
     if isinstance(error.body, bytes) and places == {"body"}:
         kind = request.headers.get("content-type", "no Content-Type")
         return render(service.UnsupportedMediaType(f"JSON is needed here, not {kind}."), request)

@@ -16,4 +16,4 @@ def parties(session: Session, job: Job) -> tuple[Network, Dataset]:
 def picture_digests(session: Session, job_id: str, name: str) -> dict[int, str]:
     """Return the digests of the pictures with a name, by input."""
     query = select(Artifact.index, Artifact.sha256).where(Artifact.job_id == job_id, Artifact.name == name)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())

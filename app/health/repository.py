@@ -17,12 +17,12 @@ def answers(session: Session) -> bool:
 
 def jobs_by_status(session: Session) -> dict[str, int]:
     """Count all jobs."""
-    return dict(session.execute(select(Job.status, func.count()).group_by(Job.status)).tuples().all())
+    return dict(session.execute(select(Job.status, func.count()).group_by(Job.status)).all())
 
 
 def units_by_status(session: Session) -> dict[str, int]:
     """Count all units."""
-    return dict(session.execute(select(Unit.status, func.count()).group_by(Unit.status)).tuples().all())
+    return dict(session.execute(select(Unit.status, func.count()).group_by(Unit.status)).all())
 
 
 def oldest_queued_unit(session: Session) -> datetime | None:

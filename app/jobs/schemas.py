@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, computed_field, model_validator
+from pydantic_core import PydanticCustomError
 
 from app.jobs.mutations import Index, MutationBody
 from app.schemas import Answer, Body, Listing, Moment, Search, plain
@@ -61,6 +62,15 @@ class SegmentCertification(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     kind: Kind
+
+    @model_validator(mode="before")
+    @classmethod
+    def _offered(cls, body: Any) -> Any:
+        kind = body.get("kind") if isinstance(body, dict) else None
+        if isinstance(kind, str) and kind not in KINDS:
+            raise PydanticCustomError("kind_not_offered", "the kind is not offered by this release")
+        return body
+
     model_id: Identity
     dataset_id: Identity
     inputs: Inputs = Field(default_factory=Inputs)

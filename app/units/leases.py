@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.units import repository, service
-from models import JobStatus, UnitKind, UnitStatus, now
+from models import Job, JobStatus, UnitKind, UnitStatus, now
 
 
-class LeaseLost(Exception):  # noqa: N818  # nothing is wrong: the work is somebody else's now
+class LeaseLost(Exception):  # nothing is wrong: the work is somebody else's now
     """The unit is no longer ours: the transaction must be rolled back and the work dropped."""
 
 
@@ -37,6 +37,8 @@ class Lease:
     attempt: int
     priority: int
     payload: dict[str, Any]
+    seconds_left: float
+    """of the budget of the whole job"""
 
     @property
     def indices(self) -> list[int]:
@@ -59,7 +61,11 @@ def claim(session: Session, subject: str, worker: str, lease_s: float) -> Lease 
     unit = repository.claim(session, subject, worker, token, _until(moment, lease_s))
     if unit is None:
         return None
-    return Lease(unit.id, UnitKind(unit.kind), subject, token, unit.attempt, unit.priority, unit.payload)
+    job = repository.job(session, subject)
+    left_s = seconds_left(job) if job is not None else float("inf")
+    return Lease(
+        unit.id, UnitKind(unit.kind), subject, token, unit.attempt, unit.priority, unit.payload, left_s
+    )
 
 
 def beat(session: Session, lease: Lease, lease_s: float) -> Pulse:
@@ -85,6 +91,14 @@ def withdraw(session: Session, lease: Lease) -> None:
     if repository.lock_job(session, lease.subject):
         repository.close(session, lease.unit_id, lease.token, UnitStatus.CANCELLED, now())
         service.settle_cancelled(session, lease.subject)
+
+
+def seconds_left(job: Job) -> float:
+    """Return what is left of the budget of the whole job; infinity where it has none."""
+    budget_s = (job.spec.get("budget") or {}).get("seconds")
+    if budget_s is None or job.started_at is None:
+        return float("inf")
+    return float(budget_s) - (now() - job.started_at).total_seconds()
 
 
 def _until(moment: datetime, lease_s: float) -> datetime:

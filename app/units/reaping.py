@@ -16,8 +16,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.jobs import service as jobs
 from app.settings import Settings
 from app.units import outcomes, repository, service
+from app.units.leases import seconds_left
 from glocert.errors import DeadlineExceeded
-from models import Job, Unit, UnitKind, now
+from models import Unit, UnitKind, now
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,12 @@ class Reaper:
         self._sessions = sessions
         self._settings = settings
         self._kinds = frozenset(kinds)
+
+    def take_back_all(self) -> None:
+        """Take back every unit at once; only for a process that knows to be the only worker."""
+        with self._sessions() as session, session.begin():
+            repository.end_leases(session, now())
+        self.reap()
 
     def reap(self, *, idle: bool = False) -> None:
         """Do all of it; an ``idle`` worker rings for what waits without regard to how long it waits."""
@@ -56,8 +63,12 @@ class Reaper:
         patience_s = self._settings.reap_s if idle else self._settings.republish_s
         with self._sessions() as session, session.begin():
             waiting = repository.unheard(session, now() - timedelta(seconds=patience_s))
-            due = [unit for unit in waiting if (idle and unit.kind in self._kinds) or self._silent_too_long(unit)]
-            for subject, group in groupby(sorted(due, key=lambda unit: unit.subject), lambda unit: unit.subject):
+            due = [
+                unit for unit in waiting if (idle and unit.kind in self._kinds) or self._silent_too_long(unit)
+            ]
+            for subject, group in groupby(
+                sorted(due, key=lambda unit: unit.subject), lambda unit: unit.subject
+            ):
                 units = list(group)
                 repository.note_publication(session, [unit.id for unit in units], now())
                 for unit in units[: 1 if idle else service.MAX_DOORBELLS]:
@@ -70,7 +81,9 @@ class Reaper:
         patience_s = min(self._settings.republish_s * 2**doublings, LONGEST_SILENCE_S)
         return now() - unit.published_at > timedelta(seconds=patience_s)
 
-    def _each(self, find: Callable[[Session], Collection[str]], repair: Callable[[Session, str], Any]) -> None:
+    def _each(
+        self, find: Callable[[Session], Collection[str]], repair: Callable[[Session, str], Any]
+    ) -> None:
         with self._sessions() as session:
             subjects = find(session)
         for subject in subjects:
@@ -83,14 +96,6 @@ class Reaper:
             job = repository.job(session, job_id)
             if job is not None and job.units_done >= job.units_total:
                 jobs.finish(session, job)
-
-
-def seconds_left(job: Job) -> float:
-    """Return what is left of the budget of the whole job; infinity where it has none."""
-    budget_s = (job.spec.get("budget") or {}).get("seconds")
-    if budget_s is None or job.started_at is None:
-        return float("inf")
-    return float(budget_s) - (now() - job.started_at).total_seconds()
 
 
 def fail_overdue(session: Session, job_id: str) -> None:

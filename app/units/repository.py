@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Table, delete, exists, func, literal, select, update
+from sqlalchemy import Row, Table, delete, exists, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -193,6 +193,18 @@ def expired(session: Session, moment: datetime) -> Sequence[Row[tuple[str, str, 
     ).all()  # type: ignore[return-value]  # a running unit has a token
 
 
+def end_leases(session: Session, moment: datetime) -> None:
+    """Let every lease run out, and every message count as never sent."""
+    running = Unit.status == UnitStatus.RUNNING
+    for state, values in (
+        (running, {"lease_until": moment}),
+        (Unit.status == UnitStatus.QUEUED, {"published_at": None}),
+    ):
+        session.execute(
+            update(Unit).where(state).values(**values).execution_options(synchronize_session=False)
+        )
+
+
 def expire(session: Session, unit_id: str, token: str, moment: datetime) -> bool:
     """Take a unit away from its silent worker, unless that has spoken meanwhile."""
     done = session.execute(
@@ -214,7 +226,7 @@ def unheard(session: Session, before: datetime) -> Sequence[Unit]:
     """Return queued units whose last message is older than ``before``."""
     return session.scalars(
         select(Unit)
-        .where(Unit.status == UnitStatus.QUEUED, Unit.published_at < before)
+        .where(Unit.status == UnitStatus.QUEUED, or_(Unit.published_at < before, Unit.published_at.is_(None)))
         .order_by(Unit.priority.desc(), Unit.created_at, Unit.ordinal)
         .limit(ROWS)
     ).all()
