@@ -13,6 +13,7 @@ from glocert_client.decision import Decision, Judgement, judge, overall
 from glocert_client.errors import ClientError
 from glocert_client.job import Job
 from glocert_client.junit import Suite, Undecided, write
+from glocert_client.mutation import describe_mutation
 from glocert_client.uploads import Dataset, Model, Preprocessing
 
 LOOK_S = 1.0
@@ -74,7 +75,8 @@ def start(client: Client, model: Model, dataset: Dataset, bodies: Sequence[Mappi
     jobs: list[Job] = []
     try:
         for body in bodies:
-            jobs.append(client.certify(model, dataset, **body))  # noqa: PERF401 - the list is needed on failure
+            jobs.append(client.certify(model, dataset, **body))
+            stderr().print(f"job {jobs[-1].id} {describe_mutation(jobs[-1].mutation)}", markup=False)
     except BaseException:
         cancel(jobs)
         raise
