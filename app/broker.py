@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 from sqlalchemy import event
 from sqlalchemy.orm import Session
@@ -101,7 +101,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "accept_content": ["json"],
         "task_ignore_result": True,
         "result_backend": None,
-        "task_queues": [Queue(name) for name in QUEUES.values()],
+        "task_queues": [Queue(name) for name in QUEUES.values()],  # type: ignore[no-untyped-call]
         "task_default_queue": QUEUES[Task.CERTIFY],
         "task_create_missing_queues": False,
         "task_routes": {task.value: {"queue": queue} for task, queue in QUEUES.items()},

@@ -1,6 +1,6 @@
 """Putting right what crashes, lost messages and lost workers left; safe to run anywhere, at any time.
 
-Every step is a transaction of its own per row, so that one bad row does not keep the others from being served.
+Every step is a transaction of its own per row, so that one bad row does not keep the others waiting.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Reaper:
         with self._sessions() as session:
             lost = repository.expired(session, now())
         for unit_id, kind, subject, token, attempt in lost:
+            if token is None:
+                raise RuntimeError(f"{unit_id} runs without a token")
             with self._sessions() as session, session.begin():
                 if attempt >= self._settings.max_attempts:
                     outcomes.give_up(session, unit_id, UnitKind(kind), subject, token, attempt)
@@ -106,7 +108,7 @@ def fail_overdue(session: Session, job_id: str) -> None:
 def deadline_problem() -> dict[str, Any]:
     """Return the problem of a job whose budget is used up."""
     return DeadlineExceeded(
-        "The job's budget of seconds was used up before all inputs were done; the results so far stay readable."
+        "The job's budget of seconds was used up before all inputs were done; results so far stay readable."
     ).to_problem()
 
 

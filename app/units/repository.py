@@ -28,7 +28,7 @@ def add(session: Session, units: Iterable[Unit]) -> None:
 
 
 def claim(session: Session, subject: str, worker: str, token: str, lease_until: datetime) -> Unit | None:
-    """Take the first queued unit of a subject; two workers never get the same one, and never wait for another."""
+    """Take the first queued unit of a subject; no two get the same one, and none waits for another."""
     free = (
         select(Unit.id)
         .where(Unit.subject == subject, Unit.status == UnitStatus.QUEUED)
@@ -67,7 +67,7 @@ def job(session: Session, job_id: str) -> Job | None:
 
 
 def lock_job(session: Session, job_id: str, **changes: Any) -> bool:
-    """Count a visible change of an active job, and keep others from changing it until the transaction ends."""
+    """Count a visible change of an active job, and lock it until the transaction ends."""
     done = session.execute(
         update(Job)
         .where(Job.id == job_id, Job.status.in_(ACTIVE))
@@ -131,7 +131,7 @@ def count_queued(session: Session, subject: str) -> int:
     return session.scalar(waiting) or 0
 
 
-def count_unit_done(session: Session, job_id: str) -> Row[tuple[int, int]] | None:
+def count_unit_done(session: Session, job_id: str) -> Row[int, int] | None:
     """Count one more unit of a running job and return (done, total); None when the job is over."""
     return session.execute(
         update(Job)
@@ -167,7 +167,7 @@ def answered(session: Session, job_id: str, indices: Sequence[int]) -> set[int]:
     return set(session.scalars(query))
 
 
-def more_urgent(session: Session, kinds: Collection[str], priority: int) -> Row[tuple[str, str, int]] | None:
+def more_urgent(session: Session, kinds: Collection[str], priority: int) -> Row[str, str, int] | None:
     """Return (subject, kind, priority) of the most urgent queued unit above ``priority``."""
     return session.execute(
         select(Unit.subject, Unit.kind, Unit.priority)
@@ -183,14 +183,14 @@ def subject_priority(session: Session, subject: str) -> int | None:
     return session.scalar(select(Unit.priority).where(*waiting).limit(1))
 
 
-def expired(session: Session, moment: datetime) -> Sequence[Row[tuple[str, str, str, str, int]]]:
-    """Return (id, kind, subject, token, attempt) of running units whose worker has been silent for too long."""
+def expired(session: Session, moment: datetime) -> Sequence[Row[str, str, str, str | None, int]]:
+    """Return (id, kind, subject, token, attempt) of running units whose lease has run out."""
     return session.execute(
         select(Unit.id, Unit.kind, Unit.subject, Unit.token, Unit.attempt)
         .where(Unit.status == UnitStatus.RUNNING, Unit.lease_until < moment)
         .order_by(Unit.lease_until)
         .limit(ROWS)
-    ).all()  # type: ignore[return-value]  # a running unit has a token
+    ).all()
 
 
 def end_leases(session: Session, moment: datetime) -> None:
@@ -277,10 +277,10 @@ def forget_silent_workers(session: Session, before: datetime) -> None:
     session.execute(delete(Worker).where(Worker.beat_at < before))
 
 
-def _fenced(session: Session, unit_id: str, token: str, **values: Any) -> bool:
+def _fenced(session: Session, unit_id: str, held: str, **values: Any) -> bool:
     done = session.execute(
         update(Unit)
-        .where(Unit.id == unit_id, Unit.token == token, Unit.status == UnitStatus.RUNNING)
+        .where(Unit.id == unit_id, Unit.token == held, Unit.status == UnitStatus.RUNNING)
         .values(**values)
         .returning(Unit.id)
         .execution_options(synchronize_session=False)

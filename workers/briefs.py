@@ -1,0 +1,137 @@
+"""What a child is told: the commands that carry out a unit, built from rows and settings."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from app.settings import Settings
+from app.storage import BlobStore
+from app.units import repository
+from app.units.leases import Lease
+from models import Dataset, Job, Network, UnitKind
+from workers.conversation import Message
+
+ROOT = Path(__file__).parents[1]
+
+
+def command(
+    session: Session, lease: Lease, settings: Settings, store: BlobStore, out: Path
+) -> Message | None:
+    """Return the command that carries out a unit, or None when its subject has been deleted."""
+    if lease.kind is UnitKind.INSPECT_NETWORK:
+        return _inspect_network(session.get(Network, lease.subject), settings, store, out)
+    if lease.kind is UnitKind.INSPECT_DATASET:
+        return _inspect_dataset(session.get(Dataset, lease.subject), settings, store, out)
+    job = session.get(Job, lease.subject)
+    if job is None:
+        return None
+    indices = lease.indices
+    if lease.kind is UnitKind.SEGMENT:
+        done = repository.answered(session, job.id, indices)
+        indices = [index for index in indices if index not in done]
+    return _certify(session, job, lease.kind, indices, settings, store, out)
+
+
+def prepare(settings: Settings, scratch: Path, device: str) -> Message:
+    """Return the command that makes a certification child safe before it opens anything."""
+    return {
+        "do": "prepare",
+        "device": device,
+        "threads": threads(settings),
+        "read": [str(settings.data_dir / "blobs"), *interpreter_folders()],
+        "write": str(scratch),
+        "memory_bytes": settings.child_bytes,
+    }
+
+
+def threads(settings: Settings) -> int:
+    """Return how many threads a child computes with."""
+    return settings.child_threads or len(os.sched_getaffinity(0))
+
+
+def interpreter_folders() -> list[str]:
+    """Return where the interpreter and our own code lie."""
+    return sorted({sys.prefix, sys.base_prefix, str(ROOT / "glocert"), str(ROOT / "workers")})
+
+
+def _inspect_network(
+    network: Network | None, settings: Settings, store: BlobStore, out: Path
+) -> Message | None:
+    if network is None:
+        return None
+    return {
+        "do": "inspect-network",
+        "path": str(store.path(network.sha256)),
+        "out": str(out),
+        "format": network.format,
+        "input_shape": network.input_shape,
+        "limits": {
+            "file_bytes": settings.max_model_bytes,
+            "nodes": settings.max_nodes,
+            "parameters": settings.max_parameters,
+            "activation": settings.max_activation,
+        },
+        **_inspection(settings),
+    }
+
+
+def _inspect_dataset(
+    dataset: Dataset | None, settings: Settings, store: BlobStore, out: Path
+) -> Message | None:
+    if dataset is None:
+        return None
+    return {
+        "do": "inspect-dataset",
+        "path": str(store.path(dataset.sha256)),
+        "out": str(out),
+        "filename": dataset.filename,
+        "limits": {
+            "items": settings.max_dataset_items,
+            "unpacked_bytes": settings.max_dataset_unpacked_bytes,
+        },
+        **_inspection(settings),
+    }
+
+
+def _inspection(settings: Settings) -> Message:
+    largest = 2 * max(settings.max_dataset_unpacked_bytes, settings.max_model_bytes)
+    return {
+        "read": interpreter_folders(),
+        "policy": settings.sandbox,
+        "threads": threads(settings),
+        "memory_bytes": settings.inspection_bytes,
+        "seconds": settings.inspection_s,
+        "file_bytes": largest,
+    }
+
+
+def _certify(
+    session: Session,
+    job: Job,
+    kind: UnitKind,
+    indices: Sequence[int],
+    settings: Settings,
+    store: BlobStore,
+    out: Path,
+) -> Message | None:
+    network, dataset = session.get(Network, job.network_id), session.get(Dataset, job.dataset_id)
+    if network is None or dataset is None or network.graph_sha256 is None or dataset.inputs_sha256 is None:
+        return None
+    labels = dataset.labels_sha256
+    return {
+        "do": kind.value,
+        "graph": str(store.path(network.graph_sha256)),
+        "inputs": str(store.path(dataset.inputs_sha256)),
+        "labels": None if labels is None else str(store.path(labels)),
+        "preprocessing": network.preprocessing,
+        "spec": job.spec,
+        "indices": list(indices),
+        "out": str(out),
+        "device": "cpu",
+        "block_bytes": settings.block_bytes,
+    }

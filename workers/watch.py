@@ -1,0 +1,202 @@
+"""The loop around one unit: what the child says goes to the database, what the database says to the child."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy.orm import Session
+
+from app.units import leases, outcomes
+from app.units.leases import Lease, LeaseLost, Pulse
+from glocert.errors import GlocertError, InspectionFailed, WorkerLost
+from models import now
+from workers import briefs, findings
+from workers.children import Child
+from workers.conversation import Garbled, Message
+from workers.crew import Crew
+
+if TYPE_CHECKING:
+    from workers.supervisor import Supervisor
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 0.05
+WEIGH_S = 0.1
+MIB = 2**20
+
+
+class End(Enum):
+    """How the work on a unit ended."""
+
+    DONE = "done"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    STOPPED = "stopped"
+    OVERDUE = "overdue"
+    REFUSED = "refused"
+    DIED = "died"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the work on a unit ended, and what the user should know of it.
+
+    Attributes:
+        end: how.
+        error: for ``DIED``.
+        refusal: for ``REFUSED``: the problem that the child reported.
+        certain: another attempt would end in the same way.
+    """
+
+    end: End
+    error: GlocertError | None = None
+    refusal: dict[str, Any] | None = None
+    certain: bool = False
+
+    def problem(self) -> dict[str, Any]:
+        """Return the problem of a refusal."""
+        assert self.refusal is not None
+        return self.refusal
+
+    def died_of(self) -> GlocertError:
+        """Return the error of a death."""
+        assert self.error is not None
+        return self.error
+
+
+class Watch:
+    """Watches one unit from its command to its end."""
+
+    def __init__(self, supervisor: Supervisor, lease: Lease, crew: Crew) -> None:
+        self._supervisor, self._settings, self._lease, self._crew = (
+            supervisor,
+            supervisor.settings,
+            lease,
+            crew,
+        )
+        began = time.monotonic()
+        self._deadline = began + lease.seconds_left
+        self._allowed = began + self._settings.inspection_s if not lease.of_job else float("inf")
+        self._next_beat = began + self._settings.beat_s
+        self._next_weighing = began
+
+    def run(self) -> Ending:
+        """Have a child carry out the unit."""
+        if time.monotonic() >= self._deadline:
+            return Ending(End.OVERDUE)
+        out = self._crew.out(self._lease.unit_id)
+        command = self._supervisor.persist(lambda session: self._command(session, out))
+        if command is None:
+            return self._gone()
+        if command.get("indices") == []:
+            return Ending(End.DONE)  # an earlier attempt had all its answers written down
+        child = self._crew.child(self._lease.kind)
+        child.tell(command | {"device": self._crew.device})
+        while True:
+            ending = self._listen(child, out) or self._look_around(child)
+            if ending is not None:
+                return ending
+
+    def _command(self, session: Session, out: Path) -> Message | None:
+        return briefs.command(session, self._lease, self._settings, self._supervisor.store, out)
+
+    def _gone(self) -> Ending:
+        gone = WorkerLost("The model or the data set was deleted meanwhile.")
+        return Ending(End.REFUSED, refusal=gone.to_problem())
+
+    def _listen(self, child: Child, out: Path) -> Ending | None:
+        try:
+            for message in child.hear(LOOK_S):
+                ending = self._heed(message, out)
+                if ending is not None:
+                    return ending
+        except Garbled as error:
+            return self._death(f"It said something that is no message ({error}).")
+        except LeaseLost:
+            return Ending(End.LOST)
+        if child.silent:
+            return self._post_mortem(child)
+        return None
+
+    def _heed(self, message: Message, out: Path) -> Ending | None:
+        event = message.get("event")
+        if event == "done":
+            return Ending(End.DONE)
+        if event == "problem":
+            return Ending(End.REFUSED, refusal=findings.problem(message.get("problem")))
+        if event == "crash":
+            log.error("child.crash", unit=self._lease.unit_id, traceback=str(message.get("traceback"))[:8000])
+            return self._death("It stopped with an internal error, which is in the log.")
+        self._write_down(message, out)
+        return None
+
+    def _write_down(self, message: Message, out: Path) -> None:
+        """Store what a message reports; the sandbox report of a certification child goes to the log."""
+        lease, until = self._lease, now() + timedelta(seconds=self._settings.lease_s)
+        event, persist = message.get("event"), self._supervisor.persist
+        if event == "result" and lease.of_job:
+            files = findings.pictures(self._supervisor.store, out / str(message["index"]), message["files"])
+            persist(
+                lambda session: outcomes.save_result(
+                    session, lease, message["index"], message["row"], files, until
+                )
+            )
+        elif event == "accuracy" and lease.of_job:
+            persist(lambda session: outcomes.save_accuracy(session, lease, message["outcome"], until))
+        elif event == "inspected" and not lease.of_job:
+            found = findings.inspection(self._supervisor.store, lease.kind, message.get("report"), out)
+            persist(
+                lambda session: outcomes.record_inspection(session, lease, found.report, None, found.digests)
+            )
+        elif event == "sandbox":
+            log.debug("child.sandbox", report=message.get("report"))
+        else:
+            raise Garbled(f"unexpected event {event!r}")
+
+    def _look_around(self, child: Child) -> Ending | None:
+        moment = time.monotonic()
+        if self._supervisor.stop.is_set():
+            return Ending(End.STOPPED)
+        if moment >= self._deadline:
+            return Ending(End.OVERDUE)
+        if moment >= self._allowed:
+            return self._death(f"It took longer than {self._settings.inspection_s:g} s.")
+        if moment >= self._next_weighing:
+            self._next_weighing = moment + WEIGH_S
+            if (used := child.resident_bytes()) > self._largest():
+                return self._death(
+                    f"It used {used // MIB} MiB of memory; {self._largest() // MIB} MiB are allowed.",
+                    certain=True,
+                )
+        return self._beat() if moment >= self._next_beat else None
+
+    def _beat(self) -> Ending | None:
+        pulse = self._supervisor.persist(
+            lambda session: leases.beat(session, self._lease, self._settings.lease_s)
+        )
+        self._next_beat = time.monotonic() + self._settings.beat_s
+        return {Pulse.GO_ON: None, Pulse.CANCEL: Ending(End.CANCELLED), Pulse.LOST: Ending(End.LOST)}[pulse]
+
+    def _largest(self) -> int:
+        return self._settings.child_bytes if self._lease.of_job else self._settings.inspection_bytes
+
+    def _post_mortem(self, child: Child) -> Ending:
+        deadline = time.monotonic() + 2.0
+        while (code := child.exit_code()) is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        text, certain = findings.cause_of_death(code, self._settings)
+        return self._death(text, certain=certain)
+
+    def _death(self, detail: str, *, certain: bool = False) -> Ending:
+        if self._lease.of_job:
+            return Ending(
+                End.DIED, WorkerLost(f"The process that computed was stopped. {detail}"), certain=certain
+            )
+        failed = InspectionFailed(f"The process that read the upload was stopped. {detail}")
+        return Ending(End.DIED, failed, certain=certain)
