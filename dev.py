@@ -48,7 +48,8 @@ def test(arguments: argparse.Namespace) -> int:
     set_up("service", "test")
     serial = {"-n", "--pdb", "--numprocesses", "-p", "--collect-only", "--co"}
     parallel = not any(word.partition("=")[0] in serial or word.startswith("-n") for word in arguments.rest)
-    spread = ["-n", str(max(2, len(os.sched_getaffinity(0)))), "--dist", "worksteal"] if parallel else []
+    processes = min(8, max(2, len(os.sched_getaffinity(0))))
+    spread = ["-n", str(processes), "--dist", "worksteal"] if parallel else []
     become("python", "-m", "pytest", *spread, *arguments.rest)
     return 1
 

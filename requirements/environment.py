@@ -161,7 +161,7 @@ def install_torch() -> None:
     if stamped("torch", f"{TORCH} {index}"):
         return
     options = ["--index-url", index] if index else []
-    if not index and not (VENV / "lib").glob("python*/site-packages/torch/version.py"):
+    if not index and not any(VENV.glob("lib/python*/site-packages/torch/version.py")):
         _say_which_torch()
     with timed(f"{TORCH}"), stamping("torch", f"{TORCH} {index}"):
         way_out = f"Set {TORCH_INDEX} to a package index that has {TORCH} for this Python and machine."
@@ -171,16 +171,20 @@ def install_torch() -> None:
 
 def _say_which_torch() -> None:
     """Say what will be fetched where the default build brings gigabytes that nothing here can use."""
-    if gpu_present():
-        need_space(SPACE_CUDA)
-        return
-    asked = [str(PYTHON), *PIP, "install", "--dry-run", "--quiet", "--no-deps", "--report", "-", TORCH]
-    done = subprocess.run(asked, capture_output=True, text=True)
-    if done.returncode == 0 and '"2.13.0+cpu"' in json.dumps(json.loads(done.stdout)["install"]):
-        return
-    say(f"  no GPU here, and pip offers no CPU build of {TORCH}: the default one brings CUDA, several GB.")
-    say(f"  For the small one stop here and set {TORCH_INDEX} to the CPU index of PyTorch's install page.")
+    if not gpu_present():
+        if _offers_cpu_build():
+            return
+        say(f"  no GPU here and no CPU build of {TORCH} on offer: the default one may bring GBs of CUDA.")
+        say(f"  For the small one stop and set {TORCH_INDEX} to the CPU index of PyTorch's install page.")
     need_space(SPACE_CUDA)
+
+
+def _offers_cpu_build() -> bool:
+    """Whether this machine's pip configuration finds the small build."""
+    asked = ["install", "--dry-run", "--quiet", "--ignore-installed", "--no-deps", "--report", "-", TORCH]
+    done = subprocess.run([str(PYTHON), *PIP, *asked], capture_output=True, text=True)
+    found = json.loads(done.stdout)["install"] if done.returncode == 0 else []
+    return any(entry["metadata"]["version"].endswith("+cpu") for entry in found)
 
 
 def gpu_present() -> bool:

@@ -85,6 +85,21 @@ def test_a_failing_pip_is_shown_with_the_way_out(elsewhere, tmp_path, monkeypatc
     assert not environment.BUSY.exists()
 
 
+def test_a_large_torch_is_announced_where_no_gpu_is(elsewhere, monkeypatch, capsys):
+    """pip is told to look where nothing is, as on a machine that has no CPU build on offer."""
+    environment.make_environment()
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(elsewhere))
+    monkeypatch.delenv(environment.TORCH_INDEX, raising=False)
+    monkeypatch.setattr(environment, "SPACE_CUDA", 0)
+    for gpu in (True, False):
+        monkeypatch.setattr(environment, "gpu_present", lambda gpu=gpu: gpu)
+        with pytest.raises(steps.Stop, match=environment.TORCH_INDEX):
+            environment.install_torch()
+        assert ("no GPU here" not in capsys.readouterr().out) is gpu
+
+
 def test_debian_without_ensurepip_gets_the_one_line(monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else find(name))
