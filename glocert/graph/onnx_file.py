@@ -28,17 +28,25 @@ def parse(data: bytes, limits: Limits) -> onnx.ModelProto:
         raise UnreadableModel("The file is empty.")
     if len(data) > limits.file_bytes:
         raise ModelTooLarge(f"The file is larger than {limits.file_bytes} bytes.")
+    if not is_message(data):
+        raise UnreadableModel("The file is not a readable ONNX model.")
     model = onnx.ModelProto()
-    try:
-        model.ParseFromString(data)
-    except DecodeError:
-        raise UnreadableModel("The file is not a readable ONNX model.") from None
+    model.ParseFromString(data)
     if not model.HasField("graph"):
         raise UnreadableModel("The file is not a readable ONNX model: it has no graph.")
     _check_versions(model)
     _check_container(model, limits)
     _check_names(model.graph)
     return model
+
+
+def is_message(data: bytes) -> bool:
+    """Whether the bytes are a protobuf message that may be a model."""
+    try:
+        onnx.ModelProto().ParseFromString(data)
+    except DecodeError:
+        return False
+    return True
 
 
 def opset(model: onnx.ModelProto) -> int:

@@ -31,6 +31,11 @@ class Refusals:
     operators: list[Offence] = field(default_factory=list)
     structure: list[Offence] = field(default_factory=list)
 
+    @property
+    def found(self) -> bool:
+        """Whether anything was refused."""
+        return bool(self.operators or self.structure)
+
     def raise_any(self) -> None:
         """Raise what was collected.
 

@@ -1,0 +1,97 @@
+"""add, sub, rsub, mul, div, neg, linear, addmm, matmul, t."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from glocert.graph import lowering
+from glocert.graph.aten_operators.registry import Call, operator
+from glocert.graph.aten_operators.scalars import on_numbers
+from glocert.graph.lowering_shape import transpose
+from glocert.graph.values import Activation, Constant, Emitter, Unsupported, Value
+
+
+def _scaled(call: Call, value: Value, position: int) -> Value:
+    """Multiply an addend by ``alpha``."""
+    factor = call.number(position, 1.0)
+    if factor == 1.0:
+        return value
+    if isinstance(value, Activation):
+        return lowering.scaled(call.emitter, value, factor)
+    return lowering.exact_product(value, factor)
+
+
+@operator("aten::add", "aten::sub", "aten::rsub")
+def add(call: Call) -> Any:
+    """Emit a sum or a difference; numbers are added at once."""
+    if on_numbers(call):
+        return call.arguments[0] + call.arguments[1] if call.kind == "aten::add" else _difference(call)
+    x, y = call.value(0), _scaled(call, call.value(1), 2)
+    if call.kind == "aten::add":
+        return lowering.add(call.emitter, x, y)
+    if call.kind == "aten::rsub":
+        return lowering.subtract(call.emitter, call.value(1), _scaled(call, x, 2))
+    return lowering.subtract(call.emitter, x, y)
+
+
+def _difference(call: Call) -> Any:
+    first, second = call.arguments[:2]
+    return first - second if call.kind == "aten::sub" else second - first
+
+
+@operator("aten::mul", "aten::div")
+def multiply(call: Call) -> Any:
+    """Emit a product or a quotient of which at most the first operand varies."""
+    if on_numbers(call):
+        first, second = call.arguments[:2]
+        if call.kind == "aten::mul":
+            return first * second
+        if second == 0:
+            raise Unsupported("it divides by zero")
+        return first / second
+    if call.kind == "aten::div" and call.argument(2) is not None:
+        raise Unsupported("a rounded division is not piecewise linear")
+    emit: Callable[[Emitter, Value, Value], Activation]
+    emit = lowering.multiply if call.kind == "aten::mul" else lowering.divide
+    return emit(call.emitter, call.value(0), call.value(1))
+
+
+@operator("aten::neg")
+def negate(call: Call) -> Any:
+    """Emit a multiplication by -1."""
+    if isinstance(call.argument(0), int | float):
+        return -call.argument(0)
+    return lowering.scaled(call.emitter, call.activation(), -1.0)
+
+
+@operator("aten::linear")
+def linear(call: Call) -> Value:
+    """Emit ``x W^T + b``."""
+    return lowering.dense(call.emitter, call.activation(), call.constant(1), call.optional(2))
+
+
+@operator("aten::addmm")
+def addmm(call: Call) -> Value:
+    """Emit ``beta b + alpha x W``."""
+    weight = lowering.transposed(call.constant(2))
+    beta, alpha = call.number(3, 1.0), call.number(4, 1.0)
+    x = call.activation(1)
+    if len(x.shape) != 1:
+        raise Unsupported("it takes a matrix")
+    return lowering.affine(call.emitter, x, weight, call.value(0), alpha, beta)
+
+
+@operator("aten::matmul", "aten::mm")
+def matmul(call: Call) -> Value:
+    """Emit a product with a weight on either side."""
+    return lowering.matmul(call.emitter, call.value(0), call.value(1))
+
+
+@operator("aten::t", "aten::numpy_T", shares=True)
+def transposed(call: Call) -> Value:
+    """Exchange the axes of a matrix."""
+    x = call.value(0)
+    if isinstance(x, Constant):
+        return lowering.transposed(x) if x.array.ndim == 2 else x
+    return transpose(call.emitter, x, (1, 0))

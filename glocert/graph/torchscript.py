@@ -1,0 +1,178 @@
+"""TorchScript -> Graph: the inlined graph is read node by node, and no operator of it runs meanwhile."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from glocert.errors import (
+    InvalidGraph,
+    Offence,
+    UnreadableModel,
+    UnsupportedInput,
+    UnsupportedOperators,
+    UnsupportedOutput,
+)
+from glocert.graph.compare import Batch as Rows
+from glocert.graph.compare import Original, OriginalFailed
+from glocert.graph.imported import Imported, Tail
+from glocert.graph.limits import Limits
+from glocert.graph.shapes import Shape
+from glocert.graph.torchscript_archive import check_archive, traced_shape
+from glocert.graph.torchscript_program import Program, decode
+from glocert.graph.torchscript_reader import FirstLayer, Reader
+from glocert.graph.values import Activation, Unsupported
+
+RUNTIME = f"torch.jit {torch.__version__}"
+_LARGEST_SIDE = 256
+
+
+def read_torchscript(
+    data: bytes, *, input_shape: Sequence[int] | None = None, limits: Limits | None = None
+) -> tuple[Imported, Original]:
+    """Translate a traced or scripted module.
+
+    Args:
+        data: the whole file.
+        input_shape: shape of one sample; without it, that of the traced example or the only one that fits.
+        limits: what must not be exceeded.
+
+    Returns:
+        The import, and a function that runs the module itself for comparison.
+
+    Raises:
+        ModelRejected: one of its subclasses; offences name every node at fault.
+    """
+    limits = limits or Limits()
+    check_archive(data, limits)
+    module = _loaded(data)
+    dtype = _dtype(module)
+    graph = _forward(module)
+    try:
+        program = decode(graph, limits)
+    except Unsupported as refusal:
+        raise InvalidGraph(f"The module cannot be read: {refusal.detail}.") from None
+    survey = Reader.over(module, program, None, dtype, limits).read()
+    survey.refuse_unknown()
+    survey.refusals.raise_any()
+    shape = tuple(input_shape) if input_shape is not None else traced_shape(data)
+    reader, note = _with_shape(module, program, dtype, limits, shape, survey.first)
+    notes = [note] if note and input_shape is None else []
+    return _finished(reader, notes), _original(module)
+
+
+def _loaded(data: bytes) -> Any:
+    """Load an archive that passed the gate, in evaluation mode."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = torch.jit.load(io.BytesIO(data), map_location="cpu")  # type: ignore[no-untyped-call]
+            return module.eval()
+    except Exception:  # noqa: BLE001 - the loader raises whatever its parser meets
+        raise UnreadableModel("The file is not a readable TorchScript archive.") from None
+
+
+def _dtype(module: Any) -> str:
+    """Return the one float type of the weights."""
+    kinds = {tensor.dtype for tensor in module.parameters() if tensor.dtype.is_floating_point}
+    if kinds - {torch.float32, torch.float64} or len(kinds) > 1:
+        names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
+        raise UnsupportedInput(f"The weights are {names}; all of them must be float32 or all float64.")
+    return "float64" if kinds == {torch.float64} else "float32"
+
+
+def _forward(module: Any) -> Any:
+    """Return the inlined graph of ``forward`` once its signature is known to fit."""
+    if module._c._get_forward_hooks() or module._c._get_forward_pre_hooks():
+        hook = Offence("module", "it has forward hooks", "prim::CallMethod", "Remove them before exporting.")
+        raise UnsupportedOperators("Forward hooks are not supported.", [hook])
+    try:
+        graph = module.inlined_graph
+    except (AttributeError, RuntimeError):
+        raise UnreadableModel("The TorchScript module has no forward method.") from None
+    inputs = list(graph.inputs())[1:]
+    if len(inputs) != 1 or inputs[0].type().kind() != "TensorType":
+        names = ", ".join(value.debugName() for value in inputs) or "none"
+        raise UnsupportedInput(f"Exactly one input is supported, a tensor; found {names}.")
+    outputs = list(graph.outputs())
+    if len(outputs) != 1 or outputs[0].type().kind() != "TensorType":
+        raise UnsupportedOutput("The model must return one tensor.")
+    return graph
+
+
+def _with_shape(
+    module: Any, program: Program, dtype: str, limits: Limits, shape: Shape | None, first: FirstLayer | None
+) -> tuple[Reader, str]:
+    """Read the graph with a known shape, or with the only one of the plausible shapes that fits."""
+    if shape is not None:
+        if not shape or min(shape) < 1:
+            raise UnsupportedInput("The given `input_shape` must be a list of positive lengths.")
+        reader = Reader.over(module, program, shape, dtype, limits).read()
+        reader.refusals.raise_any()
+        return reader, f"The input shape {list(shape)} is that of the example the model was traced with."
+    readers = {
+        candidate: Reader.over(module, program, candidate, dtype, limits).read()
+        for candidate in _candidates(first)
+    }
+    fitting = [(candidate, reader) for candidate, reader in readers.items() if not reader.refusals.found]
+    if not fitting:
+        _raise_common(list(readers.values()))
+    if len(fitting) != 1 or first is None:
+        found = " or ".join(str(list(candidate)) for candidate, _ in fitting[:3]) or "none that fits"
+        raise UnsupportedInput(
+            f"TorchScript does not tell its input shape (found {found}). "
+            "Give `input_shape`, the shape of one sample."
+        )
+    candidate, reader = fitting[0]
+    return reader, f"The input shape {list(candidate)} was inferred from the layers."
+
+
+def _raise_common(readers: list[Reader]) -> None:
+    """Raise the refusals of unsupported nodes where no shape does without one."""
+    if all(reader.refusals.operators for reader in readers):
+        readers[-1].refusals.raise_any()
+
+
+def _candidates(first: FirstLayer | None) -> list[Shape]:
+    """Return the shapes worth trying: the width of a dense layer, or every square image."""
+    if first is None:
+        return [(8,), (1, 8, 8)]  # only to see what is wrong with any of them
+    if first.spatial == 0:
+        return [(first.features,)]
+    return [(first.features, *[side] * first.spatial) for side in range(1, _LARGEST_SIDE + 1)]
+
+
+def _finished(reader: Reader, notes: list[str]) -> Imported:
+    value, tails = reader.result()
+    if not isinstance(value, Activation):
+        raise UnsupportedOutput("The output does not depend on the input.")
+    cut = tuple(Tail(operator) for operator in tails)
+    notes = notes + [tail.note() for tail in cut]
+    return Imported(
+        graph=reader.builder.finish(value.name, notes),
+        format="torchscript",
+        opset=None,
+        producer="pytorch",
+        operators=dict(sorted(reader.counts.items())),
+        tails=cut,
+        batch=reader.batch,
+        dtype=reader.dtype,
+        output=reader.program.result,
+    )
+
+
+def _original(module: Any) -> Original:
+    """Return a function that runs the module on copies of its input."""
+
+    def compute(x: Rows) -> Rows:
+        try:
+            with torch.no_grad():
+                return module(torch.from_numpy(x.copy())).numpy()  # type: ignore[no-any-return]
+        except RuntimeError as failure:
+            raise OriginalFailed("it raises an error when it is run") from failure
+
+    return compute
