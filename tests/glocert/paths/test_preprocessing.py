@@ -47,7 +47,7 @@ def test_the_new_network_is_the_old_one_on_preprocessed_images(lower, upper, mea
     if layout == "NHWC":
         prepared = np.ascontiguousarray(prepared.transpose(1, 2, 0))
     assert joined.input_shape == (3, 4, 5)
-    np.testing.assert_array_equal(scores(joined, x), scores(network, prepared))
+    np.testing.assert_allclose(scores(joined, x), scores(network, prepared), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,9 @@ def test_the_new_network_is_the_old_one_on_preprocessed_images(lower, upper, mea
 def test_images_are_reshaped_to_the_networks_input(item, network):
     x = RNG.uniform(size=item)
     joined = prepend_preprocessing(linear(network), item, Preprocessing())
-    np.testing.assert_array_equal(scores(joined, x), scores(linear(network), x.reshape(network)))
+    np.testing.assert_allclose(
+        scores(joined, x), scores(linear(network), x.reshape(network)), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_only_what_is_needed_is_added_and_numbers_keep_float64():
@@ -75,7 +77,7 @@ def test_names_that_are_taken_are_avoided():
     twice = prepend_preprocessing(first, (1, 4, 4), Preprocessing(mean=(0.25,)))
     x = RNG.uniform(size=(1, 4, 4))
     inner = np.clip(np.clip(x, 0, 1) - 0.25, 0, 1) - 0.5
-    np.testing.assert_array_equal(scores(twice, x), scores(linear((1, 4, 4)), inner))
+    np.testing.assert_allclose(scores(twice, x), scores(linear((1, 4, 4)), inner), rtol=1e-12, atol=1e-12)
     assert len({node.name for node in twice.nodes}) == len(twice.nodes)
     assert Graph.from_bytes(twice.to_bytes()).digest() == twice.digest()
 

@@ -39,6 +39,22 @@ def test_the_exact_number_is_within_the_radius_after_any_chain(start, steps):
         assert distance(rounded, exact) <= Fraction(float(rounded.radius))
 
 
+@given(
+    a=numbers,
+    b=numbers,
+    wide=st.floats(0, 10),
+    narrow=st.floats(0, 10),
+    signs=st.tuples(*[st.sampled_from([-1, 1])] * 2),
+)
+def test_wide_radii_cover_the_corners(a, b, wide, narrow, signs):
+    first = Rounded(np.asarray(a), np.asarray(wide))
+    second = Rounded(np.asarray(b), np.asarray(narrow))
+    corner = Fraction(a) + signs[0] * Fraction(wide), Fraction(b) + signs[1] * Fraction(narrow)
+    for operator in "+-*":
+        result = apply(operator, first, second)
+        assert distance(result, apply(operator, *corner)) <= Fraction(float(result.radius))
+
+
 def test_the_radius_stays_near_one_rounding():
     total = Rounded.exact(0.1) + Rounded.exact(0.2)
     assert 2.0**-56 < float(total.radius) < 2.0**-54
