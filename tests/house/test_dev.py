@@ -25,10 +25,7 @@ ROOT = Path(__file__).parents[2]
 MADE_BY_DEV = Path(sys.prefix) == environment.VENV and (environment.STAMPS / "test").exists()
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An environment of the test's own, not there yet."""
-    folder = tmp_path / "venv"
+def _use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(environment, "VENV", folder)
     monkeypatch.setattr(environment, "STAMPS", folder / "stamps")
     monkeypatch.setattr(environment, "BUSY", folder / "stamps/busy")
@@ -36,25 +33,44 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment of the test's own, not there yet."""
+    return _use(tmp_path / "venv", monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        folder = _use(tmp_path_factory.mktemp("made") / "venv", monkeypatch)
+        environment.make_environment()
+    return folder
+
+
+@pytest.fixture
+def made(made_once: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment without any packages but pip."""
+    return _use(made_once, monkeypatch)
+
+
 def _packages(folder: Path) -> Path:
     return next(folder.glob("lib/python*/site-packages"))
 
 
-def test_an_environment_is_made_once_and_mended_when_half_done(elsewhere):
-    environment.make_environment()
-    mark = _packages(elsewhere) / "mark"
+def test_an_environment_is_made_once_and_mended_when_half_done(made):
+    mark = _packages(made) / "mark"
     mark.touch()
     environment.make_environment()
     assert mark.exists()
 
-    shutil.rmtree(_packages(elsewhere) / "pip")
+    shutil.rmtree(_packages(made) / "pip")
     environment.make_environment()
-    assert (_packages(elsewhere) / "pip").is_dir()
+    assert (_packages(made) / "pip").is_dir()
 
-    (_packages(elsewhere) / "mark").touch()
+    (_packages(made) / "mark").touch()
     environment.BUSY.touch()  # what a kill in the middle of pip leaves
     environment.make_environment()
-    assert not (_packages(elsewhere) / "mark").exists()
+    assert not (_packages(made) / "mark").exists()
     assert not environment.BUSY.exists()
 
 
@@ -75,8 +91,7 @@ def test_a_stamp_is_left_only_by_a_step_that_ended_well(elsewhere):
     assert not environment.stamped("step", "other content")
 
 
-def test_a_failing_pip_is_shown_with_the_way_out(elsewhere, tmp_path, monkeypatch):
-    environment.make_environment()
+def test_a_failing_pip_is_shown_with_the_way_out(made, tmp_path, monkeypatch):
     (tmp_path / "service.lock").write_text(f"./nowhere.whl --hash=sha256:{'0' * 64}\n")
     monkeypatch.setattr(environment, "LOCKS", tmp_path)
     monkeypatch.setattr(environment, "ROOT", tmp_path)
@@ -85,12 +100,11 @@ def test_a_failing_pip_is_shown_with_the_way_out(elsewhere, tmp_path, monkeypatc
     assert not environment.BUSY.exists()
 
 
-def test_a_large_torch_is_announced_where_no_gpu_is(elsewhere, monkeypatch, capsys):
+def test_a_large_torch_is_announced_where_no_gpu_is(made, monkeypatch, capsys):
     """pip is told to look where nothing is, as on a machine that has no CPU build on offer."""
-    environment.make_environment()
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(elsewhere))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(made))
     monkeypatch.delenv(environment.TORCH_INDEX, raising=False)
     monkeypatch.setattr(environment, "SPACE_CUDA", 0)
     for gpu in (True, False):
