@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from glocert.errors import DatasetTooLarge, InvalidLabels, UnreadableDataset
 
 IMAGES_KEYS, LABELS_KEYS = ("images", "x"), ("labels", "y")
 _WHOLE_BYTES = 256 * 2**20
+_HEADER_ERRORS = (ValueError, TypeError, EOFError, SyntaxError, TokenError, RecursionError)
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -63,7 +65,7 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         if version not in _HEADERS:
             raise UnreadableDataset(f"NumPy file version {version} is not supported")
         shape, fortran, dtype = _HEADERS[version](stream)
-    except (ValueError, EOFError) as error:
+    except _HEADER_ERRORS as error:
         raise UnreadableDataset(f"not a readable NumPy array: {error}") from error
     return tuple(shape), bool(fortran), dtype
 
