@@ -33,7 +33,7 @@ def converse(conversation: socket.socket) -> None:
 def _answers(command: Message) -> Iterator[Message]:
     try:
         yield from _commands()[command["do"]](command)
-        yield {"event": "done"}
+        yield {"event": "done", "do": command["do"]}
     except GlocertError as error:
         yield {"event": "problem", "problem": error.to_problem()}
     except Exception:  # noqa: BLE001  # whatever it is, the supervisor decides what becomes of the unit
@@ -60,12 +60,7 @@ def _prepare(command: Message) -> Iterator[Message]:
 
     torch.set_num_threads(command["threads"])
     if command["device"] == "cpu":
-        report = lock(
-            [Path(path) for path in command["read"]],
-            [Path(command["write"])],
-            **command["limits"],
-        )
-        yield {"event": "sandbox", "report": report}
+        yield {"event": "sandbox", "report": lock(command)}
 
 
 def _accuracy(command: Message) -> Iterator[Message]:

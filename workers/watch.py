@@ -127,7 +127,7 @@ class Watch:
     def _heed(self, message: Message, out: Path) -> Ending | None:
         event = message.get("event")
         if event == "done":
-            return Ending(End.DONE)
+            return None if message.get("do") == "prepare" else Ending(End.DONE)
         if event == "problem":
             return Ending(End.REFUSED, refusal=findings.problem(message.get("problem")))
         if event == "crash":
