@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from glocert.graph.ir import Node
+from glocert.segments.grid import changes
 from glocert.segments.knots import Knots, spread
 from glocert.segments.ops.registry import Kink, Order, Site, transfer
 from glocert.segments.rounding import CHARGE, TINY, UP
@@ -31,6 +32,8 @@ class Bent:
         jump: bound on the change of its slope at each level.
         slope: bound on its steepness.
         monotone: whether it never decreases, as it is computed.
+        flat: the function is constant below this number, if anywhere: where the model stays so far below that
+            the truth does too, both have the same value.
         apply: the function, in place; rounds each number at most twice, relative to ``slope * |x|``.
     """
 
@@ -39,6 +42,7 @@ class Bent:
     slope: float
     monotone: bool
     apply: Callable[[Tensor], Tensor]
+    flat: float | None = None
 
     def cuts(self, t: Tensor, x: Knots) -> Tensor:
         """Return where a coordinate crosses a level."""
@@ -53,6 +57,8 @@ class Bent:
         for level in self.levels:
             _charge(radius, x.values, level, _across(low, high, level), self.jump)
         radius = (radius * self.slope).mul_(UP).add_(TINY)
+        if self.flat is not None:
+            radius[(high + x.radius < self.flat) & low.isfinite()] = 0.0
         values = self.apply(x.values if owned else x.values.clone())
         if not self.monotone:
             return Knots(values, radius)
@@ -67,8 +73,7 @@ def _across(low: Tensor, high: Tensor, level: float) -> Tensor:
 def _crossings(t: Tensor, values: Tensor, level: float, columns: Tensor) -> Tensor:
     """Return the parameters of all crossings that are strictly inside their pieces."""
     chosen = values.index_select(1, columns)
-    below = chosen < level
-    piece, column = (below[1:] != below[:-1]).nonzero(as_tuple=True)
+    piece, column = changes(chosen < level)
     before, after = chosen[piece, column], chosen[piece + 1, column]
     start, stop = t[piece], t[piece + 1]
     cuts = start + (level - before) / (after - before) * (stop - start)
@@ -76,11 +81,12 @@ def _crossings(t: Tensor, values: Tensor, level: float, columns: Tensor) -> Tens
 
 
 def _charge(radius: Tensor, values: Tensor, level: float, columns: Tensor, jump: float) -> None:
-    """Add to ``radius`` the largest deviation of a chord from the function, over all pieces."""
+    """Add to ``radius`` the largest deviation of a chord from the function, over all pieces.
+
+    A piece that only touches the level has no deviation, and is charged none: the smaller distance is zero.
+    """
     chosen = values.index_select(1, columns)
-    above, below = chosen > level, chosen < level
-    bent = (above[1:] & below[:-1]) | (below[1:] & above[:-1])
-    piece, column = bent.nonzero(as_tuple=True)
+    piece, column = changes(chosen < level)
     if not len(piece):
         return
     before, after = (chosen[piece, column] - level).abs(), (chosen[piece + 1, column] - level).abs()
@@ -92,7 +98,7 @@ def _charge(radius: Tensor, values: Tensor, level: float, columns: Tensor, jump:
 @transfer("Relu")
 def relu(node: Node, site: Site) -> tuple[Kink, Order]:
     """``max(x, 0)``."""
-    return Bent((0.0,), 1.0, 1.0, True, torch.relu_), site.orders[node.inputs[0]]
+    return Bent((0.0,), 1.0, 1.0, True, torch.relu_, flat=0.0), site.orders[node.inputs[0]]
 
 
 @transfer("LeakyRelu")

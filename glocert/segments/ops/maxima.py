@@ -16,6 +16,7 @@ from torch import Tensor
 
 from glocert.graph.ir import Node
 from glocert.segments.envelope import corners
+from glocert.segments.grid import changes
 from glocert.segments.knots import Knots, spread
 from glocert.segments.ops.pooling import Window, window
 from glocert.segments.ops.registry import Kink, Order, Site, channels_last, transfer
@@ -38,8 +39,7 @@ class Pooled:
 
     def changes(self) -> tuple[Tensor, Tensor]:
         """Return (piece, window) of every piece on which the winner at the ends is not the same."""
-        piece, place = (self.winners[1:] != self.winners[:-1]).nonzero(as_tuple=True)
-        return piece, place
+        return changes(self.winners)
 
     def misses(self, piece: Tensor, place: Tensor) -> Tensor:
         """Return how far the chord may be above the envelope."""
