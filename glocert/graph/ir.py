@@ -145,11 +145,14 @@ class Graph:
         return uses
 
     def to_bytes(self) -> bytes:
-        """Serialise; equal graphs give equal bytes."""
+        """Serialise; equal graphs give equal bytes.
+
+        The metadata has a single key, because safetensors writes several in a random order.
+        """
         from safetensors.numpy import save
 
-        tensors = {name: np.ascontiguousarray(self.parameters[name]) for name in sorted(self.parameters)}
-        return save(tensors, metadata={"format": FORMAT, "graph": self._structure()})
+        tensors = {name: np.asarray(self.parameters[name], order="C") for name in sorted(self.parameters)}
+        return save(tensors, metadata={"graph": self._structure()})
 
     def digest(self) -> str:
         """Return the sha256 of ``to_bytes`` in hex: the graph's identity."""
@@ -158,6 +161,7 @@ class Graph:
     def _structure(self) -> str:
         return json.dumps(
             {
+                "format": FORMAT,
                 "input": self.input,
                 "output": self.output,
                 "nodes": [_node_json(node) for node in self.nodes],
@@ -179,9 +183,9 @@ class Graph:
 
         header_length = int.from_bytes(data[:8], "little")
         metadata = json.loads(data[8 : 8 + header_length]).get("__metadata__", {})
-        if metadata.get("format") != FORMAT:
+        structure = json.loads(metadata.get("graph", "{}"))
+        if structure.get("format") != FORMAT:
             raise ValueError(f"not a {FORMAT} file")
-        structure = json.loads(metadata["graph"])
         return cls(
             input=structure["input"],
             output=structure["output"],
