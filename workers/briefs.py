@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,20 @@ from models import Dataset, Job, Network, UnitKind
 from workers.conversation import Message
 
 ROOT = Path(__file__).parents[1]
+PICTURE_BYTES = 64 * 2**20
+SYSTEM = (
+    "/usr/lib",
+    "/lib",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/proc/self",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/sys/devices/system/cpu",
+    "/sys/fs/cgroup",
+    "/dev/null",
+    "/dev/urandom",
+)
 
 
 def command(
@@ -46,6 +61,7 @@ def prepare(settings: Settings, scratch: Path, device: str) -> Message:
         "read": [str(settings.data_dir / "blobs"), *interpreter_folders()],
         "write": str(scratch),
         "memory_bytes": settings.child_bytes,
+        "file_bytes": PICTURE_BYTES,
     }
 
 
@@ -55,8 +71,9 @@ def threads(settings: Settings) -> int:
 
 
 def interpreter_folders() -> list[str]:
-    """Return where the interpreter and our own code lie."""
-    return sorted({sys.prefix, sys.base_prefix, str(ROOT / "glocert"), str(ROOT / "workers")})
+    """Return what a locked-in child may still read: interpreter, libraries, our code, facts about itself."""
+    code = {sys.prefix, sys.base_prefix, str(ROOT / "glocert"), str(ROOT / "workers")}
+    return [path for path in (*sorted(code), *SYSTEM) if Path(path).exists()]
 
 
 def _inspect_network(
@@ -103,9 +120,8 @@ def _inspection(settings: Settings) -> Message:
     return {
         "read": interpreter_folders(),
         "policy": settings.sandbox,
-        "threads": threads(settings),
         "memory_bytes": settings.inspection_bytes,
-        "seconds": settings.inspection_s,
+        "cpu_s": math.ceil(settings.inspection_s),
         "file_bytes": largest,
     }
 

@@ -23,9 +23,9 @@ Command = Callable[[Message], Iterator[Message]]
 
 def converse(conversation: socket.socket) -> None:
     """Carry out commands until the supervisor hangs up."""
-    die_with_conversation(conversation)
     reader = Reader(conversation)
     while (command := reader.wait()) is not None:
+        command["conversation"] = conversation
         for message in _answers(command):
             conversation.sendall(encode(message))
 
@@ -36,6 +36,8 @@ def _answers(command: Message) -> Iterator[Message]:
         yield {"event": "done", "do": command["do"]}
     except GlocertError as error:
         yield {"event": "problem", "problem": error.to_problem()}
+    except MemoryError:
+        yield {"event": "exhausted"}
     except Exception:  # noqa: BLE001  # whatever it is, the supervisor decides what becomes of the unit
         yield {"event": "crash", "traceback": traceback.format_exc(limit=-8)}
 
@@ -60,7 +62,16 @@ def _prepare(command: Message) -> Iterator[Message]:
 
     torch.set_num_threads(command["threads"])
     if command["device"] == "cpu":
-        yield {"event": "sandbox", "report": lock(command)}
+        layers = lock(
+            [Path(path) for path in command["read"]],
+            [Path(command["write"])],
+            memory_bytes=command["memory_bytes"],
+            cpu_s=None,
+            file_bytes=command["file_bytes"],
+            policy="best-effort",  # it opens nothing but what inspection has made
+        )
+        yield {"event": "sandbox", "report": layers}
+    die_with_conversation(command["conversation"])
 
 
 def _accuracy(command: Message) -> Iterator[Message]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workers.conversation import Message
+from workers.process import die_with_conversation
 
 
 def inspect_network(command: Message) -> Iterator[Message]:
@@ -53,8 +54,17 @@ def _lock(command: Message) -> dict[str, Any]:
 
     from workers.lockdown import lock
 
-    torch.set_num_threads(command["threads"])
-    return lock(command)
+    torch.set_num_threads(1)
+    layers = lock(
+        [Path(command["path"]), *(Path(path) for path in command["read"])],
+        [Path(command["out"])],
+        memory_bytes=command["memory_bytes"],
+        cpu_s=command["cpu_s"],
+        file_bytes=command["file_bytes"],
+        policy=command["policy"],
+    )
+    die_with_conversation(command["conversation"])
+    return layers
 
 
 def _inspected(report: dict[str, Any], layers: dict[str, Any]) -> Message:

@@ -24,7 +24,10 @@ def die_with_parent(parent: int) -> None:
 
 
 def die_with_conversation(conversation: socket.socket) -> None:
-    """End this process when the other end hangs up: a change of user undoes ``die_with_parent``."""
+    """End this process when the other end hangs up, as a supervisor that is killed does.
+
+    It starts a thread, so a process that is to be locked down must have been before.
+    """
     poll = select.poll()
     poll.register(conversation.fileno(), select.POLLRDHUP)
 

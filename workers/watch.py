@@ -130,6 +130,8 @@ class Watch:
             return None if message.get("do") == "prepare" else Ending(End.DONE)
         if event == "problem":
             return Ending(End.REFUSED, refusal=findings.problem(message.get("problem")))
+        if event == "exhausted":
+            return self._death(f"It needed more than {self._largest() // MIB} MiB of memory.", certain=True)
         if event == "crash":
             log.error("child.crash", unit=self._lease.unit_id, traceback=str(message.get("traceback"))[:8000])
             return self._death("It stopped with an internal error, which is in the log.")
