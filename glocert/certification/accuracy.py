@@ -49,10 +49,13 @@ def clean_accuracy(case: Case, indices: Sequence[int], *, device: str = "cpu") -
 
 
 def near_chance(correct: int, inputs: int, classes: int) -> bool:
-    """Whether so many right answers could be guesses: below 1.5 / K or within three deviations of 1 / K."""
+    """Whether so many right answers could be guesses: below 1.5 / K or within three deviations of 1 / K.
+
+    All answers right is never near chance, however few they are.
+    """
     chance = 1.0 / classes
     deviation = sqrt(chance * (1.0 - chance) / inputs)
-    return correct / inputs < max(1.5 * chance, chance + 3.0 * deviation)
+    return correct < inputs and correct / inputs < max(1.5 * chance, chance + 3.0 * deviation)
 
 
 def _batch_size(subject: Subject) -> int:

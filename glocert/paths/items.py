@@ -88,7 +88,7 @@ def to_image_domain(
         InvalidSpec: see ``arrangement``.
     """
     how = arrangement(item.shape, network_shape, preprocessing.layout)
-    values = np.asarray(item, dtype=np.float32)
+    values = np.array(item, dtype=np.float32)  # a copy: the data set is a read-only memory map
     if preprocessing.scale and np.issubdtype(item.dtype, np.integer):
         values = values / np.float32(255)
     return np.ascontiguousarray(values.reshape(how.stored).transpose(how.perm))
