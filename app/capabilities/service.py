@@ -42,7 +42,7 @@ def describe(settings: Settings, *, open_mode: bool) -> dict[str, Any]:
         "mutations": dict(MUTATION_UNITS),
         "model_formats": ["onnx", "torchscript"],
         "roles": ["classifier", "generator", "encoder"],
-        "dataset_formats": ["npz", "npy", "zip"],
+        "dataset_formats": ["npz", "npy", "zip", "csv"],
         "operators": list(OPERATORS),
         "scopes": list(SCOPES),
         "limits": {name: float(getattr(settings, name)) for name in LIMITS},

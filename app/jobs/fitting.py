@@ -16,7 +16,9 @@ from app.storage import BlobStore
 from glocert.errors import InvalidSpec, Offence
 from models import Dataset, Network, UploadStatus
 
-PER_IMAGE = 3
+FLAT, PER_IMAGE = 1, 3
+"""Axes of an item."""
+USUAL_CHANNELS = frozenset({1, 3, 4})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def _shapes(of: Subject) -> list[Offence]:
     return (
         []
         if _channels_fit(of)
-        else [Offence("/model_id", "The preprocessing has another number of channels.")]
+        else [Offence("/model_id", f"mean and std of the preprocessing must have 1 or {_channels(of)} values.")]
     )
 
 
@@ -130,9 +132,20 @@ def _fits(item: tuple[int, ...], taken: tuple[int, ...], layout: str) -> bool:
 
 
 def _channels_fit(of: Subject) -> bool:
-    preprocessing = of.network.preprocessing
-    counts = {len(preprocessing.get(name) or ()) for name in ("mean", "std")} - {0, 1}
-    return all(count in of.item_shape or count in of.input_shape for count in counts)
+    counts = {len(of.network.preprocessing.get(name) or ()) for name in ("mean", "std")}
+    return counts <= {0, 1, _channels(of)}
+
+
+def _channels(of: Subject) -> int:
+    """Return the channels of an item as the network takes it; data without rows has one channel per feature."""
+    item, taken = of.item_shape, of.input_shape
+    if len(item) == FLAT + 1 and item[1] != 1:
+        return 1
+    if len(taken) == PER_IMAGE:
+        return taken[2] if of.network.preprocessing.get("layout") == "NHWC" else taken[0]
+    if len(item) == PER_IMAGE:
+        return item[2] if item[2] in USUAL_CHANNELS else item[0]
+    return 1 if len(taken) == FLAT + 1 and 1 not in taken else prod(item)
 
 
 def _labels(of: Subject, chosen: Sequence[int]) -> list[Offence]:

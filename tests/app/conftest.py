@@ -27,8 +27,19 @@ def settings(tmp_path: Path, sqlite_template: Path) -> Settings:
 
 
 def limits() -> dict[str, Any]:
-    return {"max_model_bytes": 2**16, "max_dataset_bytes": 2**16, "max_body_bytes": 2**14, "max_models": 5,
-            "max_datasets": 5, "max_active_jobs": 4, "max_inputs": 20, "max_page": 3, "max_wait_s": 5.0}  # fmt: skip
+    return {
+        "max_model_bytes": 2**16, "max_dataset_bytes": 2**16, "max_body_bytes": 2**14, "max_models": 5,
+        "max_datasets": 5, "max_active_jobs": 4, "max_inputs": 20, "max_page": 3, "max_wait_s": 2.0,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Served]:
+    """A service that the tests of a module share: for those that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("steady")
+    shutil.copy(sqlite_template, folder / "glocert.sqlite3")
+    with serving(Settings(data_dir=folder, **limits() | {"max_models": 100, "max_datasets": 100})) as running:
+        yield running
 
 
 @pytest.fixture

@@ -154,14 +154,14 @@ def test_the_number_of_models_is_limited(served: Served) -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_fields_that_are_not_valid_are_named(served: Served, fields: dict[str, str], field: str) -> None:
-    answer = served.client.post("/v1/models", files={"file": ("f", b"x")}, data=fields)
+def test_fields_that_are_not_valid_are_named(steady: Served, fields: dict[str, str], field: str) -> None:
+    answer = steady.client.post("/v1/models", files={"file": ("f", b"x")}, data=fields)
     assert (answer.status_code, code(answer)) == (422, "invalid-request")
     assert field in {error["field"] for error in answer.json()["errors"]}
-    assert (served.blobs, served.incoming) == ([], [])
+    assert (steady.blobs, steady.incoming) == ([], [])
 
 
-def test_references_are_refused_in_words(served: Served) -> None:
-    answer = served.client.post("/v1/models", json={"uri": "models:/digits@champion"})
+def test_references_are_refused_in_words(steady: Served) -> None:
+    answer = steady.client.post("/v1/models", json={"uri": "models:/digits@champion"})
     assert (answer.status_code, code(answer)) == (422, "invalid-request")
     assert answer.json()["errors"][0]["pointer"] == "/uri"
