@@ -202,7 +202,15 @@ class StatusPipe:
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the little that a child may know."""
     kept = {name: environment[name] for name in INHERITED if name in environment}
-    return kept | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    # Threads that wait for work must sleep: spinning, they keep each other and everybody else from the cores,
+    # and small networks take ten times as long on a machine that has other things to do.
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUNBUFFERED": "1",
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
+    return kept | own
 
 
 def uses_cuda(settings: Settings) -> bool:
