@@ -39,6 +39,8 @@ COPY glocert glocert
 COPY models models
 COPY app app
 COPY workers workers
+# The root file system is read-only later, and every child process would compile everything again.
+RUN python -m compileall -q /srv
 USER 10001:10001
 VOLUME /var/lib/glocert
 EXPOSE 8321

@@ -235,6 +235,20 @@ needs_dev = pytest.mark.skipif(
 
 
 @needs_dev
+def test_check_goes_on_after_a_failure_and_remembers_it(tmp_path, monkeypatch):
+    done = tmp_path / "done"
+    checks = {
+        "first": ["python", "-c", "raise SystemExit(2)"],
+        "second": ["python", "-c", f"open({str(done)!r}, 'w')"],
+    }
+    monkeypatch.setattr(dev, "CHECKS", checks)
+    assert dev.check(dev.parse(["check"])) == 1
+    assert done.exists()
+    monkeypatch.setattr(dev, "CHECKS", {"second": checks["second"]})
+    assert dev.check(dev.parse(["check"])) == 0
+
+
+@needs_dev
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_run_serves_and_ends_well(how, tmp_path):
     port = free_port()
