@@ -39,9 +39,8 @@ def merge(changes: Iterable[Change], end: float) -> tuple[LabelInterval, ...]:
             kept.pop()
         if not kept or kept[-1][1] != label:
             kept.append((t, label))
-    stops = [t for t, _ in kept[1:]] + [end]
-    return tuple(
-        LabelInterval(start, stop, label)
-        for (start, label), stop in zip(kept, stops, strict=True)
-        if start < stop
-    )
+    if not kept:
+        return ()
+    ends = [*(t for t, _ in kept[1:]), end]
+    parts = (LabelInterval(start, stop, label) for (start, label), stop in zip(kept, ends, strict=True))
+    return tuple(part for part in parts if part.start < part.stop)

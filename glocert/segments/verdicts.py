@@ -103,7 +103,7 @@ class Tally:
         lowest: smallest computed margin and its t.
         worst: smallest computed margin that is proven to be negative, and its t.
         radius: largest error of a margin.
-        scale: largest absolute margin.
+        scale: largest absolute score.
     """
 
     label: int
@@ -129,6 +129,7 @@ class Tally:
         self.pieces += len(part.t) - 1
         known = margins(part, self.label, self.margin)
         if known.finite:
+            self.scale = max(self.scale, float(np.abs(part.scores).max()))
             self._decide(known)
             if self.partition:
                 self._changes.extend(label_changes(part))
@@ -139,7 +140,6 @@ class Tally:
     def _decide(self, known: Margins) -> None:
         self.lowest = min(self.lowest, _lowest(known, slice(None)))
         self.radius = max(self.radius, float(known.error.max()))
-        self.scale = max(self.scale, float(np.abs(known.values).max()))
         safe, maybe = proven(known), possible(known)
         self._safe.append(safe)
         self._maybe.append(maybe)

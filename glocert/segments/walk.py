@@ -3,7 +3,9 @@
 A block is a part of the path with the live activations at its vertices. It runs through affine steps as it
 is. At a kink its grid is refined and cut into blocks of a bounded number of vertices, which go through the
 rest of the network one after the other, in order of t; they share the vertex at their border. Cutting changes
-no vertex, so the result does not depend on the size of the blocks.
+no vertex, so the result does not depend on the size of the blocks: a few megabytes, which the caches of a
+processor hold, but not so few vertices that the radius costs more than they do, and never more than the
+budget's share.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from glocert.segments.knots import Knots
 from glocert.segments.ops.registry import Affine, Kink
 from glocert.segments.program import Program, is_kink
 
-_CACHED_BYTES = 8 * 2**20
-_SHARE = 16
+_CACHED = 2**19
+_ROWS = 48
+_SHARE = 4
 
 
 @dataclass(slots=True)
@@ -49,7 +52,7 @@ def blocks(program: Program, segment: Segment, budget: Budget) -> Iterator[Block
     Stops early, between two blocks, when the budget's deadline has passed: the rest of the path is then
     missing.
     """
-    most = min(budget.block_bytes // _SHARE, _CACHED_BYTES) // 8
+    most = budget.block_bytes // (8 * _SHARE)
     pending: list[Iterator[Block]] = [iter((start(program, segment),))]
     while pending:
         block = next(pending[-1], None)
@@ -93,9 +96,11 @@ def _bent(program: Program, block: Block, most: int) -> Iterator[Block]:
     cuts = kink.cuts(block.t, block.live[name])
     grid = insert(block.t, cuts) if len(cuts) else None
     t = block.t if grid is None else grid.t
-    parts = list(ranges(len(t) - 1, most // step.width - 1))
-    for first, last in parts:
+    rows = min(max(_CACHED // step.width, _ROWS), most // step.width)
+    for first, last in ranges(len(t) - 1, rows - 1):
         part = _part(block, grid, first, last)
+        if (first, last) != (0, len(t) - 1):
+            _forget_extents(part)
         if last == len(t) - 1:
             block.live = {}
         part.live[step.output] = kink.bend(part.live[name], part.owned and name in step.dead)
@@ -103,6 +108,12 @@ def _bent(program: Program, block: Block, most: int) -> Iterator[Block]:
             del part.live[gone]
         part.position += 1
         yield part
+
+
+def _forget_extents(block: Block) -> None:
+    """Have extents computed anew: on a shorter part of the path they are smaller."""
+    for x in block.live.values():
+        x.low = x.high = None
 
 
 def _part(block: Block, grid: Grid | None, first: int, last: int) -> Block:
