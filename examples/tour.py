@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from glocert_client import Client, ClientError, Dataset, Job, Model
-from glocert_client.console import extents, mass_of, plain_table, show_error, text_of
+from glocert_client.console import extent_of, extents, mass_of, plain_table, show_error, stdout, text_of
 from glocert_client.decision import VERDICTS
 from glocert_client.junit import describe_counterexample
 from glocert_client.mutation import describe_mutation, parse_mutation
@@ -56,7 +56,7 @@ def main() -> int:
 
 def tour(client: Client, out: Path) -> int:
     """Upload, certify, show."""
-    console, begun = Console(highlight=False, width=None if sys.stdout.isatty() else 130), time.monotonic()
+    console, begun = stdout(), time.monotonic()
     console.print(f"\n[bold]A tour of GloCert[/] at {client.url}")
     onnx, torchscript, dataset = upload(client, console)
     mutations = [parse_mutation(text) for text in MUTATIONS]
@@ -81,7 +81,7 @@ def upload(client: Client, console: Console) -> tuple[Model, Model, Dataset]:
     onnx, torchscript = (client.wait_ready(model) for model in models)
     for model in (onnx, torchscript):
         operators = ", ".join(f"{name} x{count}" for name, count in sorted(model.data["operators"].items()))
-        console.print(f"model    {model.id}  {model.data['name']}: {escape(operators)}")
+        console.print(f"model    {model.id}  {model.data['name']}: {escape(operators)}", soft_wrap=True)
     dataset = client.wait_ready(dataset)
     console.print(f"data set {dataset.id}  {dataset.data['name']}: {dataset.data['items']} digits")
     return onnx, torchscript, dataset
@@ -89,14 +89,8 @@ def upload(client: Client, console: Console) -> tuple[Model, Model, Dataset]:
 
 def show(console: Console, runs: Sequence[Run]) -> None:
     """Print a row per job; the extent is the least, the median and the largest over the inputs."""
-    titles = (
-        "mutation",
-        "model",
-        *VERDICTS,
-        "clean accuracy",
-        "robust mass",
-        "certified to: least / median / most",
-    )
+    extent = "certified to\nleast / median / most"
+    titles = ("mutation", "model", *VERDICTS, "clean\naccuracy", "robust\nmass", extent)
     table = plain_table(titles, left={"mutation", "model"})
     for run in runs:
         summary = run.job.summary or {}
@@ -122,16 +116,18 @@ def compare(console: Console, one: Run, other: Run) -> bool:
 
 
 def save_counterexample(console: Console, runs: Sequence[Run], out: Path) -> None:
-    """Save the picture of the counterexample that comes first on its path."""
+    """Save the picture of the counterexample whose input is certified least far."""
     found = [(run, row) for run in runs for row in run.rows if row.get("counterexample")]
     if not found:
         console.print("No counterexample: nothing was falsified.")
         return
-    run, row = min(found, key=lambda pair: float(pair[1]["counterexample"]["t"]))
+    run, row = min(found, key=lambda pair: float((pair[1].get("certified_to") or {"t": 0.0})["t"]))
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"counterexample-{run.job.mutation['type']}-input-{row['index']}.png"
     path.write_bytes(run.job.picture(row["index"]))
-    console.print(f"Input {row['index']}, {escape(describe_counterexample(row))}:")
+    console.print(
+        f"Input {row['index']} is certified to {extent_of(row)} and {describe_counterexample(row)}:"
+    )
     console.print(f"  {path}", soft_wrap=True)
 
 

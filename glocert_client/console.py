@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
@@ -161,12 +160,13 @@ def mass_of(document: Mapping[str, Any]) -> str:
 
 
 def extents(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Write the certified extents of many inputs: worst, median and best."""
-    values = [float(row["certified_to"]["value"]) for row in rows if row.get("certified_to")]
-    if not values:
+    """Write how far along the path inputs are certified: the least, the median and the largest extent."""
+    reached = [row["certified_to"] for row in rows if row.get("certified_to")]
+    if not reached:
         return "-"
-    unit = next(row["certified_to"]["unit"] for row in rows if row.get("certified_to"))
-    return f"{min(values):.3g} / {statistics.median(values):.3g} / {max(values):.3g} {unit}"
+    along = sorted(reached, key=lambda extent: float(extent["t"]))
+    least, median, most = (extent["value"] for extent in (along[0], along[len(along) // 2], along[-1]))
+    return f"{least:.3g} / {median:.3g} / {most:.3g} {along[0]['unit']}"
 
 
 def text_of(warning: Any) -> str:

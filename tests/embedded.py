@@ -36,7 +36,7 @@ def embedded_service(data: Path, environment: Mapping[str, str] | None = None) -
         process = subprocess.Popen(
             [*parent, *command],
             cwd=ROOT,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "GLOCERT_CHILD_THREADS": "1", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -44,8 +44,8 @@ def test_certify_fails_on_a_counterexample_and_says_where(
     assert answer["jobs"][0]["job"]["summary"]["falsified"] == 1
     root = ElementTree.parse(junit).getroot()
     assert [suite.get("name") for suite in root] == [
-        "threshold.onnx brightness=0:0.2",
-        "threshold.onnx contrast=1:0.9,about=0.5",
+        "threshold brightness=0:0.2",
+        "threshold contrast=1:0.9,about=0.5",
     ]
     assert {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
         "tests": "8",
