@@ -15,7 +15,6 @@ from app import logs, problems
 from app.blobs import service as blobs
 from app.broker import make_celery
 from app.capabilities.routes import router as capabilities
-from app.capabilities.service import release
 from app.certificates.routes import router as certificates
 from app.datasets.routes import router as datasets
 from app.db import make_engine, make_reading_sessions, make_sessions
@@ -32,6 +31,7 @@ from app.openapi import describe
 from app.results.routes import router as results
 from app.settings import Settings
 from app.storage import BlobStore
+from glocert import __version__
 
 log = structlog.get_logger()
 ROUTERS = (networks, datasets, jobs, results, certificates, capabilities, api_keys, health)
@@ -50,7 +50,7 @@ def create_app(
     parts = _parts(settings, celery if celery is not None else make_celery(settings))
     app = FastAPI(
         title="GloCert",
-        version=release(),
+        version=__version__,
         description=inspect.getdoc(describe) or "",
         lifespan=_lifespan(parts, background),
         dependencies=[Depends(refuse_odd_addresses)],

@@ -19,11 +19,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.broker import QUEUES, Doorbells, Task
-from app.capabilities.service import release
 from app.units import repository
 from app.units.patrol import Patrol
 from app.units.reaping import Reaper
 from app.units.service import TASKS
+from glocert import __version__
 from models import UnitKind, now
 from workers.children import Nursery
 from workers.supervisor import Supervisor
@@ -93,6 +93,7 @@ class Crewed:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.supervisor.stop.set()
+        self.supervisor.wait_until_free(self.settings.stop_s)  # units go back before their children are ended
         self._patrol.__exit__(kind, error, trace)
         self.nursery.close()
         try:
@@ -107,7 +108,7 @@ class Crewed:
             "name": self.name,
             "queues": self.queues,
             "device": self.nursery.device,
-            "version": release(),
+            "version": __version__,
             "started_at": self._started_at,
             "beat_at": now(),
         }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from app.jobs.schemas import KINDS
 from app.keys.service import SCOPES
 from app.settings import Settings
+from glocert import __version__
 from glocert.spec import MUTATION_UNITS, Analysis, Arithmetic
 
 OPERATORS = (
@@ -23,18 +23,10 @@ LIMITS = (
 )  # fmt: skip
 
 
-def release() -> str:
-    """Return the version of GloCert."""
-    try:
-        return version("glocert")
-    except PackageNotFoundError:
-        return "0.1.0"  # run from the repository root, without being installed
-
-
 def describe(settings: Settings, *, open_mode: bool) -> dict[str, Any]:
     """Return the capabilities."""
     return {
-        "version": release(),
+        "version": __version__,
         "authentication": "open" if open_mode else "keys",
         "kinds": list(KINDS),
         "analyses": [analysis.value for analysis in Analysis],

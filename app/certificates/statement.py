@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from glocert import __version__
 from glocert.spec import MUTATION_UNITS
 from models import Dataset, Job, Network
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:glocert:certificate:segment:v1"
-PACKAGES = ("glocert", "numpy", "onnx", "onnxruntime", "torch")
+PACKAGES = ("numpy", "onnx", "onnxruntime", "torch")
 CLAIMS_NOT_MADE = (
     "Nothing is claimed about inputs that are not listed, nor about changes other than the named mutation.",
     "The path is the mutation as defined here; that it resembles changes in the world is not claimed.",
@@ -103,7 +104,7 @@ def _domain(
 def _method(job: Job) -> dict[str, Any]:
     return {
         "name": "gcert-segment",
-        "engine": {"name": "glocert", "version": _version("glocert")},
+        "engine": {"name": "glocert", "version": __version__},
         "analysis": job.spec["analysis"],
         "arithmetic": job.spec["arithmetic"],
         "gap": job.spec["gap"],
@@ -131,7 +132,11 @@ def _reproducibility(job: Job, network: Network) -> dict[str, Any]:
     seed = job.spec["mutation"].get("seed")
     return {
         "seeds": {} if seed is None else {"mutation": seed},
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {
+            "glocert": __version__,
+            "python": platform.python_version(),
+            **{name: _version(name) for name in PACKAGES},
+        },
         "platform": {"system": platform.system(), "machine": platform.machine()},
         "graph_against_upload": (network.inspection or {}).get("comparison"),
         "bitwise_reproducible": False,
