@@ -63,7 +63,11 @@ class GlocertError(Exception):
 
     def to_problem(self) -> dict[str, Any]:
         """Return the members of an RFC 9457 problem that do not depend on HTTP."""
-        problem: dict[str, Any] = {"type": f"/problems/{self.code}", "title": self.title, "detail": self.detail}
+        problem: dict[str, Any] = {
+            "type": f"/problems/{self.code}",
+            "title": self.title,
+            "detail": self.detail,
+        }
         if self.offences:
             problem["errors"] = [
                 {key: value for key, value in asdict(offence).items() if value} for offence in self.offences

@@ -8,6 +8,19 @@ from models.network import Network, UploadStatus
 from models.unit import Unit, UnitKind, UnitStatus
 
 __all__ = [
-    "ApiKey", "Artifact", "Base", "Dataset", "Job", "JobStatus", "Network", "Result", "Unit", "UnitKind",
-    "UnitStatus", "UploadStatus", "Worker", "new_id", "now",
+    "ApiKey",
+    "Artifact",
+    "Base",
+    "Dataset",
+    "Job",
+    "JobStatus",
+    "Network",
+    "Result",
+    "Unit",
+    "UnitKind",
+    "UnitStatus",
+    "UploadStatus",
+    "Worker",
+    "new_id",
+    "now",
 ]

@@ -8,7 +8,7 @@ Conventions that every reader may rely on:
 - Every activation has a leading batch axis that ``shapes`` and ``axis``/``perm`` attributes do not count.
 - Every node has exactly one output, and its operator is one of the canonical ones below.
 - Nodes are in topological order; ``graph.output`` is an activation.
-- Parameters have no batch axis; they broadcast against the per-sample shape. dtype float32 or float64, finite.
+- Parameters have no batch axis; they broadcast against the per-sample shape. float32 or float64, finite.
 
 Canonical operators (``x``, ``y`` activations; capitals are parameters):
 
@@ -20,7 +20,8 @@ Mul                 (x, P), (P, x)           none
 Div                 (x, P)                   none; no zero in P
 MatMul              (x, W) or (W, x)         none; per-sample matrix product as numpy, W of rank 1 or 2
 Gemm                (x, W[, b])              none; x of shape (k,), W of shape (n, k): y = W x + b
-Conv                (x, W[, b])              strides (2), pads (top, left, bottom, right), dilations (2), group
+Conv                (x, W[, b])              strides (2), pads (top, left, bottom, right), dilations (2),
+                                             group
 BatchNormalization  (x, scale, bias, mean,   epsilon (float); per channel = first axis
                     var)
 Relu                (x,)                     none
@@ -34,10 +35,10 @@ Concat              (x | P, ...)             axis; at least one activation; a P 
 Pad                 (x,)                     pads: begins then ends, per-sample axes; value (float)
 =================== ======================== ==========================================================
 
-Padding of a MaxPool never wins. A pooling window starts at ``o * stride - pad_begin``; the number of windows is
-what ``shapes`` says (that is how ``ceil_mode`` is settled). The divisor of an AveragePool is the number of
-window positions inside the padded extent ``[-pad_begin, size + pad_end)`` when ``count_include_pad``, else inside
-``[0, size)``; AveragePool means the exact sum over that count.
+Padding of a MaxPool never wins. A pooling window starts at ``o * stride - pad_begin``; the number of windows
+is what ``shapes`` says (that is how ``ceil_mode`` is settled). The divisor of an AveragePool is the number of
+window positions inside the padded extent ``[-pad_begin, size + pad_end)`` when ``count_include_pad``, else
+inside ``[0, size)``; AveragePool means the exact sum over that count.
 """
 
 from __future__ import annotations

@@ -102,12 +102,12 @@ class Convolution:
         """Convolve every vertex; the radius takes one more image with the absolute weights."""
         (x,) = inputs
         terms = len(self.weights[0])
-        radius = self._apply(spread(x, dot(terms)).unsqueeze(0), self.magnitudes, None).squeeze(0)
+        radius = self.apply(spread(x, dot(terms)).unsqueeze(0), self.magnitudes, None).squeeze(0)
         if self.bias is not None:
             radius.view(-1, len(self.bias)).add_(self.bias.abs(), alpha=dot(terms))
-        return Knots(self._apply(x.values, self.weights, self.bias), radius.mul_(grow(terms)).add_(TINY))
+        return Knots(self.apply(x.values, self.weights, self.bias), radius.mul_(grow(terms)).add_(TINY))
 
-    def _apply(self, images: Tensor, weights: tuple[Tensor, ...], bias: Tensor | None) -> Tensor:
+    def apply(self, images: Tensor, weights: tuple[Tensor, ...], bias: Tensor | None) -> Tensor:
         terms, maps = weights[0].shape
         places = self.windows.outside[0] * self.windows.outside[1]
         images = images.contiguous()

@@ -65,7 +65,7 @@ class Maximum:
 
     def cuts(self, t: Tensor, x: Knots) -> Tensor:
         """Return the corners of the envelope of every window."""
-        pooled = self._pool(self._ordered(x).values)
+        pooled = self.pool(x)
         piece, place = pooled.changes()
         moved = pooled.misses(piece, place) > 0
         piece, place = piece[moved], place[moved]
@@ -78,8 +78,8 @@ class Maximum:
 
     def bend(self, x: Knots, owned: bool) -> Knots:  # noqa: ARG002
         """Take the maxima at the vertices; the largest radius of a window holds for its maximum."""
+        pooled = self.pool(x)
         x = self._ordered(x)
-        pooled = self._pool(x.values)
         radius = self._largest(spread(x, CHARGE), 0.0)
         piece, place = pooled.changes()
         hidden = radius.new_zeros(len(radius))
@@ -95,7 +95,9 @@ class Maximum:
             self.window.frame(row.unsqueeze(0), filling).permute(0, 2, 3, 1).reshape(-1)[self.members].amax(1)
         )
 
-    def _pool(self, values: Tensor) -> Pooled:
+    def pool(self, x: Knots) -> Pooled:
+        """Return maxima and winners at every vertex."""
+        values = self._ordered(x).values
         framed = self.window.frame(values, -torch.inf)
         maxima, winners = torch.nn.functional.max_pool2d(
             framed,

@@ -81,10 +81,10 @@ class Average:
         """Average every vertex; the radius is averaged too, with the error of a sum and a quotient."""
         (x,) = inputs
         terms = self.window.kernel[0] * self.window.kernel[1] + 1
-        radius = self._apply(spread(x, dot(terms)).unsqueeze(0)).squeeze(0)
-        return Knots(self._apply(x.values), radius.mul_(grow(terms)).add_(TINY))
+        radius = self.apply(spread(x, dot(terms)).unsqueeze(0)).squeeze(0)
+        return Knots(self.apply(x.values), radius.mul_(grow(terms)).add_(TINY))
 
-    def _apply(self, values: Tensor) -> Tensor:
+    def apply(self, values: Tensor) -> Tensor:
         framed = self.window.frame(values, 0.0)
         total = self.window.shifted(framed, 0, 0).clone(memory_format=torch.channels_last)
         for down in range(self.window.kernel[0]):
