@@ -70,19 +70,25 @@ def margins(run: Run, label: int, margin: float) -> Margins:
 
 
 def proven(known: Margins) -> Spans:
-    """Return where every margin is proven to be positive."""
+    """Return where every margin is proven to be positive: nowhere on a run that is not finite."""
+    if not known.finite:
+        return Spans(known.t[:-1], known.t[:-1])
     lower = known.values - known.error
     return _spans(known.t, lower, lower > 0, -CHARGE)
 
 
 def possible(known: Margins) -> Spans:
     """Return where no margin is proven to be negative."""
+    if not known.finite:
+        return Spans(known.t[:-1], known.t[1:])
     upper = known.values + known.error
     return _spans(known.t, upper, upper >= 0, CHARGE)
 
 
 def refuted(known: Margins) -> Bools:
     """Return at which vertices a margin is proven to be negative."""
+    if not known.finite:
+        return np.zeros(len(known.t), dtype=np.bool_)
     return np.asarray((known.values + known.error < 0).any(axis=1))
 
 

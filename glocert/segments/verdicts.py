@@ -135,7 +135,7 @@ class Tally:
                 self._changes.extend(label_changes(part))
             return
         self.finite = self.unbroken = False
-        self._maybe.append(Spans(part.t[:1], part.t[-1:]))
+        self._maybe.append(possible(known))
 
     def _decide(self, known: Margins) -> None:
         self.lowest = min(self.lowest, _lowest(known, slice(None)))

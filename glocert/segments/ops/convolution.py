@@ -108,6 +108,7 @@ class Convolution:
         return Knots(self.apply(x.values, self.weights, self.bias), radius.mul_(grow(terms)).add_(TINY))
 
     def apply(self, images: Tensor, weights: tuple[Tensor, ...], bias: Tensor | None) -> Tensor:
+        """Convolve images of shape (rows, height * width * channels) in blocks of a bounded buffer."""
         terms, maps = weights[0].shape
         places = self.windows.outside[0] * self.windows.outside[1]
         images = images.contiguous()

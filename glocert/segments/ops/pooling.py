@@ -85,6 +85,7 @@ class Average:
         return Knots(self.apply(x.values), radius.mul_(grow(terms)).add_(TINY))
 
     def apply(self, values: Tensor) -> Tensor:
+        """Average images of shape (rows, height * width * channels)."""
         framed = self.window.frame(values, 0.0)
         total = self.window.shifted(framed, 0, 0).clone(memory_format=torch.channels_last)
         for down in range(self.window.kernel[0]):

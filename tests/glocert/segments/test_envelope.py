@@ -47,3 +47,11 @@ def test_lines_that_do_not_exist_never_win():
     right = torch.tensor([[-np.inf, -2.0, -1.0], [-np.inf, -np.inf, 4.0]], dtype=torch.float64)
     bundle, ratio, line, first = corners(left, right)
     assert (bundle.tolist(), ratio.tolist(), line.tolist(), first.tolist()) == ([0], [0.5], [2], [1, 2])
+
+
+def test_of_lines_that_start_together_the_steepest_is_first():
+    left = torch.tensor([[3.0, 3.0, -1.0, 1.0]], dtype=torch.float64)
+    right = torch.tensor([[-2.0, 0.0, 3.0, 0.0]], dtype=torch.float64)
+    bundle, ratio, line, first = corners(left, right)
+    assert (bundle.tolist(), line.tolist(), first.tolist()) == ([0], [2], [1])
+    assert abs(float(ratio) - 4 / 7) < 1e-15
