@@ -1,8 +1,8 @@
 """Time of the exact curve along a chord between two test images, with the proof and without.
 
-``python -m benchmarks.curve`` prints a table and writes ``benchmarks/results/curve.json``. One thread. The columns
-of peers are numbers that others published or that were measured elsewhere, on another machine and another chord:
-compare time per point, and only roughly.
+``python -m benchmarks.curve`` prints a table and writes ``benchmarks/results/curve.json``. One thread. The
+columns of peers are numbers that others published or that were measured elsewhere, on another machine and
+another chord: compare time per point, and only roughly.
 """
 
 from __future__ import annotations
