@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from alembic import command
@@ -13,6 +14,8 @@ from sqlalchemy import Connection, Engine
 from app.db import make_engine
 from app.settings import Settings
 
+ONE_AT_A_TIME = threading.Lock()
+"""Alembic keeps its state in a module: two threads would mix it up."""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -36,7 +39,8 @@ def run(engine: Engine, direction: str, revision: str) -> None:
     """Run ``upgrade`` or ``downgrade`` on the engine's database."""
     config = alembic_config()
     config.attributes["engine"] = engine
-    getattr(command, direction)(config, revision)
+    with ONE_AT_A_TIME:
+        getattr(command, direction)(config, revision)
 
 
 def at_head(connection: Connection) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.examples import BY_SCHEMA
 from app.schemas import Problem
 from app.settings import Settings
 
@@ -45,9 +46,20 @@ def build(app: FastAPI) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     for name, model in PARTS:
         schemas[name] = model.model_json_schema(ref_template="#/components/schemas/{model}")  # type: ignore[attr-defined]
+    for path in document["paths"].values():
+        for operation in path.values():
+            _add_examples(operation)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     return document
+
+
+def _add_examples(operation: dict[str, Any]) -> None:
+    for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+        for content in part.get("content", {}).values():
+            name = str(content.get("schema", {}).get("$ref", "")).rpartition("/")[2]
+            if name in BY_SCHEMA and "examples" not in content:
+                content["example"] = BY_SCHEMA[name]
 
 
 def render() -> str:

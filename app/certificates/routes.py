@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Response, Security
 
 from app.certificates import service
 from app.deps import SessionDep, get_caller
+from app.examples import CERTIFICATE
 from app.jobs import service as jobs
 from app.keys.service import Caller
 from app.problems import Responses, problems
@@ -17,7 +18,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["Certificates"])
 Reader = Annotated[Caller, Security(get_caller, scopes=["jobs:read"])]
 MEDIA_TYPE = "application/vnd.in-toto+json"
 DESCRIPTION = "The statement as canonical JSON (RFC 8785): these bytes have the digest that the job names"
-TEXT: dict[str, Any] = {"schema": {"type": "object"}}
+TEXT: dict[str, Any] = {"schema": {"type": "object"}, "example": CERTIFICATE}
 
 
 def _responses(media_type: str) -> Responses:

@@ -16,9 +16,8 @@ from app.schemas import Answer
 
 router = APIRouter(tags=["Service"])
 Scraper = Annotated[Caller, Security(get_caller, scopes=["metrics:read"])]
-METRICS: Responses = {
-    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Metrics"}
-}
+TEXT = {"schema": {"type": "string"}, "example": 'glocert_jobs{status="queued"} 1.0'}
+METRICS: Responses = {200: {"content": {"text/plain": TEXT}, "description": "Metrics"}}
 
 
 class Health(Answer):

@@ -112,11 +112,9 @@ def _shapes(of: Subject) -> list[Offence]:
             f"in the layout {of.network.preprocessing.get('layout')}."
         )
         return [Offence("/dataset_id", detail, way_out="Upload the model with another preprocessing.layout.")]
-    return (
-        []
-        if _channels_fit(of)
-        else [Offence("/model_id", f"mean and std of the preprocessing must have 1 or {_channels(of)} values.")]
-    )
+    if _channels_fit(of):
+        return []
+    return [Offence("/model_id", f"mean and std must have 1 or {_channels(of)} values, one per channel.")]
 
 
 def _fits(item: tuple[int, ...], taken: tuple[int, ...], layout: str) -> bool:
@@ -137,7 +135,7 @@ def _channels_fit(of: Subject) -> bool:
 
 
 def _channels(of: Subject) -> int:
-    """Return the channels of an item as the network takes it; data without rows has one channel per feature."""
+    """Return the channels of an item as the network takes it; data without rows has one per feature."""
     item, taken = of.item_shape, of.input_shape
     if len(item) == FLAT + 1 and item[1] != 1:
         return 1

@@ -30,13 +30,12 @@ FORM: dict[str, Any] = {
     "additionalProperties": False,
     "properties": {
         "file": {"type": "string", "format": "binary", "minLength": 1},
-        "name": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]+$"},
+        "name": {"type": "string", "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]*$"},
         "role": {"enum": ["classifier", "generator", "encoder"], "default": "classifier"},
         "format": {"enum": ["onnx", "torchscript"], "description": "Found out by default."},
         "input_shape": {
             "type": "string",
             "description": "JSON: shape of one sample.",
-            "pattern": r"^\[1, ?[1-9]\d{0,3}\]$",
         },
         "classes": {"type": "string", "description": "JSON: names of the classes."},
         "preprocessing": {"type": "string", "description": "JSON: `PreprocessingBody`."},
