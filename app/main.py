@@ -31,6 +31,8 @@ from app.openapi import describe
 from app.results.routes import router as results
 from app.settings import Settings
 from app.storage import BlobStore
+from app.units.patrol import Patrol
+from app.units.reaping import Reaper
 from glocert import __version__
 
 log = structlog.get_logger()
@@ -71,7 +73,9 @@ def from_environment() -> FastAPI:
     """Return the application of the settings in the environment, for ``uvicorn --factory``."""
     settings = Settings()
     logs.configure(settings.log_level)
-    return create_app(settings)
+    celery = make_celery(settings)
+    reaper = Reaper(make_sessions(make_engine(settings), celery), settings)
+    return create_app(settings, celery=celery, background=[Patrol(reaper, settings.reap_s)])
 
 
 def _parts(settings: Settings, celery: Any) -> Parts:
