@@ -53,12 +53,27 @@ def refuse_torch() -> None:
 
 
 class Crewed:
-    """A worker with its supervisor, children and reaper: a context that is entered while it works."""
+    """A worker with its supervisor, children and reaper: a context that is entered while it works.
+
+    Args:
+        celery: the application; its tasks get their bodies here.
+        sessions: of the database.
+        name: of the worker, not used by another one.
+        queues: which it serves.
+        patient: whether entering waits until children can be started at once.
+    """
 
     def __init__(
-        self, celery: Doorbells, sessions: sessionmaker[Session], *, name: str, queues: Sequence[str]
+        self,
+        celery: Doorbells,
+        sessions: sessionmaker[Session],
+        *,
+        name: str,
+        queues: Sequence[str],
+        patient: bool = True,
     ) -> None:
         self.settings, self.sessions, self.name, self.queues = celery.settings, sessions, name, list(queues)
+        self._patient = patient
         kinds = [kind for kind in UnitKind if QUEUES[TASKS[kind]] in queues]
         self.nursery = Nursery(celery.settings)
         self.supervisor = Supervisor(sessions, celery.settings, self.nursery, name=name, kinds=kinds)
@@ -66,7 +81,7 @@ class Crewed:
         self._patrol = Patrol(
             self.reaper,
             celery.settings.reap_s,
-            idle=lambda: self.supervisor.busy == 0 and not self.supervisor.stop.is_set(),
+            idle=lambda: self.supervisor.idle,
             also=self._beat,
         )
         self._started_at = now()
@@ -84,7 +99,7 @@ class Crewed:
 
     def __enter__(self) -> Crewed:
         refuse_torch()
-        self.nursery.warm()
+        self.nursery.warm(wait=self._patient)
         self._patrol.__enter__()
         log.info("worker.started", name=self.name, queues=self.queues, device=self.nursery.device)
         return self

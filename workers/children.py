@@ -18,7 +18,7 @@ import psutil
 
 from app.settings import Settings
 from workers.conversation import Message, Reader, encode
-from workers.process import PID, STATUS
+from workers.process import PID, READY, STATUS
 
 ROOT = Path(__file__).parents[1]
 START_S = 120.0
@@ -114,6 +114,7 @@ class Nursery:
         self._device = settings.device if self._cuda else "cpu"
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._ready = False
         self._lock = threading.Lock()
 
     @property
@@ -121,10 +122,19 @@ class Nursery:
         """What certification children are told to compute on."""
         return self._device
 
-    def warm(self) -> None:
-        """Start the fork server, so that the first child need not wait for its imports to begin."""
+    def warm(self, *, wait: bool = False) -> None:
+        """Start the fork server, so that no unit waits for its imports while it holds a lease.
+
+        Raises:
+            ChildrenUnavailable: it does not start.
+        """
         with self._lock:
-            self._connected()
+            control = self._connected()
+            try:
+                if wait:
+                    self._await_ready(control)
+            except OSError as error:
+                raise ChildrenUnavailable(f"the fork server does not start: {error}") from error
 
     def inspector(self) -> Child:
         """Return a child that will read an upload; it never sees a GPU."""
@@ -162,6 +172,7 @@ class Nursery:
     def _ask(self, conversation: int, status: int) -> tuple[int, int]:
         with self._lock:
             control = self._connected()
+            self._await_ready(control)
             socket.send_fds(control, [b"fork"], [conversation, status])
             packet, descriptors, _, _ = socket.recv_fds(control, PID.size, 1)
         if not packet:
@@ -174,7 +185,14 @@ class Nursery:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(START_S)
         self._server = _start("workers.forkserver", theirs, self._environment)
+        self._ready = False
         return self._control
+
+    def _await_ready(self, control: socket.socket) -> None:
+        if not self._ready:
+            if control.recv(len(READY)) != READY:
+                raise ConnectionError("it has ended")
+            self._ready = True
 
     def _fresh(self) -> Child:
         ours, theirs = socket.socketpair()

@@ -63,7 +63,7 @@ class _Server(uvicorn.Server):
 def _configuration(settings: Settings) -> uvicorn.Config:
     celery = make_celery(settings)
     sessions = make_sessions(make_engine(settings), celery)
-    crewed = Crewed(celery, sessions, name=NAME, queues=list(QUEUES.values()))
+    crewed = Crewed(celery, sessions, name=NAME, queues=list(QUEUES.values()), patient=False)
     app = create_app(settings, celery=celery, background=[WorkerThread(crewed, alone=True)])
     return uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)
 

@@ -19,7 +19,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from workers.process import PID, STATUS, die_with_parent
+from workers.process import PID, READY, STATUS, die_with_parent
 
 PRELOAD = (
     "numpy",
@@ -115,6 +115,7 @@ def main(arguments: Sequence[str]) -> None:
         raise RuntimeError("an import started a thread: forking would not be safe")
     gc.collect()
     gc.freeze()  # so that collections in the children do not copy what they share
+    control.send(READY)
     ForkServer(control).serve()
 
 

@@ -12,6 +12,7 @@ import threading
 
 STATUS = struct.Struct("!i")
 """how a child ended: its exit code, or minus the number of the signal"""
+READY = b"ready"
 PID = struct.Struct("!i")
 PR_SET_PDEATHSIG = 1
 

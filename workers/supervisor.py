@@ -48,20 +48,25 @@ class Supervisor:
         self.kinds = frozenset(kinds)
         self.store = BlobStore(settings.data_dir)
         self.stop = threading.Event()
-        self.busy = 0
-        """messages being served: the reaper of an idle worker looks for work by itself"""
+        self._serving = threading.Lock()
 
     def serve(self, subject: str) -> None:
         """Work on a subject for a slice of time, after everything that is more urgent."""
-        self.busy += 1
-        try:
-            self._serve(subject)
-        except Unreachable as error:
-            log.warning(
-                "database.unreachable", error=str(error)
-            )  # leases run out, the reaper sees to the rest
-        finally:
-            self.busy -= 1
+        with self._serving:
+            try:
+                self._serve(subject)
+            except Unreachable as error:
+                log.warning("database.unreachable", error=str(error))  # leases end, the reaper does the rest
+
+    @property
+    def idle(self) -> bool:
+        """Whether no message is being served: then the reaper looks for work by itself."""
+        return not self._serving.locked() and not self.stop.is_set()
+
+    def wait_until_free(self, timeout_s: float) -> None:
+        """Wait until the unit at hand has been given back."""
+        if self._serving.acquire(timeout=timeout_s):
+            self._serving.release()
 
     def persist(self, work: Callable[[Session], T]) -> T:
         """Run a transaction; again and again while the database is away.

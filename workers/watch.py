@@ -196,6 +196,8 @@ class Watch:
         return self._death(text, certain=certain)
 
     def _death(self, detail: str, *, certain: bool = False) -> Ending:
+        if self._supervisor.stop.is_set():
+            return Ending(End.STOPPED)  # it was ended with the worker
         if self._lease.of_job:
             return Ending(
                 End.DIED, WorkerLost(f"The process that computed was stopped. {detail}"), certain=certain

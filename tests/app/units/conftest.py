@@ -68,8 +68,8 @@ class Desk:
         network, dataset = self.network(), self.dataset(labelled=labelled)
         with self.session() as session:
             job = Job(
-                owner="o", kind=SPEC["kind"], spec=SPEC | spec, network_id=network, dataset_id=dataset, tags={},
-                priority=priority, inputs_total=inputs,
+                owner="o", kind=SPEC["kind"], spec=SPEC | spec, network_id=network, dataset_id=dataset,
+                tags={}, priority=priority, inputs_total=inputs,
             )  # fmt: skip
             session.add(job)
             session.flush()
@@ -112,6 +112,8 @@ def desk(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Desk]:
 
 
 def row(index: int, verdict: str = "certified") -> dict[str, Any]:
-    return {"index": index, "label": 1, "predicted": 1, "verdict": verdict, "seconds": 0.5,
-            "robust_mass": {"lower": 1.0, "upper": 1.0}, "min_margin": {"value": 1.0, "t": 0.0},
-            "error_radius": 1e-9, "pieces": 3, "certified_to": {"t": 1.0, "value": 0.2, "unit": "intensity"}}  # fmt: skip
+    return {
+        "index": index, "label": 1, "predicted": 1, "verdict": verdict, "seconds": 0.5,
+        "robust_mass": {"lower": 1.0, "upper": 1.0}, "min_margin": {"value": 1.0, "t": 0.0},
+        "error_radius": 1e-9, "pieces": 3, "certified_to": {"t": 1.0, "value": 0.2, "unit": "intensity"},
+    }  # fmt: skip

@@ -57,7 +57,8 @@ def test_a_job_that_is_rolled_back_leaves_nothing_and_rings_nobody(desk: Any) ->
             service.queue_job(session, job, [0, 1])
             raise KeyError
 
-    pytest.raises(KeyError, fail)
+    with pytest.raises(KeyError):
+        fail()
     assert desk.rung() == []
     with desk.session() as session:
         assert session.scalars(select(Unit)).all() == []
