@@ -208,21 +208,34 @@ def _transpose(writer: _Writer, node: Node) -> None:
 
 @write("Concat")
 def _concat(writer: _Writer, node: Node) -> None:
-    activation = next(name for name in node.inputs if writer.graph.is_activation(name))
-    parts = [
-        name if writer.graph.is_activation(name) else _repeated(writer, node, position, activation)
-        for position, name in enumerate(node.inputs)
-    ]
-    writer.emit("Concat", parts, node.output, axis=int(node.number("axis")) + 1)
+    axis = int(node.number("axis"))
+    if all(writer.graph.is_activation(name) for name in node.inputs):
+        writer.emit("Concat", node.inputs, node.output, axis=axis + 1)
+        return
+    # Constants know no batch: everything is padded to full length with zeros and added up, which is exact.
+    shape, start = writer.shape(node.output), 0
+    known, total = np.zeros(shape, np.float32), ""
+    for position, name in enumerate(node.inputs):
+        size = writer.shape(name)[axis]
+        if writer.graph.is_activation(name):
+            part = _widened(writer, node, position, axis, (start, shape[axis] - start - size))
+            pair = writer.within(node, f"sum{position}")
+            total = writer.emit("Add", [total, part], pair) if total else part
+        else:
+            np.moveaxis(known, axis, 0)[start : start + size] = np.moveaxis(
+                _single(writer.graph.parameters[name], name), axis, 0
+            )
+        start += size
+    writer.emit("Add", [total, writer.constant(known, f"{node.output}/constants")], node.output)
 
 
-def _repeated(writer: _Writer, node: Node, position: int, like: str) -> str:
-    """Repeat a parameter for every sample of the batch of ``like``."""
-    name = node.inputs[position]
-    samples = writer.emit("Shape", [like], writer.within(node, f"samples{position}"), start=0, end=1)
-    sizes = writer.constant(np.array(writer.shape(name), np.int64), f"{node.output}/sizes{position}")
-    target = writer.emit("Concat", [samples, sizes], writer.within(node, f"target{position}"), axis=0)
-    return writer.emit("Expand", [name, target], writer.within(node, f"repeated{position}"))
+def _widened(writer: _Writer, node: Node, position: int, axis: int, ends: tuple[int, int]) -> str:
+    """Surround one input of a Concat with zeros along ``axis``."""
+    rank = len(writer.shape(node.output))
+    pads = np.zeros((2, rank + 1), np.int64)
+    pads[:, axis + 1] = ends
+    sizes = writer.constant(pads.ravel(), f"{node.output}/pads{position}")
+    return writer.emit("Pad", [node.inputs[position], sizes], writer.within(node, f"padded{position}"))
 
 
 @write("Pad")

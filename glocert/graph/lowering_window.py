@@ -59,17 +59,24 @@ class Window:
         return Window((1, *self.kernel), (1, *self.strides), (0, begin, 0, end), (1, *self.dilations))
 
 
-def same_pads(sizes: Shape, window: Window, *, lower: bool) -> Shape:
-    """Return pads that make ``ceil(size / stride)`` windows; an odd one goes to the begin if ``lower``."""
+def same_pads(sizes: Shape, window: Window, *, lower: bool, crop: bool) -> Shape:
+    """Return pads that make ``ceil(size / stride)`` windows; an odd one goes to the begin if ``lower``.
+
+    Raises:
+        Unsupported: a stride leaves numbers over and not ``crop``: runtimes disagree on which ones.
+    """
     window.check()
     begins, ends = [], []
-    for size, kernel, stride, dilation in zip(
-        sizes, window.kernel, window.strides, window.dilations, strict=True
-    ):
-        total = max(0, (-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size)
-        begin = total - total // 2 if lower else total // 2
+    for axis, size in enumerate(sizes):
+        extent = (window.kernel[axis] - 1) * window.dilations[axis] + 1
+        total = (-(-size // window.strides[axis]) - 1) * window.strides[axis] + extent - size
+        if total < 0 and not crop:
+            raise Unsupported(
+                "auto_pad with a stride beyond the kernel is not defined", "Export explicit pads."
+            )
+        begin = max(0, total) - max(0, total) // 2 if lower else max(0, total) // 2
         begins.append(begin)
-        ends.append(total - begin)
+        ends.append(max(0, total) - begin)
     return (*begins, *ends)
 
 

@@ -22,7 +22,7 @@ def _window(call: Call, kernel: Shape, sizes: Shape) -> tuple[Window, bool]:
     none = Window(kernel, strides, (0,) * 2 * len(kernel), dilations)
     if mode == "VALID" or len(sizes) != len(kernel):
         return none, False
-    pads = same_pads(sizes, none, lower=mode == "SAME_LOWER")
+    pads = same_pads(sizes, none, lower=mode == "SAME_LOWER", crop=call.node.op_type == "Conv")
     return Window(kernel, strides, pads, dilations), False
 
 
