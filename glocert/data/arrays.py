@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any
@@ -72,17 +73,25 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 def _copy_inputs(stream: IO[bytes], out: Path, limits: DataLimits) -> dict[str, Any]:
     shape, fortran, dtype = _header(stream)
-    inputs = Inputs(out, shape, dtype, limits)
-    if fortran:
-        inputs.append(_whole(stream, shape, dtype).reshape(shape, order="F"))
+    with Inputs(out, shape, dtype, limits) as inputs:
+        if fortran:
+            inputs.append(_whole(stream, shape, dtype).reshape(shape, order="F"))
+        else:
+            for rows in _blocks(stream, shape, dtype, limits.block_bytes):
+                inputs.append(rows)
         return inputs.finish()
+
+
+def _blocks(
+    stream: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], block_bytes: int
+) -> Iterator[NDArray[Any]]:
+    """Yield the rows of an array in C order, some at a time."""
     row_bytes = dtype.itemsize * math.prod(shape[1:])
-    step = max(1, limits.block_bytes // row_bytes)
+    step = max(1, block_bytes // row_bytes)
     for first in range(0, shape[0], step):
         count = min(step, shape[0] - first)
         block = np.frombuffer(_exactly(stream, count * row_bytes), dtype)
-        inputs.append(block.reshape(count, *shape[1:]))
-    return inputs.finish()
+        yield block.reshape(count, *shape[1:])
 
 
 def _whole_labels(stream: IO[bytes], limits: DataLimits) -> NDArray[Any]:

@@ -36,10 +36,10 @@ def read_pictures(path: Path, out: Path, limits: DataLimits) -> dict[str, Any]:
         names = _names(members) if table is None else [name for name, _ in table]
         colour, size = _common_form(archive, names, limits)
         shape = (len(names), size[1], size[0], *((3,) if colour else ()))
-        inputs = Inputs(out, shape, np.dtype(np.uint8), limits)
-        for name in names:
-            inputs.append(_pixels(archive, name, "RGB" if colour else "L")[None])
-    report = {"format": "zip", **inputs.finish(), "labels": None}
+        with Inputs(out, shape, np.dtype(np.uint8), limits) as inputs:
+            for name in names:
+                inputs.append(_pixels(archive, name, "RGB" if colour else "L")[None])
+            report = {"format": "zip", **inputs.finish(), "labels": None}
     if table is not None:
         report["labels"] = write_labels(out, np.array([label for _, label in table]), len(names))
     return report

@@ -16,7 +16,9 @@ INPUTS, LABELS = "inputs.npy", "labels.npy"
 
 
 class Inputs:
-    """``inputs.npy`` while it is written: uint8 or float32, first axis = item.
+    """``inputs.npy`` while it is written: uint8 or float32, first axis = item; a context closes it.
+
+    It is written front to back, not through a memory map, because the child's address space is limited.
 
     Args:
         out: existing folder.
@@ -35,10 +37,18 @@ class Inputs:
         self.dtype = np.dtype(np.uint8 if self.source_dtype.kind in "iu" else np.float32)
         _check_dtype(self.source_dtype)
         _check_shape(self.shape, self.dtype, limits)
-        self._array = np.lib.format.open_memmap(out / INPUTS, mode="w+", dtype=self.dtype, shape=self.shape)
+        self._file = (out / INPUTS).open("wb")
+        header = {"descr": self.dtype.str, "fortran_order": False, "shape": self.shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
         self._filled = 0
         self._lowest: tuple[float, int] = (np.inf, 0)
         self._highest: tuple[float, int] = (-np.inf, 0)
+
+    def __enter__(self) -> Inputs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def append(self, rows: NDArray[Any]) -> None:
         """Store the next rows.
@@ -51,15 +61,14 @@ class Inputs:
             stored = rows.astype(self.dtype)
         if self.dtype.kind == "f":
             _refuse_first(~np.isfinite(stored), self._filled, "images contain values too large for float32")
-        self._array[self._filled : self._filled + len(rows)] = stored
+        self._file.write(stored.tobytes())
         self._note_range(stored)
         self._filled += len(rows)
 
     def finish(self) -> dict[str, Any]:
-        """Close the file and return what the report says about it."""
+        """Return what the report says about the whole file."""
         if self._filled != self.shape[0]:
             raise UnreadableDataset(f"the data ends after {self._filled} of {self.shape[0]} rows")
-        self._array.flush()
         return {
             "items": self.shape[0],
             "shape": list(self.shape[1:]),

@@ -32,13 +32,13 @@ def read_csv(path: Path, out: Path, limits: DataLimits) -> dict[str, Any]:
     """
     survey = _Survey(path, limits)
     dtype = np.dtype(np.uint8 if survey.small_integers else np.float64)
-    inputs = Inputs(out, (survey.rows, survey.width), dtype, limits)
     labels = []
-    for values in survey.values():
-        if survey.label is not None:
-            labels.append(values.pop(survey.label))
-        inputs.append(np.array([values], dtype=np.float64).astype(dtype))
-    report = {"format": "csv", **inputs.finish(), "labels": None}
+    with Inputs(out, (survey.rows, survey.width), dtype, limits) as inputs:
+        for values in survey.values():
+            if survey.label is not None:
+                labels.append(values.pop(survey.label))
+            inputs.append(np.array([values], dtype=np.float64).astype(dtype))
+        report = {"format": "csv", **inputs.finish(), "labels": None}
     if survey.label is not None:
         report["labels"] = write_labels(out, np.array(labels).astype(np.int64), survey.rows)
     return report
