@@ -18,6 +18,7 @@ def run(connection: Connection) -> None:
         connection=connection,
         target_metadata=Base.metadata,
         render_as_batch=connection.dialect.name == "sqlite",
+        transactional_ddl=True,  # on SQLite as well: the engine begins every transaction itself
         compare_type=True,
         compare_server_default=True,
         user_module_prefix="models.base.",
