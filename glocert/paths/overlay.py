@@ -16,6 +16,15 @@ from glocert.paths.items import Items
 from glocert.paths.segment import Float64
 from glocert.spec import Preprocessing
 
+_UNREADABLE = (
+    binascii.Error,
+    Image.DecompressionBombError,
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,
+    ValueError,
+)
+
 
 def overlay_image(overlay: Any, items: Items, shape: tuple[int, ...]) -> Float64:
     """Return the overlay in the image domain.
@@ -57,7 +66,7 @@ def _picture(text: str, shape: tuple[int, ...], preprocessing: Preprocessing) ->
                     f"the overlay is {picture.width} x {picture.height} pixels, items are {width} x {height}"
                 )
             pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"), dtype=np.float32)
-    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except _UNREADABLE as error:
         raise InvalidSpec("the overlay is not a readable base64 PNG") from error
     if preprocessing.scale:
         pixels = pixels / np.float32(255)

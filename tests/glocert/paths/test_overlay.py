@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import zlib
 
 import numpy as np
 import pytest
@@ -44,6 +45,14 @@ def test_a_picture_of_another_size_is_refused_with_both_sizes():
 def test_what_is_no_picture_is_refused(text):
     with pytest.raises(InvalidSpec, match="not a readable base64 PNG"):
         overlay_image({"png": text}, GREY, (1, 2, 3))
+
+
+def test_a_header_of_huge_size_is_refused_before_decoding():
+    data = bytearray(base64.b64decode(png(LEVELS)))
+    data[16:24] = (100_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(InvalidSpec):
+        overlay_image({"png": base64.b64encode(data).decode()}, GREY, (1, 2, 3))
 
 
 @pytest.mark.parametrize("overlay", [None, {}, {"item": 1, "level": 2}, {"colour": 1}, 3])
