@@ -27,6 +27,7 @@ from glocert.graph.values import Activation, Batch, Constant, Emitter, Unsupport
 __all__ = ["onnx_operators", "read_onnx"]
 
 _CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
+_ON_CONSTANTS = frozenset({"Cast", "ConstantOfShape", "Expand", "Gather", "Slice"})
 _RANDOM = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )
@@ -173,6 +174,8 @@ def _behind_missing(reader: _Reader, node: onnx.NodeProto, missing: Sequence[_Mi
         raise Unsupported(MANY_PRODUCTS)
     if node.op_type == "Div" and varying[1:] == [True]:
         raise Unsupported("a division by an activation is not piecewise linear")
+    if node.op_type in _ON_CONSTANTS and any(varying):
+        raise Unsupported("it is supported on constants only")
     return _Missing(varies=any(varying))
 
 

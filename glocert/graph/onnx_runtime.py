@@ -44,6 +44,8 @@ def _pruned(data: bytes, output: str) -> onnx.ModelProto:
     known = {tensor.name for tensor in graph.initializer} | {entry.name for entry in graph.input}
     kept = [graph.node[position] for position in live_nodes(graph, producers(graph), known, output)]
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    for node in nodes:
+        node.name = ""  # onnxruntime refuses two nodes of one name, which exporters write
     del graph.node[:], graph.output[1:], graph.value_info[:]
     graph.node.extend(nodes)
     stored = {tensor.name for tensor in graph.initializer}

@@ -159,7 +159,7 @@ def _check_code(archive: zipfile.ZipFile) -> None:
 def traced_shape(data: bytes) -> tuple[int, ...] | None:
     """Return the per-sample shape of the example that an archive was traced with, if it holds one tensor.
 
-    The pickle is only listed: behind its storage, a tensor is an offset, a tuple of lengths and one of strides.
+    The pickle is only listed: behind its storage, a tensor is an offset, then lengths, then strides.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if "traced_inputs.pkl" not in {_inner(name) for name in archive.namelist()}:

@@ -130,7 +130,7 @@ class Reader:
         self._lose(instruction)
 
     def _lose(self, instruction: Instruction) -> None:
-        """Go on without what an instruction would have made; a number from a tensor depends on its content."""
+        """Go on without what was to be made; a number out of a tensor depends on its content."""
         from_tensor = any(isinstance(self._values[number], Cell) for number in instruction.inputs)
         for output in instruction.outputs:
             number = Missing() if from_tensor else UNKNOWN
