@@ -212,15 +212,17 @@ def report(
 def respond(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code."""
     try:
-        return int(app(list(arguments), standalone_mode=False, prog_name="glocert") or Decision.PASS)
+        code = int(app(list(arguments), standalone_mode=False, prog_name="glocert") or Decision.PASS)
+        sys.stdout.flush()
     except TyperException as error:
         if message := error.format_message():
             stderr().print(f"[bold red]error:[/] {escape(message)}\nTry: glocert --help")
         return Decision.ERROR
-    except BrokenPipeError:
-        # The reader of a pipe has seen enough; without this the interpreter complains while it ends.
+    except (BrokenPipeError, SystemExit):
+        # The reader of the pipe has gone; typer makes an exit with 1 of it, which means something else here.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Decision.PASS
+        return Decision.ERROR
+    return code
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urljoin
 from xml.etree import ElementTree
 
 from glocert_client.mutation import describe_mutation
@@ -64,7 +65,7 @@ def _suite(suite: Suite, undecided: Undecided) -> tuple[ElementTree.Element, Cou
         ElementTree.SubElement(properties, "property", {"name": name, "value": _clean(str(value))})
     counts: Counter[str] = Counter()
     for row in suite.rows:
-        outcome = _case(element, suite.name, mutation, row, undecided)
+        outcome = _case(element, suite, mutation, row, undecided)
         counts.update(["tests", outcome] if outcome else ["tests"])
     if suite.job["status"] != "succeeded":
         _error(element, suite)
@@ -87,19 +88,21 @@ def _properties(suite: Suite) -> dict[str, Any]:
 
 
 def _case(
-    parent: ElementTree.Element, model: str, mutation: str, row: Mapping[str, Any], undecided: Undecided
+    parent: ElementTree.Element, suite: Suite, mutation: str, row: Mapping[str, Any], undecided: Undecided
 ) -> str:
     """Add the case of one row and return what it counts as, or nothing for a passed one."""
     name = f"{mutation} input {row['index']} (label {row['label']})"
     case = ElementTree.SubElement(
         parent, "testcase",
-        {"classname": _clean(model), "name": _clean(name), "time": f"{row.get('seconds', 0.0):.3f}"},
+        {"classname": _clean(suite.name), "name": _clean(name), "time": f"{row.get('seconds', 0.0):.3f}"},
     )  # fmt: skip
     match row["verdict"]:
         case "certified":
             return ""
         case "falsified":
-            _child(case, "failure", "falsified", describe_counterexample(row))
+            failure = _child(case, "failure", "falsified", describe_counterexample(row))
+            if image := (row.get("counterexample") or {}).get("image"):
+                failure.text = _clean(f"{failure.text}\n{urljoin(suite.url, image)}")
             return "failures"
         case "undecided" if undecided == "fail":
             _child(case, "failure", "undecided", describe_reason(row))
@@ -138,9 +141,10 @@ def _error(parent: ElementTree.Element, suite: Suite) -> None:
     _child(case, "error", code, str(problem.get("detail") or f"the job was {suite.job['status']}"))
 
 
-def _child(parent: ElementTree.Element, tag: str, kind: str, message: str) -> None:
+def _child(parent: ElementTree.Element, tag: str, kind: str, message: str) -> ElementTree.Element:
     element = ElementTree.SubElement(parent, tag, {"type": _clean(kind), "message": _clean(message)})
     element.text = _clean(message)
+    return element
 
 
 def _clean(text: str) -> str:

@@ -1,5 +1,6 @@
 """One embedded service for all tests of the client, and files whose verdicts are known by hand."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from glocert_client import Client
 from tests.embedded import embedded_service
+from tests.moody import Moody
 
 
 @pytest.fixture(scope="package")
@@ -22,6 +24,16 @@ def service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def client(service_url: str) -> Iterator[Client]:
     with Client(service_url) as client:
         yield client
+
+
+@pytest.fixture
+def moody() -> Iterator[Moody]:
+    with Moody() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 def write_network(path: Path, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray], size: int) -> Path:

@@ -10,7 +10,8 @@ from glocert_client.junit import Suite, Undecided, write
 FALSIFIED = {
     "index": 3, "label": 7, "predicted": 7, "verdict": "falsified", "seconds": 0.25,
     "certified_to": {"t": 0.5, "value": 0.1, "unit": "intensity"},
-    "counterexample": {"t": 0.75, "value": 0.15, "predicted": 2, "confirmed_in": ["torch", "onnxruntime"]},
+    "counterexample": {"t": 0.75, "value": 0.15, "predicted": 2, "confirmed_in": ["torch", "onnxruntime"],
+                       "image": "/v1/jobs/1/results/3/counterexample.png"},
 }  # fmt: skip
 UNDECIDED = {"index": 4, "label": 1, "predicted": 1, "verdict": "undecided", "seconds": 30.0,
              "reason": "budget", "next_step": "Raise the budget."}  # fmt: skip
@@ -49,6 +50,7 @@ def test_every_input_is_a_test_case() -> None:
     assert failure.get("message") == (
         "classified 2 instead of 7 at 0.15 intensity (t = 0.75), confirmed in torch and onnxruntime"
     )
+    assert (failure.text or "").endswith("http://localhost/v1/jobs/1/results/3/counterexample.png")
     assert next(case.get("name") for case in root.iter("testcase")) == "brightness=0:0.2 input 3 (label 7)"
 
 
