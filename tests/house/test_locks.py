@@ -95,3 +95,10 @@ def test_a_planted_line_is_noticed(line, tmp_path, monkeypatch):
     )
     with pytest.raises(AssertionError):
         test_every_line_is_a_pin_with_hashes_or_a_comment("service")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_dependency_has_its_line_in_the_decision(name):
+    page = (FOLDER.parent / "docs/adr/0008-dependencies.md").read_text()
+    named = set(re.findall(r"[a-z][a-z0-9-]+", page))
+    assert [requirement.name for requirement in asked(name) if requirement.name not in named] == []
