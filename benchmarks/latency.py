@@ -1,7 +1,7 @@
-"""How long a small job takes, from POST to verdict, on the embedded service: ``python -m benchmarks.latency``.
+"""How long a small job takes on the embedded service, from POST to verdict: ``python -m benchmarks.latency``.
 
-One input of the shipped digits, one small network, a warm worker; twenty jobs one after the other, each followed
-to its end by one long poll. What the service would do at night does not count: nothing else is running.
+One input of the shipped digits, one small network, a warm worker; twenty jobs one after the other, each
+followed to its end by one long poll. Nothing else should be running.
 """
 
 from __future__ import annotations
