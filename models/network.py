@@ -32,7 +32,7 @@ class Network(Base):
     id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("mdl"))
     owner: Mapped[str] = mapped_column(index=True)
     identity: Mapped[str]
-    """sha256 over bytes, role, format, input shape, classes and preprocessing: the same again is the same row"""
+    """sha256 over bytes, role, format, input shape, classes and preprocessing: the same again is one row"""
     name: Mapped[str] = mapped_column(index=True)
     filename: Mapped[str]
     role: Mapped[str]
