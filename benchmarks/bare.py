@@ -1,6 +1,6 @@
 """The curve engine without its proof: the same loop, the same vertices, no radius.
 
-Only for measuring what the proof costs: every transfer is replaced by a twin that maps the vertices and no more.
+Only for measuring what the proof costs: every transfer is replaced by a twin that maps the vertices alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Time of the exact curve along a chord between two test images, with the proof and without.
 
-``python -m benchmarks.curve`` prints a table and writes ``benchmarks/results/curve.json``. One thread. The
-columns of peers are numbers that others published or that were measured elsewhere, on another machine and
-another chord: compare time per point, and only roughly.
+``python -m benchmarks.curve`` prints a table and writes ``benchmarks/results/curve.json``. One thread,
+processor time: what else runs on the machine then counts for less, though not for nothing. The columns of
+peers are numbers that others published or that were measured elsewhere, on another machine and another chord:
+compare time per point, and only roughly.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import platform
 import statistics
 import time
@@ -70,7 +72,7 @@ class Row:
     Attributes:
         network: its name.
         points: breakpoints on the chord.
-        median_ms: with the proof.
+        median_ms: processor time with the proof.
         fastest_ms: fastest of all runs.
         slowest_ms: slowest.
         bare_ms: median of the same loop without the radius.
@@ -127,8 +129,9 @@ def _options() -> argparse.Namespace:
 
 
 def machine() -> str:
-    """Return processor, threads and versions in one line."""
-    return f"{_processor()}, 1 thread, torch {torch.__version__}, Python {platform.python_version()}"
+    """Return processor, load, threads and versions in one line."""
+    load = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    return f"{_processor()}, {load}, 1 thread, torch {torch.__version__}, Python {platform.python_version()}"
 
 
 def _processor() -> str:
@@ -141,7 +144,7 @@ def _processor() -> str:
 def chord(data: Path, entry: dict[str, Any]) -> tuple[Graph, Segment]:
     """Return a network and the chord from the first test image to the next one of another class."""
     graph = read_onnx((data / "models" / entry["files"]["onnx"]).read_bytes()).graph
-    if not any(name.endswith("_test") for name in entry["accuracy"] or {}):
+    if not any(name.endswith("_test") for name in entry.get("accuracy") or {}):
         start, stop = np.random.default_rng(0).uniform(-0.5, 0.5, (2, *graph.input_shape))
         return graph, Segment(start, stop, np.zeros(graph.input_shape))
     stored = np.load(data / "datasets" / f"{next(iter(entry['accuracy']))}.npz")
@@ -191,9 +194,9 @@ def measure(name: str, graph: Graph, segment: Segment, repeat: int) -> Row:
 
 def _time(work: Callable[[], object]) -> float:
     gc.collect()
-    start = time.perf_counter()
+    start = time.process_time()
     work()
-    return (time.perf_counter() - start) * 1e3
+    return (time.process_time() - start) * 1e3
 
 
 _TITLE = (

@@ -70,8 +70,10 @@ def refine(live: Mapping[str, Knots], grid: Grid, first: int, last: int) -> dict
 
     The radius is charged for the interpolation wherever a vertex is new.
     """
-    old = _window(grid.old, first, last)
-    new = _window(grid.new, first, last)
+    if first == 0 and last == len(grid.t) - 1:
+        old, new = slice(0, len(grid.old)), slice(0, len(grid.new))
+    else:
+        old, new = _window(grid.old, first, last), _window(grid.new, first, last)
     return {name: _refined(x, grid, first, last, old, new) for name, x in live.items()}
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from glocert.errors import Offence, UnsupportedOperators
 from glocert.graph.ir import Graph, Node
 from glocert.segments import ops
+from glocert.segments.fusion import fuse
 from glocert.segments.ops.registry import REGISTRY, Affine, Kink, Order, Site, natural, size
 
 assert ops.__all__, "importing the package fills the registry"
@@ -41,7 +42,7 @@ class Program:
     """A prepared graph; share it among all inputs of one network and device.
 
     Attributes:
-        graph: what it was made from.
+        graph: what it was made from, two nodes made one where that changes nothing.
         steps: in topological order, only nodes on which the output depends.
         entry: memory order of the input.
         exit: where each output score lies in memory.
@@ -70,8 +71,9 @@ def prepare(graph: Graph, device: str = "cpu") -> Program:
     Raises:
         UnsupportedOperators: names every node that the engine cannot follow.
     """
+    _check(graph, _needed(graph))
+    graph = fuse(graph)
     nodes = _needed(graph)
-    _check(graph, nodes)
     site = Site(graph, {graph.input: natural(graph.input_shape)}, torch.device(device))
     transfers = []
     for node in nodes:

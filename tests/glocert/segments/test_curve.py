@@ -281,3 +281,13 @@ def test_a_spent_budget_is_an_error_of_trace():
     budget = Budget(deadline=1.0, clock=lambda: 2.0)
     with pytest.raises(DeadlineExceeded):
         trace(mlp(np.random.default_rng(0), 3, 4, 2), line(np.zeros(3), np.ones(3)), budget)
+
+
+def test_an_activation_read_under_two_names_is_not_overwritten():
+    """Without a cut the ReLU sees the memory that the sum reads afterwards."""
+    draft = Draft(2)
+    h = draft.gemm("x", np.array([[1.0, 0.0], [0.0, -1.0]]))
+    off = draft.reshape(draft.relu(draft.reshape(h, 2, 1)), 2)
+    graph = draft.graph(draft.node("Add", [off, h], [2]))
+    curve = trace(graph, line([1.0, 1.0], [2.0, 3.0]))
+    np.testing.assert_array_equal(curve.scores, [[2, -1], [4, -3]])
