@@ -11,16 +11,17 @@ import numpy as np
 from glocert.certification.case import Case, Subject, load
 from glocert.certification.runtimes import predictions, scores_in_torch
 
-BATCH_BYTES = 64 * 2**20
 
-
-def clean_accuracy(case: Case, indices: Sequence[int], *, device: str = "cpu") -> dict[str, Any]:
+def clean_accuracy(
+    case: Case, indices: Sequence[int], *, device: str = "cpu", batch_bytes: int = 64 * 2**20
+) -> dict[str, Any]:
     """Run the network on the unchanged inputs, as the certified function sees them.
 
     Args:
         case: files of the job.
         indices: items to look at.
         device: where to compute.
+        batch_bytes: memory of the largest activation of a batch.
 
     Returns:
         ``clean_accuracy`` in [0, 1] and ``correct``, both ``None`` for unlabelled data; ``inputs``; and
@@ -31,7 +32,7 @@ def clean_accuracy(case: Case, indices: Sequence[int], *, device: str = "cpu") -
     """
     subject = load(case, indices)
     labels = [subject.label(index) for index in indices]
-    outside, correct, size = 0, 0, _batch_size(subject)
+    outside, correct, size = 0, 0, _batch_size(subject, batch_bytes)
     for first in range(0, len(indices), size):
         images = np.stack([subject.item(index) for index in indices[first : first + size]])
         outside += sum(not subject.inside_domain(image) for image in images)
@@ -58,9 +59,9 @@ def near_chance(correct: int, inputs: int, classes: int) -> bool:
     return correct < inputs and correct / inputs < max(1.5 * chance, chance + 3.0 * deviation)
 
 
-def _batch_size(subject: Subject) -> int:
+def _batch_size(subject: Subject, batch_bytes: int) -> int:
     largest = max(int(np.prod(shape)) for shape in subject.network.shapes.values())
-    return max(1, min(1024, BATCH_BYTES // (4 * largest)))
+    return max(1, min(1024, batch_bytes // (4 * largest)))
 
 
 def _warning(subject: Subject, outside: int, inputs: int, correct: int | None) -> str:

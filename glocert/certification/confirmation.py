@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from glocert.certification.runtimes import NAMES, Runtimes
+from glocert.certification.runtimes import NAMES
 from glocert.paths.items import Float32
 from glocert.paths.segment import Segment
 from glocert.spec import Preprocessing
 
 ATTEMPTS = 16
+
+
+class Executions(Protocol):
+    """The same network in several runtimes."""
+
+    def scores(self, image: Float32) -> tuple[Float32, ...]:
+        """Return the scores of one image, in the order of ``runtimes.NAMES``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +48,7 @@ def image_at(segment: Segment, t: float, domain: Preprocessing) -> Float32:
 
 
 def confirm(
-    runtimes: Runtimes,
+    runtimes: Executions,
     segment: Segment,
     witnesses: Sequence[float],
     *,

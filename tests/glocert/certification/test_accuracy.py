@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from glocert.certification import accuracy
 from glocert.certification.accuracy import clean_accuracy, near_chance
 from glocert.spec import Preprocessing
 
@@ -17,13 +16,12 @@ def test_accuracy_of_the_sample_in_both_formats(digits):
     assert "warning" not in outcomes[0]
 
 
-def test_batches_and_selections_count_the_same(digits, monkeypatch):
+def test_batches_and_selections_count_the_same(digits):
     case = digits["onnx"]
     whole = clean_accuracy(case, range(60))["correct"]
     parts = [clean_accuracy(case, range(first, first + 20))["correct"] for first in (0, 20, 40)]
     assert sum(parts) == whole
-    monkeypatch.setattr(accuracy, "BATCH_BYTES", 1)
-    assert clean_accuracy(case, range(60))["correct"] == whole
+    assert clean_accuracy(case, range(60), batch_bytes=1)["correct"] == whole
 
 
 @pytest.mark.parametrize("wrong", [Preprocessing(mean=(-5.0,)), Preprocessing(mean=(10.0,), std=(0.1,))])

@@ -43,12 +43,22 @@ def test_no_more_than_a_few_witnesses_are_tried(step):
     assert confirm(step, path(0, 1), witnesses[1:], label=0, margin=0.0, domain=UNIT) is not None
 
 
-def test_a_runtime_that_disagrees_vetoes(step, monkeypatch):
-    image = np.array([0.9], np.float32)
-    torch_row, other = step.scores(image)
-    np.testing.assert_allclose(torch_row, other)
-    monkeypatch.setattr(step, "scores", lambda _: (torch_row, torch_row[::-1]))
-    assert confirm(step, path(0, 1), [0.9], label=0, margin=0.0, domain=UNIT) is None
+class Apart:
+    """Two runtimes of which only one sees class 1 win, as rounding can have it."""
+
+    def __init__(self, *rows: list[float]) -> None:
+        self.rows = tuple(np.array(row, np.float32) for row in rows)
+
+    def scores(self, _: np.ndarray) -> tuple[np.ndarray, ...]:
+        return self.rows
+
+
+@pytest.mark.parametrize(
+    "rows", [([0, 1], [1, 0]), ([1, 0], [0, 1]), ([0, 1], [1, 1]), ([0, 1], [0, np.nan])]
+)
+def test_a_runtime_that_disagrees_vetoes(rows):
+    assert confirm(Apart(*rows), path(0, 1), [0.9], label=0, margin=0.0, domain=UNIT) is None
+    assert confirm(Apart(rows[0], rows[0]), path(0, 1), [0.9], label=1, margin=9.0, domain=UNIT) is not None
 
 
 @given(t=st.floats(0, 1), a=st.floats(-2, 2), b=st.floats(-2, 2))

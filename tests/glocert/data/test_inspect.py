@@ -100,6 +100,13 @@ def test_rows_of_extremes_are_counted_over_blocks(inspect):
     assert values == {"min": -3.0, "min_row": 7, "max": 6.0, "max_row": 8}
 
 
+def test_a_wrong_row_is_counted_over_blocks(inspect):
+    images = np.zeros((9, 4), np.float32)
+    images[7, 2] = np.nan
+    with pytest.raises(InvalidImages, match=r"row 7"):
+        inspect(images=images, limits=DataLimits(block_bytes=32))
+
+
 def with_value(value: float, dtype: str = "float32") -> np.ndarray:
     images = np.zeros((9, 4, 4), dtype)
     images[7, 1, 2] = value
