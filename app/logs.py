@@ -6,6 +6,10 @@ import logging
 
 import structlog
 
+TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # they may hold keys
+)
+
 
 def configure(level: str) -> None:
     """Send our own and everybody else's log records to stderr as JSON lines; call it at an entry point."""
@@ -26,7 +30,7 @@ def configure(level: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
+                TRACEBACKS,
                 structlog.processors.JSONRenderer(),
             ],
         )

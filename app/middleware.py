@@ -5,30 +5,17 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Mapping
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import PayloadTooLarge
+from app.headers import protect
 from app.problems import render
 
 log = structlog.get_logger()
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-HEADERS: Mapping[str, str] = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",
-}
-NO_SCRIPTS = "default-src 'none'; frame-ancestors 'none'"
-DOCS = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; img-src 'self' data: "
-    "https://fastapi.tiangolo.com; style-src 'self' 'unsafe-inline' https://cdn.jsdelivr.net; "
-    "frame-ancestors 'none'"
-)
 
 
 class Envelope:
@@ -120,10 +107,7 @@ def _once(body: bytes, receive: Receive) -> Receive:
 
 def _add_headers(message: Message, scope: Scope, *, close: bool) -> None:
     headers = MutableHeaders(scope=message)
-    for name, value in HEADERS.items():
-        headers.setdefault(name, value)
-    headers.setdefault("Content-Security-Policy", DOCS if scope["path"] == "/docs" else NO_SCRIPTS)
-    headers["X-Request-ID"] = scope["request_id"]
+    protect(headers, scope)
     if close:
         headers["Connection"] = "close"
 

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import errors as service
+from app.headers import protect
 from app.jobs.schemas import KINDS
 from app.pointers import offences_of
 from glocert import errors as core
@@ -191,4 +192,6 @@ def _on_disconnect(request: Request, _: Exception) -> Response:
 
 def _on_unexpected(request: Request, error: Exception) -> Response:
     log.error("request.crashed", path=request.url.path, exc_info=error)
-    return render(GlocertError("Something went wrong on our side; the log has the details."), request)
+    answer = render(GlocertError("Something went wrong on our side; the log has the details."), request)
+    protect(answer.headers, request.scope)  # this one does not pass our middleware
+    return answer

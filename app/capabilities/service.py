@@ -11,11 +11,12 @@ from glocert import __version__
 from glocert.spec import MUTATION_UNITS, Analysis, Arithmetic
 
 OPERATORS = (
-    "Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Constant", "Conv", "Div", "Dropout",
-    "Flatten", "Gemm", "GlobalAveragePool", "Identity", "LeakyRelu", "LogSoftmax", "MatMul", "MaxPool", "Mul",
-    "Pad", "Relu", "Reshape", "Sigmoid", "Softmax", "Sub", "Transpose",
+    "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape",
+    "Conv", "Div", "Dropout", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "Identity",
+    "LeakyRelu", "LogSoftmax", "MatMul", "MaxPool", "Mul", "Pad", "Relu", "Reshape", "Shape", "Sigmoid",
+    "Slice", "Softmax", "Squeeze", "Sub", "Transpose", "Unsqueeze",
 )  # fmt: skip
-"""LogSoftmax, Sigmoid and Softmax at the end only, where they are removed."""
+"""LogSoftmax, Sigmoid and Softmax at the end only, where they are removed; some only in constant shapes."""
 LIMITS = (
     "max_model_bytes", "max_dataset_bytes", "max_body_bytes", "max_models", "max_datasets", "max_active_jobs",
     "max_inputs", "max_nodes", "max_parameters", "max_activation", "max_dataset_items",

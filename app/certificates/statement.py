@@ -25,6 +25,7 @@ CLAIMS_NOT_MADE = (
     "The arithmetic is that of real numbers: a runtime that rounds may differ where a margin is small. "
     "Counterexamples were seen in the named float32 runtimes.",
     "The labels of the data set are taken as given.",
+    "The ends of the parts of a partition are computed, not enclosed.",
     "Undecided is not certified, and skipped inputs were not examined.",
     "That the imported graph computes what the upload computes was compared on random inputs, not proved.",
 )
@@ -77,6 +78,7 @@ def _property(job: Job) -> dict[str, Any]:
         "standard": "ISO/IEC 24029-2:2023",
         "kind": "stability",
         "formula": FORMULA,
+        "robust_mass": "encloses the share of t in [0, 1] at which the inequality holds",
         "margin": job.spec["margin"],
         "tie_rule": "a tie counts as a violation",
     }

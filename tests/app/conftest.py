@@ -6,10 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from app.migrate import upgrade
 from app.settings import Settings
 from tests.app.serving import ADMIN_KEY, Served, serving
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_logs() -> None:
+    """Keep structlog from drawing tracebacks with all locals, which takes seconds."""
+    renderer = structlog.processors.KeyValueRenderer()
+    structlog.configure(
+        [structlog.contextvars.merge_contextvars, structlog.processors.format_exc_info, renderer]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -118,6 +118,17 @@ def test_capabilities_name_mutations_and_limits(steady: Served) -> None:
     assert found["limits"]["max_model_bytes"] == 2**16
 
 
+def test_capabilities_name_what_the_importer_and_the_paths_take(steady: Served) -> None:
+    import glocert.graph.onnx_operators  # noqa: F401 - fills the registry
+    from glocert.graph.imported import Tail
+    from glocert.graph.onnx_operators.registry import OPERATORS
+    from glocert.paths.mutations import MUTATIONS
+
+    found = steady.client.get("/v1/capabilities").json()
+    assert set(found["operators"]) == {*OPERATORS, *Tail.OPERATORS}
+    assert set(found["mutations"]) == set(MUTATIONS)
+
+
 def test_background_parts_live_as_long_as_the_service(settings: Settings) -> None:
     seen: list[str] = []
 

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.orm import Session
 
 import app
 from app import errors, problems
@@ -85,9 +87,24 @@ def test_unknown_parameters_are_named_with_those_that_exist(steady: Served) -> N
 def test_a_crash_tells_nothing_of_the_inside(served: Served) -> None:
     served.app.state.parts.metrics.render = lambda: 1 / 0
     answer = served.client.get("/metrics")
-    assert (answer.status_code, answer.json()["type"]) == (500, "/problems/internal-error")
+    assert (answer.status_code, code(answer)) == (500, "internal-error")
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert "division" not in answer.text
     assert "Traceback" not in answer.text
+
+
+def test_an_answer_waits_for_the_commit(served: Served) -> None:
+    """A job that was promised and not stored would be worse than an error."""
+    body = served.body()
+
+    def fail(_: Session) -> None:
+        raise OSError("disk full")
+
+    event.listen(served.app.state.parts.sessions, "before_commit", fail)
+    answer = served.client.post("/v1/jobs", json=body)
+    assert (answer.status_code, code(answer)) == (500, "internal-error")
+    event.remove(served.app.state.parts.sessions, "before_commit", fail)
+    assert served.client.get("/v1/jobs").json()["items"] == []
 
 
 def test_no_route_raises_http_exceptions_and_no_service_knows_http() -> None:
