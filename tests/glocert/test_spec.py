@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glocert.spec import MUTATION_UNITS, Analysis, Mutation, Preprocessing, SegmentSpec
+
+values = st.floats(-1e6, 1e6)
+shares = st.floats(0, 1)
+
+
+@given(start=values, stop=values, t=shares)
+def test_values_are_as_close_as_a_float_can_be(start, stop, t):
+    mutation = Mutation("brightness", start, stop)
+    exact = Fraction(start) + Fraction(t) * (Fraction(stop) - Fraction(start))
+    assert mutation.value_at(t) == float(exact)
+    assert (mutation.value_at(0.0), mutation.value_at(1.0)) == (start, stop)
+
+
+@given(start=values, stop=values, t=shares)
+def test_certified_values_never_lie_beyond_what_is_certified(start, stop, t):
+    mutation = Mutation("contrast", start, stop)
+    exact = Fraction(start) + Fraction(t) * (Fraction(stop) - Fraction(start))
+    reached = mutation.value_within(t)
+    assert abs(Fraction(reached) - Fraction(start)) <= abs(exact - Fraction(start))
+    assert abs(reached - mutation.value_at(t)) <= 1e-9
+    assert mutation.value_within(1.0) == stop
+
+
+@given(
+    kind=st.sampled_from(sorted(MUTATION_UNITS)),
+    start=values,
+    stop=values,
+    options=st.dictionaries(st.sampled_from(["seed", "item", "about"]), st.integers(0, 9)),
+    analysis=st.sampled_from(Analysis),
+    margin=st.floats(0, 10),
+    seconds=st.floats(0.1, 1e4),
+    partition=st.booleans(),
+)
+def test_a_request_survives_json(kind, start, stop, options, analysis, margin, seconds, partition):
+    spec = SegmentSpec(
+        Mutation(kind, start, stop, options),
+        analysis,
+        margin=margin,
+        seconds_per_input=seconds,
+        partition=partition,
+    )
+    assert SegmentSpec.from_json(spec.to_json()) == spec
+
+
+@given(
+    scale=st.booleans(),
+    mean=st.lists(values, max_size=3).map(tuple),
+    std=st.lists(values, max_size=3).map(tuple),
+    layout=st.sampled_from(["NCHW", "NHWC"]),
+    lower=values,
+    upper=values,
+)
+def test_preprocessing_survives_json(scale, mean, std, layout, lower, upper):
+    preprocessing = Preprocessing(scale, mean, std, layout, lower, upper)
+    assert Preprocessing.from_json(preprocessing.to_json()) == preprocessing
+
+
+def test_absent_members_take_their_defaults():
+    assert Preprocessing.from_json({}) == Preprocessing()
+    body = {"mutation": {"type": "fog", "from": 0, "to": 1, "seed": 3}}
+    assert SegmentSpec.from_json(body) == SegmentSpec(Mutation("fog", 0.0, 1.0, {"seed": 3}))
