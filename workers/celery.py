@@ -26,6 +26,7 @@ from app.units.service import TASKS
 from glocert import __version__
 from models import UnitKind, now
 from workers.children import Nursery
+from workers.crew import sweep_scratch
 from workers.supervisor import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -99,6 +100,7 @@ class Crewed:
 
     def __enter__(self) -> Crewed:
         refuse_torch()
+        sweep_scratch(self.settings)
         self.nursery.warm(wait=self._patient)
         self._patrol.__enter__()
         log.info("worker.started", name=self.name, queues=self.queues, device=self.nursery.device)

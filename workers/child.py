@@ -18,6 +18,15 @@ from glocert.errors import GlocertError
 from workers.conversation import Message, Reader, encode
 from workers.process import die_with_conversation, die_with_parent
 
+OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "can't start new thread",
+    "Cannot allocate memory",
+    "Failed to allocate memory",
+    "bad_alloc",
+    "CUDA out of memory",
+)
+"""how libraries say what Python says with MemoryError"""
 Command = Callable[[Message], Iterator[Message]]
 
 
@@ -36,10 +45,11 @@ def _answers(command: Message) -> Iterator[Message]:
         yield {"event": "done", "do": command["do"]}
     except GlocertError as error:
         yield {"event": "problem", "problem": error.to_problem()}
-    except MemoryError:
-        yield {"event": "exhausted"}
-    except Exception:  # noqa: BLE001  # whatever it is, the supervisor decides what becomes of the unit
-        yield {"event": "crash", "traceback": traceback.format_exc(limit=-8)}
+    except Exception as error:  # noqa: BLE001  # whatever it is, the supervisor decides what becomes of the unit
+        if isinstance(error, MemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY):
+            yield {"event": "exhausted"}
+        else:
+            yield {"event": "crash", "traceback": traceback.format_exc(limit=-8)}
 
 
 def _commands() -> dict[str, Command]:

@@ -147,12 +147,7 @@ class Nursery:
     def close(self) -> None:
         """End the fork server, and with it every child of it."""
         with self._lock:
-            if self._control is not None:
-                self._control.close()
-            if self._server is not None:
-                self._server.kill()
-                self._server.wait()
-            self._server = self._control = None
+            self._end_server()
 
     def _forked(self) -> Child:
         ours, theirs = socket.socketpair()
@@ -182,11 +177,20 @@ class Nursery:
     def _connected(self) -> socket.socket:
         if self._server is not None and self._server.poll() is None and self._control is not None:
             return self._control
+        self._end_server()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(START_S)
         self._server = _start("workers.forkserver", theirs, self._environment)
         self._ready = False
         return self._control
+
+    def _end_server(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+        self._server = self._control = None
 
     def _await_ready(self, control: socket.socket) -> None:
         if not self._ready:

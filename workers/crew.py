@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -12,6 +14,18 @@ from models import UnitKind
 from workers import briefs
 from workers.children import Child, Nursery
 from workers.conversation import Message
+
+LEFT_S = 24 * 3600.0
+"""no unit takes so long: an older folder was left by a worker that was killed"""
+
+
+def sweep_scratch(settings: Settings) -> None:
+    """Remove the scratch folders of workers that were killed."""
+    limit = time.time() - LEFT_S
+    for folder in (settings.data_dir / "scratch").glob("*"):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_mtime < limit:
+                shutil.rmtree(folder)
 
 
 class Crew:

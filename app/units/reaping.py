@@ -5,12 +5,14 @@ Every step is a transaction of its own per row, so that one bad row does not kee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import service as jobs
@@ -53,7 +55,7 @@ class Reaper:
         for unit_id, kind, subject, token, attempt in lost:
             if token is None:
                 raise RuntimeError(f"{unit_id} runs without a token")
-            with self._sessions() as session, session.begin():
+            with self._apart(unit_id), self._sessions() as session, session.begin():
                 if attempt >= self._settings.max_attempts:
                     outcomes.give_up(session, unit_id, UnitKind(kind), subject, token, attempt)
                 elif repository.expire(session, unit_id, token, now()):
@@ -89,8 +91,18 @@ class Reaper:
         with self._sessions() as session:
             subjects = find(session)
         for subject in subjects:
-            with self._sessions() as session, session.begin():
+            with self._apart(subject), self._sessions() as session, session.begin():
                 repair(session, subject)
+
+    @staticmethod
+    @contextmanager
+    def _apart(row: str) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError:
+            raise  # the database is away: the next round will tell
+        except Exception:  # one row that cannot be repaired must not keep the others waiting
+            log.exception("reaper.row_failed", row=row)
 
     @staticmethod
     def _finish(session: Session, job_id: str) -> None:

@@ -143,3 +143,18 @@ def test_the_only_worker_takes_everything_back_at_its_start(desk: Any, reaper: R
     reaper.take_back_all()
     assert desk.read(Unit, lease.unit_id).status == UnitStatus.QUEUED
     assert set(desk.rung()) == {job_id}
+
+
+def test_a_row_that_cannot_be_repaired_keeps_nobody_waiting(desk: Any, reaper: Reaper) -> None:
+    broken, good = desk.job(1), desk.job(1)
+    for job_id in (broken, good):
+        lease = claim(desk, job_id)
+        with desk.session() as session:
+            outcomes.save_result(session, lease, 0, row(0), [], now())
+    with desk.session() as session:
+        session.execute(update(Job).values(units_done=1))
+        session.execute(update(Unit).values(status=UnitStatus.DONE))
+        session.get(Job, broken).spec = {}
+    reaper.reap()
+    assert desk.read(Job, good).status == JobStatus.SUCCEEDED
+    assert desk.read(Job, broken).status == JobStatus.RUNNING

@@ -1,0 +1,293 @@
+"""The supervisor with real children on SQLite; messages are called by hand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.broker import make_celery
+from app.db import make_engine, make_sessions
+from app.migrate import upgrade
+from app.settings import Settings
+from app.storage import BlobStore
+from app.units import service
+from models import (
+    Artifact,
+    Dataset,
+    Job,
+    JobStatus,
+    Network,
+    Result,
+    Unit,
+    UnitKind,
+    UnitStatus,
+    UploadStatus,
+)
+from tests.e2e.fleet import digits_data, digits_model, slow_model
+from workers.children import Nursery
+from workers.crew import sweep_scratch
+from workers.supervisor import Supervisor
+
+SPEC: dict[str, Any] = {
+    "kind": "segment-certification",
+    "mutation": {"type": "brightness", "from": 0.0, "to": 0.1},
+    "analysis": "complete",
+    "arithmetic": "real",
+    "margin": 0.0,
+    "gap": 0.001,
+    "budget": {"seconds_per_input": 60.0, "seconds": 600.0},
+    "partition": False,
+}
+
+
+@dataclass
+class Bench:
+    settings: Settings
+    sessions: sessionmaker[Session]
+    supervisor: Supervisor
+
+    def put(self, row: Any) -> str:
+        with self.sessions() as session, session.begin():
+            session.add(row)
+        return str(row.id)
+
+    def read(self, kind: type[Any], key: Any) -> Any:
+        with self.sessions() as session:
+            return session.get(kind, key)
+
+    def network(self, content: bytes) -> str:
+        blob = BlobStore(self.settings.data_dir).put([content])
+        row = Network(
+            owner="o", identity=blob.sha256, name="n", filename="n.onnx", role="classifier",
+            sha256=blob.sha256, size_bytes=blob.size_bytes, preprocessing={"scale": True},
+        )  # fmt: skip
+        return self._inspected(row, UnitKind.INSPECT_NETWORK)
+
+    def dataset(self, content: bytes) -> str:
+        blob = BlobStore(self.settings.data_dir).put([content])
+        row = Dataset(
+            owner="o", name="d", filename="d.npz", sha256=blob.sha256, size_bytes=blob.size_bytes
+        )  # fmt: skip
+        return self._inspected(row, UnitKind.INSPECT_DATASET)
+
+    def job(self, network: str, dataset: str, inputs: int = 2, **spec: Any) -> str:
+        row = Job(
+            owner="o", kind=SPEC["kind"], spec=SPEC | spec, network_id=network, dataset_id=dataset, tags={}
+        )
+        with self.sessions() as session, session.begin():
+            service.queue_job(session, row, range(inputs))
+        return row.id
+
+    def _inspected(self, row: Any, kind: UnitKind) -> str:
+        subject = self.put(row)
+        with self.sessions() as session, session.begin():
+            service.queue_inspection(session, kind, subject)
+        self.supervisor.serve(subject)
+        return subject
+
+
+@pytest.fixture(scope="module")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    nursery = Nursery(Settings(data_dir=tmp_path_factory.mktemp("nursery"), device="cpu"))
+    nursery.warm(wait=True)
+    yield nursery
+    nursery.close()
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("template")
+    upgrade(Settings(data_dir=folder))
+    return folder / "glocert.sqlite3"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, template: Path, nursery: Nursery) -> Iterator[Callable[..., Bench]]:
+    """Make a bench with some settings changed."""
+    shutil.copy(template, tmp_path / "glocert.sqlite3")
+    opened = []
+
+    def make(**changes: Any) -> Bench:
+        settings = Settings(
+            data_dir=tmp_path, device="cpu", child_threads=1, unit_inputs=1, beat_s=0.2, **changes
+        )
+        sessions = make_sessions(make_engine(settings), make_celery(settings))
+        opened.append(sessions)
+        kinds = list(UnitKind)
+        return Bench(settings, sessions, Supervisor(sessions, settings, nursery, name="w", kinds=kinds))
+
+    yield make
+    for sessions in opened:
+        sessions.kw["bind"].dispose()
+
+
+def test_uploads_become_results(bench: Callable[..., Bench]) -> None:
+    desk = bench()
+    network, dataset = desk.network(digits_model()), desk.dataset(digits_data(5))
+    assert desk.read(Network, network).status == UploadStatus.READY
+    layers = desk.read(Network, network).inspection["sandbox"]
+    assert all(state.startswith("on") for state in layers.values()), layers
+    job_id = desk.job(network, dataset, 3)
+    desk.supervisor.serve(job_id)
+    job = desk.read(Job, job_id)
+    assert job.status == JobStatus.SUCCEEDED, job.error
+    assert job.clean_accuracy is not None
+    row = desk.read(Result, (job_id, 2)).row
+    assert row["verdict"] in {"certified", "falsified", "undecided", "skipped"}
+    picture = desk.read(Artifact, (job_id, 0, "path.png"))
+    assert BlobStore(desk.settings.data_dir).path(picture.sha256).read_bytes().startswith(b"\x89PNG")
+    assert list((desk.settings.data_dir / "scratch").iterdir()) == []
+
+
+def test_hostile_bytes_are_rejected_with_a_reason(bench: Callable[..., Bench]) -> None:
+    desk = bench()
+    network = desk.read(Network, desk.network(b"\x00 not a model"))
+    assert (network.status, network.rejection["type"]) == (
+        UploadStatus.REJECTED,
+        "/problems/unreadable-model",
+    )
+    dataset = desk.read(Dataset, desk.dataset(b"not an array"))
+    assert (dataset.status, dataset.rejection["type"]) == (
+        UploadStatus.REJECTED,
+        "/problems/unreadable-dataset",
+    )
+
+
+def test_an_inspection_that_takes_too_long_is_tried_twice(bench: Callable[..., Bench]) -> None:
+    desk = bench(inspection_s=0.1)
+    network = desk.network(slow_model())
+    assert desk.read(Network, network).rejection["type"] == "/problems/inspection-failed"
+    assert "longer than" in desk.read(Network, network).rejection["detail"]
+    with desk.sessions() as session:
+        assert [unit.attempt for unit in session.query(Unit)] == [2]
+
+
+def test_an_inspection_that_takes_too_much_memory_is_not_repeated(bench: Callable[..., Bench]) -> None:
+    desk = bench(inspection_bytes=2**20)
+    network = desk.network(digits_model())
+    assert desk.read(Network, network).rejection["type"] == "/problems/inspection-failed"
+    assert "MiB" in desk.read(Network, network).rejection["detail"]
+    with desk.sessions() as session:
+        assert [unit.attempt for unit in session.query(Unit)] == [1]
+
+
+def test_a_child_that_outgrows_its_memory_fails_the_job(bench: Callable[..., Bench]) -> None:
+    desk = bench()
+    network, dataset = desk.network(digits_model()), desk.dataset(digits_data(2))
+    small = bench(child_bytes=2**20)
+    job_id = small.job(network, dataset)
+    small.supervisor.serve(job_id)
+    job = small.read(Job, job_id)
+    assert (job.status, job.error["type"]) == (JobStatus.FAILED, "/problems/worker-lost")
+    assert "MiB" in job.error["detail"]
+
+
+def test_a_child_that_dies_again_and_again_fails_the_job(bench: Callable[..., Bench]) -> None:
+    desk = bench(max_attempts=2)
+    network, dataset = desk.network(digits_model()), desk.dataset(digits_data(2))
+    graph = desk.read(Network, network).graph_sha256
+    BlobStore(desk.settings.data_dir).delete(graph)
+    job_id = desk.job(network, dataset)
+    desk.supervisor.serve(job_id)
+    job = desk.read(Job, job_id)
+    assert (job.status, job.error["type"]) == (JobStatus.FAILED, "/problems/worker-lost")
+    with desk.sessions() as session:
+        units = session.query(Unit).filter(Unit.subject == job_id).order_by(Unit.ordinal).all()
+    assert units[0].attempt == 2
+    assert {unit.status for unit in units} == {UnitStatus.CANCELLED}
+
+
+def test_one_killed_child_costs_nothing_but_time(bench: Callable[..., Bench]) -> None:
+    desk = bench()
+    network, dataset = desk.network(slow_model(400)), desk.dataset(digits_data(2))
+    job_id = desk.job(network, dataset, 1, mutation={"type": "brightness", "from": 0.0, "to": 0.5})
+    thread = threading.Thread(target=desk.supervisor.serve, args=(job_id,))
+    thread.start()
+    folder = desk.settings.data_dir / "scratch"
+    while not list(folder.glob("*/*")):
+        time.sleep(0.001)
+    kill_children(desk)
+    thread.join()
+    job = desk.read(Job, job_id)
+    assert job.status == JobStatus.SUCCEEDED, job.error
+    with desk.sessions() as session:
+        assert sum(unit.attempt for unit in session.query(Unit).filter(Unit.subject == job_id)) == 3
+
+
+def kill_children(desk: Bench) -> None:
+    import psutil
+
+    server = desk.supervisor.nursery._server
+    assert server is not None
+    while not (children := psutil.Process(server.pid).children()):
+        time.sleep(0.001)
+    for child in children:
+        os.kill(child.pid, signal.SIGKILL)
+
+
+def test_a_request_that_does_not_fit_fails_at_once(bench: Callable[..., Bench]) -> None:
+    desk = bench()
+    network, dataset = desk.network(digits_model()), desk.dataset(digits_data(2))
+    job_id = desk.job(network, dataset, 9)
+    desk.supervisor.serve(job_id)
+    job = desk.read(Job, job_id)
+    assert (job.status, job.error["type"]) == (JobStatus.FAILED, "/problems/invalid-spec")
+
+
+def test_a_resumed_unit_skips_what_is_answered(bench: Callable[..., Bench]) -> None:
+    desk = bench()
+    network, dataset = desk.network(digits_model()), desk.dataset(digits_data(4))
+    many = bench()
+    many.settings = many.settings.model_copy(update={"unit_inputs": 4})
+    job_id = desk.job(network, dataset, 3)
+    mark = {"verdict": "certified", "index": 1, "seconds": 0.0, "label": 0, "predicted": 0, "mark": True,
+            "robust_mass": {"lower": 1.0, "upper": 1.0}}  # fmt: skip
+    with desk.sessions() as session, session.begin():
+        session.add(Result(job_id=job_id, index=1, verdict="certified", row=mark))
+        session.get(Job, job_id).inputs_done = 1
+    desk.supervisor.serve(job_id)
+    job = desk.read(Job, job_id)
+    assert (job.status, job.inputs_done) == (JobStatus.SUCCEEDED, 3)
+    assert desk.read(Result, (job_id, 1)).row["mark"] is True
+
+
+def test_a_copy_of_a_message_does_nothing(bench: Callable[..., Bench]) -> None:
+    desk = bench()
+    network, dataset = desk.network(digits_model()), desk.dataset(digits_data(2))
+    job_id = desk.job(network, dataset)
+    desk.supervisor.serve(job_id)
+    version = desk.read(Job, job_id).version
+    desk.supervisor.serve(job_id)
+    desk.supervisor.serve(network)
+    desk.supervisor.serve("job_that_never_was")
+    assert desk.read(Job, job_id).version == version
+
+
+def test_a_stopped_supervisor_takes_nothing(bench: Callable[..., Bench]) -> None:
+    desk = bench()
+    network, dataset = desk.network(digits_model()), desk.dataset(digits_data(2))
+    job_id = desk.job(network, dataset)
+    desk.supervisor.stop.set()
+    desk.supervisor.serve(job_id)
+    assert desk.read(Job, job_id).status == JobStatus.QUEUED
+
+
+def test_folders_of_killed_workers_are_removed_in_the_end(bench: Callable[..., Bench]) -> None:
+    desk = bench()
+    old, young = (desk.settings.data_dir / "scratch" / name for name in ("old", "young"))
+    for folder in (old, young):
+        (folder / "unit").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    sweep_scratch(desk.settings)
+    assert not old.exists()
+    assert young.exists()
