@@ -180,8 +180,14 @@ def _pads(writer: _Writer, node: Node) -> list[int]:
 
 @write("MaxPool")
 def _max_pool(writer: _Writer, node: Node) -> None:
-    attributes = {key: list(node.ints(key)) for key in ("kernel_shape", "strides", "dilations")}
-    writer.emit("MaxPool", node.inputs, node.output, pads=_pads(writer, node), **attributes)
+    attributes: dict[str, Any] = {
+        key: list(node.ints(key)) for key in ("kernel_shape", "strides", "dilations")
+    }
+    pads = _pads(writer, node)
+    if any(pad >= size for pad, size in zip(pads, node.ints("kernel_shape") * 2, strict=True)):
+        # onnxruntime takes no such pads; rounding up finds the same windows.
+        pads, attributes["ceil_mode"] = list(node.ints("pads")), 1
+    writer.emit("MaxPool", node.inputs, node.output, pads=pads, **attributes)
 
 
 @write("AveragePool")

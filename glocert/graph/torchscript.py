@@ -72,6 +72,8 @@ def _loaded(data: bytes) -> Any:
             warnings.simplefilter("ignore")
             module = torch.jit.load(io.BytesIO(data), map_location="cpu")  # type: ignore[no-untyped-call]
             return module.eval()
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - the loader raises whatever its parser meets
         raise UnreadableModel("The file is not a readable TorchScript archive.") from None
 
@@ -170,7 +172,8 @@ def _original(module: Any) -> Original:
 
     def compute(x: Rows) -> Rows:
         try:
-            with torch.no_grad():
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 return module(torch.from_numpy(x.copy())).numpy()  # type: ignore[no-any-return]
         except RuntimeError as failure:
             raise OriginalFailed("it raises an error when it is run") from failure

@@ -30,7 +30,9 @@ _IN_DEAD_BRANCHES = frozenset(
     {"prim::Loop", "prim::RaiseException", "aten::format", "aten::warn", "prim::Uninitialized"}
 )
 _IDENTITIES = frozenset({"aten::dropout", "aten::contiguous", "aten::detach", "aten::alias", "aten::clone"})
-_WEIGHTED = {"aten::linear": 0, "aten::conv1d": 1, "aten::conv2d": 2, "aten::_convolution": 2}
+_WEIGHTED = frozenset(
+    {"aten::linear", "aten::conv1d", "aten::conv2d", "aten::_convolution", "aten::_convolution_mode"}
+)
 _RANDOM = ("aten::rand", "aten::normal", "aten::bernoulli", "aten::multinomial", "aten::uniform")
 
 
@@ -235,8 +237,8 @@ class Reader:
         """Go on behind a tensor or number that is not known, and say what is wrong anyway."""
         if kind in _WEIGHTED and self.first is None and isinstance(arguments[1], Constant):
             shape = arguments[1].array.shape
-            group = arguments[-1] if kind in {"aten::conv1d", "aten::conv2d"} else 1
-            group = arguments[8] if kind == "aten::_convolution" else group
+            place = 8 if kind == "aten::_convolution" else 6
+            group = arguments[place] if len(arguments) > place else 1
             self.first = FirstLayer(shape[1] * (group if isinstance(group, int) else 1), len(shape) - 2)
         tensors = [part for part in arguments[:2] if isinstance(part, Activation | Missing)]
         if kind in {"aten::mul", "aten::matmul", "aten::mm"} and len(tensors) == 2:

@@ -97,6 +97,17 @@ def rank(call: Call) -> int:
     return len(x.shape) + 1 if isinstance(x, Activation) else x.array.ndim
 
 
+@operator("aten::__contains__")
+def contains(call: Call) -> bool:
+    """Look for a known entry in a list or a key in a dictionary."""
+    holder, wanted = call.arguments[:2]
+    if not isinstance(holder, list | tuple | dict) or not isinstance(wanted, int | float | str):
+        raise Unsupported("it searches a tensor")
+    if BATCH in holder or wanted == BATCH:
+        raise Unsupported("the computation depends on the length of the batch")
+    return wanted in holder
+
+
 @operator("aten::len")
 def length(call: Call) -> int:
     """Return the length of a list."""

@@ -24,7 +24,7 @@ def _convolved(call: Call, padding: Shape, group: int) -> Value:
     )
 
 
-@operator("aten::conv2d", "aten::conv1d")
+@operator("aten::conv2d", "aten::conv1d", "aten::_convolution_mode")
 def convolution(call: Call) -> Value:
     """Emit a convolution; padding is numbers, ``valid`` or ``same``."""
     kernel = call.constant(1).array.shape[2:]

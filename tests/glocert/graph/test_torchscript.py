@@ -1,0 +1,317 @@
+"""The TorchScript importer: against TorchScript on random modules, and case by case."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from glocert.errors import (
+    GlocertError,
+    InvalidGraph,
+    ModelTooLarge,
+    NonFiniteWeights,
+    UnreadableModel,
+    UnsupportedInput,
+    UnsupportedOperators,
+    UnsupportedOutput,
+)
+from glocert.graph.compare import compare, inputs
+from glocert.graph.export import to_onnx
+from glocert.graph.imported import Imported
+from glocert.graph.limits import Limits
+from glocert.graph.onnx import read_onnx
+from glocert.graph.run import run
+from glocert.graph.torchscript import read_torchscript
+from tests.glocert.graph.random_modules import modules
+
+torch.set_num_threads(1)
+
+
+def saved(module: torch.jit.ScriptModule) -> bytes:
+    buffer = io.BytesIO()
+    torch.jit.save(module, buffer)
+    return buffer.getvalue()
+
+
+def scripted(network: nn.Module) -> bytes:
+    return saved(torch.jit.script(network))
+
+
+def traced(network: nn.Module, *shape: int) -> bytes:
+    return saved(torch.jit.trace(network, torch.rand(shape), check_trace=False))
+
+
+def imported(data: bytes, shape: tuple[int, ...] | None = None) -> Imported:
+    """Import, and check against TorchScript."""
+    result, original = read_torchscript(data, input_shape=shape)
+    compare(result, original, "torch.jit")
+    return result
+
+
+def refusal(kind: type[GlocertError], data: bytes, **options: object) -> GlocertError:
+    with pytest.raises(kind) as caught:
+        read_torchscript(data, **options)
+    return caught.value
+
+
+@settings(max_examples=60)
+@given(modules(), st.booleans())
+def test_random_modules_are_imported_exactly(drawn: tuple[nn.Module, tuple[int, ...]], script: bool) -> None:
+    network, shape = drawn
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = scripted(network) if script else traced(network, 2, *shape)
+    graph = imported(data, shape if script else None).graph
+    x = torch.from_numpy(inputs(shape, 8, "float64"))
+    bare = network[:-1] if graph.notes and "removed" in graph.notes[-1] else network
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = bare.double()(x.clone())
+    torch.testing.assert_close(run(graph, x), expected, rtol=1e-5, atol=1e-5)
+    again = read_onnx(to_onnx(graph)).graph
+    torch.testing.assert_close(run(again, x), run(graph, x), rtol=1e-4, atol=1e-4)
+
+
+def test_batch_normalisation_is_not_folded_into_the_convolution() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3)).eval()
+    graph = imported(scripted(network), (1, 4, 4)).graph
+    assert graph.operators == {"BatchNormalization": 1, "Conv": 1, "Gemm": 1, "Reshape": 1}
+    np.testing.assert_array_equal(graph.parameters["0.weight"], network[0].weight.detach().numpy())
+
+
+def test_a_module_in_training_mode_is_read_in_evaluation_mode() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 3)).train()
+    assert imported(scripted(network)).graph.operators == {"BatchNormalization": 1, "Gemm": 2}
+
+
+class TrainingForEver(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(x, training=True)
+
+
+def test_dropout_that_stays_on_is_refused() -> None:
+    error = refusal(UnsupportedOperators, scripted(TrainingForEver()), input_shape=(3,))
+    assert "random" in error.offences[0].detail
+
+
+def test_the_shape_is_that_of_the_traced_example_or_the_only_one_that_fits() -> None:
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(6, 3))
+    result = imported(traced(flat, 5, 2, 3))
+    assert result.graph.input_shape == (2, 3)
+    assert "traced" in result.graph.notes[0]
+    assert imported(scripted(flat)).graph.input_shape == (6,)
+    image = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 25, 3))
+    assert imported(scripted(image)).graph.input_shape == (1, 7, 7)
+
+
+def test_an_ambiguous_shape_must_be_given() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3))
+    error = refusal(UnsupportedInput, scripted(network))
+    assert "[1, 6, 6] or [1, 7, 7]" in error.detail
+    assert "input_shape" in error.detail
+    assert imported(scripted(network), (1, 7, 6)).graph.input_shape == (1, 7, 6)
+
+
+def test_a_wrong_shape_is_refused_at_the_layer() -> None:
+    error = refusal(InvalidGraph, scripted(nn.Sequential(nn.Linear(4, 3))), input_shape=(5,))
+    assert error.offences[0].operator == "aten::linear"
+
+
+class ReadAfterChange(nn.Module):
+    """The view is changed, and what it is a view of is read."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x * 2.0
+        h.view(-1, 2, 2).relu_()
+        return h
+
+
+class ChangedInput(nn.Module):
+    """Relu in place reaches the residual, too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x * 2.0
+        y = h.relu_()
+        return y + h
+
+
+def test_a_change_in_place_reaches_every_later_reader_or_is_refused() -> None:
+    graph = imported(scripted(ChangedInput()), (4,)).graph
+    x = torch.randn(5, 4)
+    torch.testing.assert_close(run(graph, x), 2 * torch.relu(2 * x))
+    with pytest.raises(InvalidGraph, match="changed in place"):
+        read_torchscript(scripted(ReadAfterChange()), input_shape=(4,))
+
+
+class ChangedWeight(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.weight.add_(1)
+        return x * self.weight
+
+
+class OnValue(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if bool(x.sum() > 0):
+            return x * 2.0
+        return x
+
+
+class OnBatch(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.size(0) > 3:
+            return x * 2.0
+        return x
+
+
+class OnShape(nn.Module):
+    """Decided by the shape, which is known."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() != 2 or x.size(1) // 2 < 2:
+            raise ValueError("wrong shape")
+        return x * 2.0
+
+
+class Looped(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(int(x.size(1))):
+            x = torch.relu(x)
+        return x
+
+
+class Products(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(x * x) / x + torch.rand_like(x)
+
+
+@pytest.mark.parametrize(
+    ("network", "operators"),
+    [
+        (ChangedWeight(), {"aten::add_"}),
+        (OnValue(), {"aten::sum", "aten::Bool", "prim::If"}),
+        (OnBatch(), {"aten::gt"}),
+        (Looped(), {"prim::Loop"}),
+        (Products(), {"aten::mul", "aten::tanh", "aten::div", "aten::rand_like"}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_depends_on_more_than_one_sample_of_input_is_refused(
+    network: nn.Module, operators: set[str]
+) -> None:
+    error = refusal(UnsupportedOperators, scripted(network), input_shape=(4,))
+    assert {offence.operator for offence in error.offences} == operators
+
+
+def test_a_branch_on_the_shape_is_followed() -> None:
+    assert imported(scripted(OnShape()), (4,)).graph.operators == {"Mul": 1}
+    error = refusal(UnsupportedOperators, scripted(OnShape()), input_shape=(3,))
+    assert "raises an error" in error.offences[0].detail
+    assert "wrong shape" not in str(error.to_problem())
+
+
+class Sneaky(nn.Module):
+    """A forbidden call in a branch that is never taken."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            torch.save(x, "out")
+        return torch.relu(x)
+
+
+def test_a_forbidden_call_in_a_dead_branch_is_refused() -> None:
+    error = refusal(UnsupportedOperators, scripted(Sneaky()), input_shape=(4,))
+    assert [offence.operator for offence in error.offences] == ["aten::save"]
+
+
+class Restored(nn.Module):
+    """Code of its own runs while the file is loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.training = False
+
+    @torch.jit.export
+    def __getstate__(self) -> int:
+        return 3
+
+    @torch.jit.export
+    def __setstate__(self, state: int) -> None:
+        self.training = state > 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x)
+
+
+def test_code_that_runs_at_load_is_refused_before() -> None:
+    error = refusal(UnsupportedOperators, scripted(Restored()), input_shape=(4,))
+    assert "loaded" in error.offences[0].detail
+
+
+def test_a_function_between_layers_is_refused_where_it_stands() -> None:
+    network = nn.Sequential(nn.Sigmoid(), nn.Linear(4, 3), nn.Softmax(0))
+    error = refusal(UnsupportedOperators, scripted(network), input_shape=(4,))
+    assert [offence.operator for offence in error.offences] == ["aten::sigmoid"]
+    across = nn.Sequential(nn.Linear(4, 3), nn.Softmax(0))
+    refusal(UnsupportedOperators, scripted(across), input_shape=(4,))
+
+
+class Pair(nn.Module):
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return x, x
+
+
+class TwoInputs(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + y
+
+
+def test_one_tensor_in_and_one_out() -> None:
+    refusal(UnsupportedOutput, scripted(Pair()), input_shape=(4,))
+    refusal(UnsupportedInput, scripted(TwoInputs()), input_shape=(4,))
+
+
+def hook(module: nn.Module, arguments: tuple[Tensor]) -> tuple[Tensor]:
+    return (arguments[0] * 2.0,)
+
+
+def test_hooks_are_refused() -> None:
+    network = nn.ReLU()
+    network.register_forward_pre_hook(hook)
+    error = refusal(UnsupportedOperators, scripted(network), input_shape=(4,))
+    assert "hooks" in error.detail
+
+
+def test_weights_must_be_finite_and_of_one_float_type() -> None:
+    network = nn.Linear(4, 3)
+    with torch.no_grad():
+        network.weight[1, 2] = torch.nan
+    assert refusal(NonFiniteWeights, scripted(network)).offences[0].where == "weight"
+    refusal(UnsupportedInput, scripted(nn.Linear(4, 3).half()))
+    result = imported(scripted(nn.Linear(4, 3).double()))
+    assert result.dtype == "float64"
+    assert result.graph.parameters["weight"].dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(parameters=10), Limits(nodes=1), Limits(activation=5), Limits(name=1)]
+)
+def test_limits(limits: Limits) -> None:
+    network = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 6))
+    refusal(ModelTooLarge, scripted(network), limits=limits)
+
+
+def test_a_broken_archive_is_unreadable() -> None:
+    data = scripted(nn.Linear(4, 3))
+    broken = data.replace(b"torch.linear", b"torch.\x00inear") if b"torch.linear" in data else data[:-30]
+    refusal(UnreadableModel, broken)
