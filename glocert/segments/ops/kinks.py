@@ -10,6 +10,7 @@ an extent is a proven bound.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from glocert.segments.grid import changes
 from glocert.segments.knots import Knots, spread
 from glocert.segments.ops.registry import Kink, Order, Site, transfer
 from glocert.segments.rounding import CHARGE, TINY, UP
+
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Bent:
             _charge(radius, x.values, level, _across(low, high, level), self.jump)
         radius = (radius * self.slope).mul_(UP).add_(TINY)
         if self.flat is not None:
-            radius[(high + x.radius < self.flat) & low.isfinite()] = 0.0
+            radius.masked_fill_((high + x.radius < self.flat) & (low > -_LARGEST), 0.0)
         values = self.apply(x.values if owned else x.values.clone())
         if not self.monotone:
             return Knots(values, radius)
