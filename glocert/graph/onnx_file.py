@@ -28,10 +28,9 @@ def parse(data: bytes, limits: Limits) -> onnx.ModelProto:
         raise UnreadableModel("The file is empty.")
     if len(data) > limits.file_bytes:
         raise ModelTooLarge(f"The file is larger than {limits.file_bytes} bytes.")
-    if not is_message(data):
+    model = _message(data)
+    if model is None:
         raise UnreadableModel("The file is not a readable ONNX model.")
-    model = onnx.ModelProto()
-    model.ParseFromString(data)
     if not model.HasField("graph"):
         raise UnreadableModel("The file is not a readable ONNX model: it has no graph.")
     _check_versions(model)
@@ -42,11 +41,16 @@ def parse(data: bytes, limits: Limits) -> onnx.ModelProto:
 
 def is_message(data: bytes) -> bool:
     """Whether the bytes are a protobuf message that may be a model."""
+    return _message(data) is not None
+
+
+def _message(data: bytes) -> onnx.ModelProto | None:
+    model = onnx.ModelProto()
     try:
-        onnx.ModelProto().ParseFromString(data)
+        model.ParseFromString(data)
     except DecodeError:
-        return False
-    return True
+        return None
+    return model
 
 
 def opset(model: onnx.ModelProto) -> int:
@@ -94,16 +98,18 @@ def _check_container(model: onnx.ModelProto, limits: Limits) -> None:
         raise UnreadableModel(
             "External data is not accepted: re-export the model with its weights inside.", offences
         )
-    longest = max((len(name) for name in _names(graph)), default=0)
-    if longest > limits.name:
-        raise ModelTooLarge(f"A name has {longest} characters, more than {limits.name}.")
+    for name in (model.producer_name, model.producer_version, *_names(graph)):
+        if not isinstance(name, str) or "\0" in name:  # protobuf hands bytes over where they are no UTF-8
+            raise UnreadableModel("A name in the model is not text.")
+        if len(name) > limits.name:
+            raise ModelTooLarge(f"A name has {len(name)} characters, more than {limits.name}.")
 
 
 def _is_external(tensor: onnx.TensorProto) -> bool:
     return tensor.data_location == onnx.TensorProto.EXTERNAL or len(tensor.external_data) > 0
 
 
-def _names(graph: onnx.GraphProto) -> Iterator[str]:
+def _names(graph: onnx.GraphProto) -> Iterator[str | bytes]:
     for item in (*graph.initializer, *graph.input, *graph.output, *graph.node):
         yield item.name
     for node in graph.node:
@@ -111,6 +117,8 @@ def _names(graph: onnx.GraphProto) -> Iterator[str]:
         yield node.domain
         yield from node.input
         yield from node.output
+        for attribute in node.attribute:
+            yield attribute.name
 
 
 def _check_names(graph: onnx.GraphProto) -> None:

@@ -81,7 +81,7 @@ class Reader:
         builder = GraphBuilder.start(program.entry.name, shape or (1,), limits)
         reader = cls(program, dtype, builder)
         start = Missing() if shape is None else Activation(builder.input, shape)
-        reader._values[program.entry.number] = Cell(start, object())
+        reader._values[program.entry.number] = Cell(start)
         reader._values[program.owner] = module._c
         reader._paths[program.owner] = ""
         return reader
@@ -136,7 +136,7 @@ class Reader:
         from_tensor = any(isinstance(self._values[number], Cell) for number in instruction.inputs)
         for output in instruction.outputs:
             number = Missing() if from_tensor else UNKNOWN
-            self._values[output.number] = Cell(Missing(), object()) if output.is_tensor else number
+            self._values[output.number] = Cell(Missing()) if output.is_tensor else number
 
     def _instruction(self, instruction: Instruction) -> None:
         kind = instruction.kind
@@ -154,7 +154,7 @@ class Reader:
         kind = instruction.kind
         if kind == "prim::Constant":
             literal = instruction.literal
-            return Cell(literal, object()) if isinstance(literal, Constant) else literal
+            return Cell(literal) if isinstance(literal, Constant) else literal
         if kind == "prim::GetAttr":
             return self._attribute(instruction, values[0])
         if kind == "prim::ListConstruct":
@@ -165,12 +165,14 @@ class Reader:
 
     def _attribute(self, instruction: Instruction, owner: Any) -> Any:
         """Return a submodule, a weight or a setting; a weight is one cell however often it is asked for."""
+        if instruction.inputs[0] not in self._paths:
+            raise Unsupported("it reads an attribute of something that is no module")
         path = f"{self._paths[instruction.inputs[0]]}.{instruction.literal}".lstrip(".")
         if path in self._weights:
             return self._weights[path]
         value = owner.getattr(instruction.literal)
         if isinstance(value, torch.Tensor):
-            self._weights[path] = Cell(tensor_constant(value, path), object())
+            self._weights[path] = Cell(tensor_constant(value, path))
             return self._weights[path]
         self._paths[instruction.outputs[0].number] = path
         return value
@@ -203,7 +205,7 @@ class Reader:
             return result
         self.counts[instruction.kind] += 1
         shared = kind in _IDENTITIES or (kind in OPERATORS and OPERATORS[kind].shares)
-        return Cell(result, values[0].storage if shared and isinstance(values[0], Cell) else object())
+        return Cell(result, values[0].storage if shared and isinstance(values[0], Cell) else [])
 
     def _computed(self, instruction: Instruction, kind: str, values: list[Any]) -> Any:
         arguments = tuple(self._plain(value) for value in values)
@@ -273,21 +275,10 @@ class Reader:
         if isinstance(before, Activation) and isinstance(result, Activation) and before.shape != result.shape:
             raise Unsupported("it changes the shape of a tensor in place")
         self.counts[instruction.kind] += 1
-        for other in self._cells():
-            if other.storage is cell.storage and other is not cell:
-                other.stale = True
+        for other in cell.storage:
+            other.stale = other.stale or other is not cell
         cell.value = result
         return cell
-
-    def _cells(self) -> list[Cell]:
-        found, stack = [], list(self._values.values())
-        while stack:
-            value = stack.pop()
-            if isinstance(value, Cell):
-                found.append(value)
-            elif isinstance(value, list | tuple):
-                stack += value
-        return found
 
 
 def _base(kind: str) -> str:

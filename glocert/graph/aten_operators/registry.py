@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,13 +45,16 @@ class Cell:
 
     Attributes:
         value: what it holds.
-        storage: cells of one storage share memory.
+        storage: all cells that may share memory, this one included.
         stale: whether a change through another cell of its storage made ``value`` wrong.
     """
 
     value: Value | Missing | Scores
-    storage: object
+    storage: list[Cell] = field(default_factory=list)
     stale: bool = False
+
+    def __post_init__(self) -> None:
+        self.storage.append(self)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -15,6 +15,7 @@ from glocert.graph.limits import Limits
 from glocert.graph.onnx_tensors import check_declared, constant
 from glocert.graph.values import Activation, Constant, Emitter, Unsupported, Value
 
+_T = TypeVar("_T")
 _DECODERS: dict[int, Callable[[AttributeProto], object]] = {
     AttributeProto.INT: lambda attribute: int(attribute.i),
     AttributeProto.FLOAT: lambda attribute: float(attribute.f),
@@ -111,28 +112,31 @@ class Call:
     def integer(self, key: str, default: int) -> int:
         """Return an integer attribute."""
         value = self.attribute(key)
-        return value if isinstance(value, int) else default
+        return default if value is None else _of_type(value, int, key)
 
     def number(self, key: str, default: float) -> float:
         """Return a float attribute."""
         value = self.attribute(key)
-        return value if isinstance(value, float) else default
+        return default if value is None else _of_type(value, float, key)
 
     def text(self, key: str, default: str) -> str:
         """Return a string attribute."""
         value = self.attribute(key)
-        return value if isinstance(value, str) else default
+        return default if value is None else _of_type(value, str, key)
 
     def ints(self, key: str, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Return an attribute that is a list of integers."""
         value = self.attribute(key)
-        return value if isinstance(value, tuple) else default
+        if value is None:
+            return default
+        return tuple(_of_type(entry, int, key) for entry in _of_type(value, tuple, key))
 
     def tensor(self, key: str) -> Constant | None:
         """Return an attribute that is a tensor."""
         value = self.attribute(key)
-        if not isinstance(value, onnx.TensorProto):
+        if value is None:
             return None
+        value = _of_type(value, onnx.TensorProto, key)
         check_declared(value, self.limits)
         return constant(value, self.emitter.output)
 
@@ -143,6 +147,12 @@ class Call:
     def unread(self) -> list[str]:
         """Names of the attributes that the operator did not ask for."""
         return sorted(self._attributes)
+
+
+def _of_type(value: object, kind: type[_T], key: str) -> _T:
+    if not isinstance(value, kind):
+        raise Unsupported(f"its attribute {key!r} has the wrong type")
+    return value
 
 
 Operator = Callable[[Call], Value]
