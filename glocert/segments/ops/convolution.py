@@ -125,7 +125,11 @@ class Convolution:
         for group, weight in enumerate(weights):
             columns = slice(group * maps, (group + 1) * maps)
             shift = None if bias is None else bias[columns]
-            windows = framed if self.windows.plain else self.windows.view(framed, group, channels)
+            windows = (
+                framed
+                if self.windows.plain and len(weights) == 1
+                else self.windows.view(framed, group, channels)
+            )
             out[:, :, columns] = product(windows.reshape(-1, terms), weight, shift).view(len(out), -1, maps)
 
 

@@ -28,6 +28,7 @@ DRAFTS = {
     "conv, groups": lambda d: _conv(d, group=2, pads=(1, 1, 1, 1)),
     "conv, depthwise": lambda d: _conv(d, group=4),
     "conv, one pixel": lambda d: d.conv("x", _numbers(5, 4, 1, 1)),
+    "conv, one pixel, groups": lambda d: d.conv("x", _numbers(6, 2, 1, 1), group=2),
     "conv, one pixel, strides": lambda d: d.conv("x", _numbers(5, 4, 1, 1), strides=(2, 2)),
     "average": lambda d: d.pool("AveragePool", "x", (2, 3), (2, 2), (1, 1, 0, 1), count_include_pad=0),
     "average, pads count": lambda d: d.pool(
