@@ -29,9 +29,9 @@ def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
     os.environ["GLOCERT_ADMIN_KEY"] = "secret"
     try:
         nursery = Nursery(Settings(data_dir=tmp_path_factory.mktemp("data"), device="cpu"))
+        nursery.warm(wait=True)
     finally:
         del os.environ["GLOCERT_ADMIN_KEY"]
-    nursery.warm(wait=True)
     yield nursery
     nursery.close()
 
