@@ -11,6 +11,7 @@ import torch
 
 from glocert.errors import (
     InvalidGraph,
+    ModelTooLarge,
     Offence,
     UnreadableModel,
     UnsupportedInput,
@@ -21,6 +22,7 @@ from glocert.graph.compare import Batch as Rows
 from glocert.graph.compare import Original, OriginalFailed
 from glocert.graph.imported import Imported, Tail
 from glocert.graph.limits import Limits
+from glocert.graph.refusals import Refusals
 from glocert.graph.shapes import Shape
 from glocert.graph.torchscript_archive import check_archive, traced_shape
 from glocert.graph.torchscript_program import Program, decode
@@ -29,6 +31,7 @@ from glocert.graph.values import Activation, Unsupported
 
 RUNTIME = f"torch.jit {torch.__version__}"
 _LARGEST_SIDE = 256
+_SHOWN = 3
 
 
 def read_torchscript(
@@ -116,27 +119,30 @@ def _with_shape(
         reader = Reader.over(module, program, shape, dtype, limits).read()
         reader.refusals.raise_any()
         return reader, f"The input shape {list(shape)} is that of the example the model was traced with."
-    readers = {
-        candidate: Reader.over(module, program, candidate, dtype, limits).read()
-        for candidate in _candidates(first)
-    }
-    fitting = [(candidate, reader) for candidate, reader in readers.items() if not reader.refusals.found]
-    if not fitting:
-        _raise_common(list(readers.values()))
+    fitting: list[tuple[Shape, Reader]] = []
+    tried: list[Refusals] = []
+    for candidate in _candidates(first):
+        try:
+            reader = Reader.over(module, program, candidate, dtype, limits).read()
+        except ModelTooLarge:
+            if not tried:
+                raise
+            break  # the larger ones are too large as well
+        if not reader.refusals.found:
+            fitting.append((candidate, reader))
+        tried.append(reader.refusals)
+        if len(fitting) == _SHOWN:
+            break
+    if tried and all(refusals.operators for refusals in tried):
+        tried[-1].raise_any()  # whatever the shape
     if len(fitting) != 1 or first is None:
-        found = " or ".join(str(list(candidate)) for candidate, _ in fitting[:3]) or "none that fits"
+        found = " or ".join(str(list(candidate)) for candidate, _ in fitting) or "none that fits"
         raise UnsupportedInput(
             f"TorchScript does not tell its input shape (found {found}). "
             "Give `input_shape`, the shape of one sample."
         )
     candidate, reader = fitting[0]
     return reader, f"The input shape {list(candidate)} was inferred from the layers."
-
-
-def _raise_common(readers: list[Reader]) -> None:
-    """Raise the refusals of unsupported nodes where no shape does without one."""
-    if all(reader.refusals.operators for reader in readers):
-        readers[-1].refusals.raise_any()
 
 
 def _candidates(first: FirstLayer | None) -> list[Shape]:

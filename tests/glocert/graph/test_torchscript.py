@@ -315,3 +315,22 @@ def test_a_broken_archive_is_unreadable() -> None:
     data = scripted(nn.Linear(4, 3))
     broken = data.replace(b"torch.linear", b"torch.\x00inear") if b"torch.linear" in data else data[:-30]
     refusal(UnreadableModel, broken)
+
+
+def test_a_frozen_module_is_read_as_it_is() -> None:
+    network = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)).eval()
+    frozen = torch.jit.freeze(torch.jit.script(network))
+    assert imported(saved(frozen), (4,)).graph.operators == {"Gemm": 2, "Relu": 1}
+
+
+class Branch(nn.Module):
+    """Every size but an even one is refused by an operator of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.adaptive_avg_pool2d(x, (2, 2)).flatten(1)
+
+
+def test_uneven_adaptive_pooling_is_refused() -> None:
+    assert imported(scripted(Branch()), (1, 4, 6)).graph.operators == {"AveragePool": 1, "Reshape": 1}
+    error = refusal(UnsupportedOperators, scripted(Branch()), input_shape=(1, 5, 6))
+    assert error.offences[0].operator == "aten::adaptive_avg_pool2d"
