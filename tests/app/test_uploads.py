@@ -88,6 +88,19 @@ def test_a_body_over_the_limit_is_refused_while_it_streams(served: Served) -> No
     assert _eventually_empty(served)
 
 
+@pytest.mark.parametrize("before", [b"", HEAD + b"x" + TAIL])
+def test_what_stands_before_and_after_the_form_is_limited_too(served: Served, before: bytes) -> None:
+    with _connection(served) as connection:
+        head = b"Content-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(b"POST /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\n" + head)
+        connection.sendall(_chunk(before) if before else b"")
+        sent = _send_until_refused(connection, at_most=64 * 2**20, piece=b"\r\n" * 2**15)
+        answer = _read_all(connection)
+    assert answer.startswith((b"HTTP/1.1 413 ", b"HTTP/1.1 400 "))
+    assert sent < 16 * 2**20
+    assert _eventually_empty(served)
+
+
 def test_a_declared_length_over_the_limit_is_refused_before_the_body(served: Served) -> None:
     with _connection(served) as connection:
         head = f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {2**40}\r\n\r\n"
@@ -131,8 +144,8 @@ def _chunk(data: bytes) -> bytes:
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
-def _send_until_refused(connection: socket.socket, at_most: int) -> int:
-    piece, sent = _chunk(b"x" * 2**16), 0
+def _send_until_refused(connection: socket.socket, at_most: int, piece: bytes = b"x" * 2**16) -> int:
+    piece, sent = _chunk(piece), 0
     connection.settimeout(2)
     while sent < at_most:
         try:
