@@ -44,9 +44,14 @@ def add(session: Session, dataset: Dataset) -> None:
 
 
 def remove(session: Session, dataset: Dataset) -> None:
-    """Delete a data set."""
-    session.delete(dataset)
-    session.flush()
+    """Delete a data set.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: a job that needs it came in meanwhile; the transaction goes on.
+    """
+    with session.begin_nested():
+        session.delete(dataset)
+        session.flush()
 
 
 def page(

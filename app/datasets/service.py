@@ -98,14 +98,21 @@ def delete(session: Session, caller: Caller, dataset_id: str) -> None:
         InUse: jobs that have not finished need it.
     """
     dataset = get(session, caller, dataset_id)
+    _refuse_when_busy(session, dataset_id)
+    jobs.forget_dataset(session, dataset_id)
+    try:
+        repository.remove(session, dataset)
+    except IntegrityError:
+        _refuse_when_busy(session, dataset_id)
+        raise
+    blobs.release_after_commit(session, [dataset.sha256], [dataset.inputs_sha256, dataset.labels_sha256])
+
+
+def _refuse_when_busy(session: Session, dataset_id: str) -> None:
     busy = jobs.unfinished_with(session, dataset_id=dataset_id)
     if busy:
-        raise InUse(
-            f"Jobs that have not finished need the data set: {', '.join(busy)}.", extra={"jobs": busy}
-        )
-    jobs.forget_dataset(session, dataset_id)
-    repository.remove(session, dataset)
-    blobs.release_after_commit(session, [dataset.sha256], [dataset.inputs_sha256, dataset.labels_sha256])
+        detail = f"Jobs that have not finished need the data set: {', '.join(busy)}."
+        raise InUse(detail, extra={"jobs": busy})
 
 
 def record_inspection(

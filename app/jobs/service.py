@@ -56,7 +56,11 @@ def create(
     try:
         repository.add(session, job)
     except IntegrityError:
-        return _first_of_two(session, caller, key, digest)
+        if key is not None and (known := repository.by_key(session, caller.owner, key)) is not None:
+            return _same(known, digest)
+        networks.get(session, caller, body.model_id)  # one of them was deleted meanwhile
+        datasets.get(session, caller, body.dataset_id)
+        raise
     units.queue_job(session, job, chosen)
     return job
 
@@ -146,13 +150,6 @@ def _same(job: Job, digest: str) -> Job:
     if job.body_sha256 != digest:
         raise IdempotencyMismatch(f"The key made {job.id} from another body.", extra={"job_id": job.id})
     return job
-
-
-def _first_of_two(session: Session, caller: Caller, key: str | None, digest: str) -> Job:
-    first = repository.by_key(session, caller.owner, key) if key is not None else None
-    if first is None:
-        raise RuntimeError("the job that stood in the way is gone again")
-    return _same(first, digest)
 
 
 def _refuse_too_many(session: Session, caller: Caller, settings: Settings) -> None:

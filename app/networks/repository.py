@@ -44,9 +44,14 @@ def add(session: Session, network: Network) -> None:
 
 
 def remove(session: Session, network: Network) -> None:
-    """Delete a network."""
-    session.delete(network)
-    session.flush()
+    """Delete a network.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: a job that needs it came in meanwhile; the transaction goes on.
+    """
+    with session.begin_nested():
+        session.delete(network)
+        session.flush()
 
 
 def page(

@@ -76,12 +76,20 @@ def delete(session: Session, caller: Caller, network_id: str) -> None:
         InUse: jobs that have not finished need it.
     """
     network = get(session, caller, network_id)
+    _refuse_when_busy(session, network_id)
+    jobs.forget_network(session, network_id)
+    try:
+        repository.remove(session, network)
+    except IntegrityError:
+        _refuse_when_busy(session, network_id)
+        raise
+    blobs.release_after_commit(session, [network.sha256], [network.graph_sha256])
+
+
+def _refuse_when_busy(session: Session, network_id: str) -> None:
     busy = jobs.unfinished_with(session, network_id=network_id)
     if busy:
         raise InUse(f"Jobs that have not finished need the model: {', '.join(busy)}.", extra={"jobs": busy})
-    jobs.forget_network(session, network_id)
-    repository.remove(session, network)
-    blobs.release_after_commit(session, [network.sha256], [network.graph_sha256])
 
 
 def record_inspection(

@@ -9,9 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
+from app.errors import InUse
 from app.jobs import service
+from app.keys.service import LOCAL
+from app.networks import service as networks
 from models import Job, Unit, UnitKind
-from tests.app.serving import Served, code, row
+from tests.app.serving import Served, code, row, serving
 
 
 def test_a_job_is_queued_with_every_default_filled_in(on_each_database: Served) -> None:
@@ -429,3 +432,26 @@ def _events(text: str) -> list[dict[str, Any]]:
         if block
     ]
     return [block | {"data": json.loads(block["data"])} for block in blocks if "data" in block]
+
+
+def test_a_model_that_goes_between_the_look_and_the_insert(
+    served: Served, migrated_postgres_url: str
+) -> None:
+    """PostgreSQL lets two transactions overlap: the second one finds the model in use, or gone."""
+    settings = served.settings.model_copy(update={"database_url": migrated_postgres_url})
+    with serving(settings) as other:
+        body = other.body(inputs={"limit": 1})
+        with other.app.state.parts.sessions() as deleting, deleting.begin():
+            network = networks.get(deleting, LOCAL, body["model_id"])
+            queued = other.client.post("/v1/jobs", json=body)
+            assert queued.status_code == 202
+            with pytest.raises(InUse):
+                networks.delete(deleting, LOCAL, network.id)
+        other.client.post(f"/v1/jobs/{queued.json()['id']}/cancel")
+        with other.app.state.parts.sessions() as deleting, ThreadPoolExecutor(1) as pool:
+            networks.delete(deleting, LOCAL, network.id)
+            waiting = pool.submit(other.client.post, "/v1/jobs", json=body)
+            time.sleep(0.3)  # it has seen the model and waits for our row
+            deleting.commit()
+            answer = waiting.result()
+    assert (answer.status_code, code(answer)) == (404, "not-found")

@@ -127,6 +127,22 @@ def test_deleting_is_refused_while_a_job_needs_the_model(on_each_database: Serve
     assert served.client.get(f"/v1/jobs/{job['id']}").json()["model_id"] == job["model_id"]
 
 
+def test_deleting_and_queueing_at_once_never_crash(on_each_database: Served) -> None:
+    """Whoever is second is told so: the model is in use, or it is not there."""
+    served = on_each_database
+    seen = set()
+    for n in range(6):
+        body = served.body(model_id=served.ready_model(bytes([n])), inputs={"limit": 1})
+        with ThreadPoolExecutor(2) as pool:
+            queued = pool.submit(served.client.post, "/v1/jobs", json=body)
+            deleted = pool.submit(served.client.delete, f"/v1/models/{body['model_id']}")
+        seen.add((queued.result().status_code, deleted.result().status_code))
+        for job in served.client.get("/v1/jobs", params={"status": "queued"}).json()["items"]:
+            served.client.post(f"/v1/jobs/{job['id']}/cancel")
+        served.client.delete(f"/v1/models/{body['model_id']}")
+    assert seen <= {(202, 409), (404, 204)}
+
+
 def test_the_number_of_models_is_limited(served: Served) -> None:
     for n in range(5):
         served.model(bytes([n]))
