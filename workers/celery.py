@@ -6,6 +6,7 @@ child computes, and so that nothing is ever forked from a process that knows CUD
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 import threading
@@ -41,6 +42,8 @@ def attach(celery: Doorbells, supervisor: Supervisor) -> None:
 
     for task in Task:
         celery.task(serve, name=task.value)
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # the supervisor says what became of a unit
 
 
 def refuse_torch() -> None:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from itertools import groupby
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -20,7 +19,7 @@ from app.settings import Settings
 from app.units import outcomes, repository, service
 from app.units.leases import seconds_left
 from glocert.errors import DeadlineExceeded
-from models import Unit, UnitKind, now
+from models import UnitKind, now
 
 log = structlog.get_logger(__name__)
 
@@ -64,26 +63,23 @@ class Reaper:
             log.warning("unit.lost", unit=unit_id, subject=subject, attempt=attempt)
 
     def _ring_again(self, *, idle: bool) -> None:
-        patience_s = self._settings.reap_s if idle else self._settings.republish_s
-        with self._sessions() as session, session.begin():
-            waiting = repository.unheard(session, now() - timedelta(seconds=patience_s))
-            due = [
-                unit for unit in waiting if (idle and unit.kind in self._kinds) or self._silent_too_long(unit)
-            ]
-            for subject, group in groupby(
-                sorted(due, key=lambda unit: unit.subject), lambda unit: unit.subject
-            ):
-                units = list(group)
-                repository.note_publication(session, [unit.id for unit in units], now())
-                for unit in units[: 1 if idle else service.MAX_DOORBELLS]:
-                    service.ring(session, UnitKind(unit.kind), subject, unit.priority)
+        before = now() - timedelta(seconds=self._settings.reap_s if idle else self._settings.republish_s)
+        with self._sessions() as session:
+            waiting = repository.unheard(session, before)
+        for subject, kind, priority, publications, published_at in waiting:
+            wanted = idle and kind in self._kinds
+            if wanted or self._silent_too_long(publications, published_at):
+                with self._apart(subject), self._sessions() as session, session.begin():
+                    units = repository.note_publication(session, subject, before, now())
+                    for _ in range(min(units, 1 if idle else service.MAX_DOORBELLS)):
+                        service.ring(session, UnitKind(kind), subject, priority)
 
-    def _silent_too_long(self, unit: Unit) -> bool:
-        if unit.published_at is None:
+    def _silent_too_long(self, publications: int, published_at: datetime | None) -> bool:
+        if published_at is None:
             return True
-        doublings = min(max(unit.publications - 1, 0), 16)
+        doublings = min(max(publications - 1, 0), 16)
         patience_s = min(self._settings.republish_s * 2**doublings, LONGEST_SILENCE_S)
-        return now() - unit.published_at > timedelta(seconds=patience_s)
+        return now() - published_at > timedelta(seconds=patience_s)
 
     def _each(
         self, find: Callable[[Session], Collection[str]], repair: Callable[[Session, str], Any]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Table, delete, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Row, Table, delete, exists, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -222,24 +222,41 @@ def expire(session: Session, unit_id: str, token: str, moment: datetime) -> bool
     return done.first() is not None
 
 
-def unheard(session: Session, before: datetime) -> Sequence[Unit]:
-    """Return queued units whose last message is older than ``before``."""
-    return session.scalars(
-        select(Unit)
-        .where(Unit.status == UnitStatus.QUEUED, or_(Unit.published_at < before, Unit.published_at.is_(None)))
-        .order_by(Unit.priority.desc(), Unit.created_at, Unit.ordinal)
-        .limit(ROWS)
+def unheard(session: Session, before: datetime) -> Sequence[Row[str, str, int, int, datetime | None]]:
+    """Return (subject, kind, priority, publications, oldest message) of what waits unheard since ``before``.
+
+    One row per subject; ``kind`` is any of its waiting units', they are all served by the same task.
+    """
+    return session.execute(
+        select(
+            Unit.subject,
+            func.min(Unit.kind),
+            func.max(Unit.priority),
+            func.min(Unit.publications),
+            func.min(Unit.published_at),
+        )
+        .where(*_unheard(before))
+        .group_by(Unit.subject)
+        .order_by(func.max(Unit.priority).desc(), func.min(Unit.created_at))
     ).all()
 
 
-def note_publication(session: Session, unit_ids: Sequence[str], moment: datetime) -> None:
-    """Write down that a message for these units is sent again."""
-    session.execute(
+def note_publication(session: Session, subject: str, before: datetime, moment: datetime) -> int:
+    """Write down that a subject rings again, and return for how many units; 0 when another was faster."""
+    session.execute(select(Job.id).where(Job.id == subject).with_for_update())
+    done = session.execute(
         update(Unit)
-        .where(Unit.id.in_(unit_ids), Unit.status == UnitStatus.QUEUED)
+        .where(Unit.subject == subject, *_unheard(before))
         .values(published_at=moment, publications=Unit.publications + 1)
+        .returning(Unit.id)
         .execution_options(synchronize_session=False)
     )
+    return len(done.all())
+
+
+def _unheard(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    silent = or_(Unit.published_at < before, Unit.published_at.is_(None))
+    return Unit.status == UnitStatus.QUEUED, silent
 
 
 def complete_jobs(session: Session) -> Sequence[str]:

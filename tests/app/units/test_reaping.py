@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -158,3 +159,16 @@ def test_a_row_that_cannot_be_repaired_keeps_nobody_waiting(desk: Any, reaper: R
     reaper.reap()
     assert desk.read(Job, good).status == JobStatus.SUCCEEDED
     assert desk.read(Job, broken).status == JobStatus.RUNNING
+
+
+def test_reapers_at_once_ring_no_more_than_one(desk: Any) -> None:
+    job_id = desk.job(3)
+    desk.rung()
+    change_units(desk, published_at=ago(desk.settings.republish_s + 1))
+    reapers = [Reaper(desk.sessions, desk.settings) for _ in range(4)]
+    threads = [threading.Thread(target=reaper.reap) for reaper in reapers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert desk.rung() == [job_id] * 3
