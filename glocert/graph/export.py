@@ -30,7 +30,7 @@ class _Writer:
         """Store a constant under a name that no tensor of the graph has."""
         while name in self.graph.shapes or name in self.graph.parameters or name in self.tensors:
             name += "'"
-        self.tensors[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        self.tensors[name] = numpy_helper.from_array(np.asarray(array, order="C"), name)
         return name
 
     def emit(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:

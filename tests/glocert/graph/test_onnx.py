@@ -438,3 +438,17 @@ def test_a_wrong_import_would_be_noticed() -> None:
     other.graph.initializer[3].raw_data = (weights(3) + 1e-2).tobytes()
     with pytest.raises(ImportMismatch):
         compare(result, original(other.SerializeToString(), "y"), "onnxruntime")
+
+
+@pytest.mark.parametrize(("axis", "fine"), [(1, True), (-2, True), (2, False), (-1, False)])
+def test_a_softmax_is_cut_off_only_where_it_joins_the_classes(axis: int, fine: bool) -> None:
+    nodes = [
+        node("Gemm", ["x", "W"], "h"),
+        node("Unsqueeze", ["h", "two"], "u"),
+        node("Softmax", ["u"], "y", axis=axis),
+    ]
+    proto = model(nodes, {"W": weights(4, 3), "two": np.array([2])})
+    if fine:
+        assert as_classifier(imported(proto).graph).output_shape == (3,)
+    else:
+        assert refusal(UnsupportedOperators, proto).offences[0].where == "make y"
