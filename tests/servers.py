@@ -30,7 +30,7 @@ from pathlib import Path
 
 LAUNCH = Path(__file__).with_name("launch.py")
 NOBODY = 65534
-START_S = 30.0
+START_S = 60.0
 
 
 class Unavailable(RuntimeError):
