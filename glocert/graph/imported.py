@@ -51,6 +51,7 @@ class Imported:
         batch: what the upload demands of its batch axis.
         dtype: ``float32`` or ``float64``, in which the upload computes.
         output: name of its output.
+        scores: name, in the upload, of what the graph returns, which the cut-off functions take.
     """
 
     graph: Graph
@@ -62,6 +63,7 @@ class Imported:
     batch: Batch
     dtype: str
     output: str
+    scores: str = ""
 
 
 def class_axis(shape: Shape) -> int | None:

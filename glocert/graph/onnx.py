@@ -57,6 +57,7 @@ class _Reader:
     refusals: Refusals = field(default_factory=Refusals)
     tails: list[Tail] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    scores: str = ""
 
 
 def read_onnx(
@@ -208,7 +209,8 @@ def _cut_off(reader: _Reader, call: Call) -> Value:
         # Before opset 13 every axis from the named one on was one set of scores.
         if classes is None or not (inner == classes if call.opset >= 13 else inner <= classes):
             raise Unsupported(f"{operator} is not taken over the class scores")
-    reader.tails.append(Tail(operator))
+    reader.tails.insert(0, Tail(operator))
+    reader.scores = reader.scores or call.node.input[0]
     return x
 
 
@@ -236,4 +238,5 @@ def _finished(
         batch=reader.batch,
         dtype="float64" if entry.type.tensor_type.elem_type == TensorProto.DOUBLE else "float32",
         output=output,
+        scores=reader.scores or output,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx
 import onnxruntime
+from onnx import helper
 
 from glocert.graph.compare import Batch, Original, OriginalFailed
 from glocert.graph.onnx_order import live_nodes, producers
@@ -16,7 +17,7 @@ def original(data: bytes, output: str) -> Original:
 
     Args:
         data: a file that ``read_onnx`` accepted.
-        output: name of the output that it read.
+        output: name of the tensor to return, in the part that ``read_onnx`` read.
 
     Raises:
         OriginalFailed: from the returned function, where onnxruntime refuses the model or the input.
@@ -46,7 +47,9 @@ def _pruned(data: bytes, output: str) -> onnx.ModelProto:
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
     for node in nodes:
         node.name = ""  # onnxruntime refuses two nodes of one name, which exporters write
-    del graph.node[:], graph.output[1:], graph.value_info[:]
+    kind = graph.output[0].type.tensor_type.elem_type
+    del graph.node[:], graph.output[:], graph.value_info[:]
+    graph.output.extend([helper.make_tensor_value_info(output, kind, None)])
     graph.node.extend(nodes)
     stored = {tensor.name for tensor in graph.initializer}
     entries = [entry for entry in graph.input if entry.name not in stored]

@@ -224,6 +224,13 @@ def test_a_function_behind_the_scores_is_cut_off_and_said_so(
     assert tail in graph.notes[0]
 
 
+def test_several_functions_are_cut_off_and_compared_in_their_order() -> None:
+    nodes = [node("Gemm", ["x", "W"], "h"), node("Sigmoid", ["h"], "s"), node("LogSoftmax", ["s"], "y")]
+    result = imported(model(nodes, {"W": weights(4, 3)}))
+    assert [tail.operator for tail in result.tails] == ["LogSoftmax", "Sigmoid"]
+    assert result.scores == "h"
+
+
 def test_a_softmax_over_another_axis_or_before_another_layer_is_refused() -> None:
     across = [node("Softmax", ["x"], "y", axis=0)]
     assert refusal(UnsupportedOperators, model(across)).offences[0].where == "make y"
