@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.networks import service as networks
 from tests.app.serving import Served, code
 
 
