@@ -97,6 +97,12 @@ def limit_again(_folder: Path, _before: object) -> object:
         raise PermissionError(1, str(error)) from error
 
 
+def capabilities(_folder: Path, _before: object) -> str:
+    """Say which capabilities are left in any set."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return " ".join(sorted({line.split()[1] for line in lines if line.startswith("Cap")}))
+
+
 THINGS: dict[str, Callable[[Path, object], object]] = {
     "read /etc/passwd": lambda _f, _b: Path("/etc/passwd").read_text(),
     "read another process": lambda _f, _b: Path("/proc/1/environ").read_bytes(),
@@ -125,6 +131,7 @@ THINGS: dict[str, Callable[[Path, object], object]] = {
     "replace a result": lambda f, _b: (
         (f / "out/a").write_text("x") and (f / "out/a").rename(f / "out/b").name
     ),
+    "hold capabilities": capabilities,
     "use a thread": thread,
     "speak to the supervisor": send,
     "compute with torch": inspect,

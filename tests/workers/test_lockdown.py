@@ -23,6 +23,7 @@ ALLOWED = {
     "read the upload": "hello",
     "write a result": "5",
     "replace a result": "b",
+    "hold capabilities": "0000000000000000",
     "use a thread": "computed",
     "speak to the supervisor": "xxxxxxxxxx",
     "compute with torch": "torch.jit",
