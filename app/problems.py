@@ -194,4 +194,7 @@ def _on_unexpected(request: Request, error: Exception) -> Response:
     log.error("request.crashed", path=request.url.path, exc_info=error)
     answer = render(GlocertError("Something went wrong on our side; the log has the details."), request)
     protect(answer.headers, request.scope)  # this one does not pass our middleware
+    answer.headers["Connection"] = (
+        "close"  # the server hangs up after a crash: say so, or the next request is lost
+    )
     return answer

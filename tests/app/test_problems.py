@@ -89,6 +89,7 @@ def test_a_crash_tells_nothing_of_the_inside(served: Served) -> None:
     answer = served.client.get("/metrics")
     assert (answer.status_code, code(answer)) == (500, "internal-error")
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["connection"] == "close"
     assert "division" not in answer.text
     assert "Traceback" not in answer.text
 
