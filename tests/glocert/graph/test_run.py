@@ -76,6 +76,12 @@ def test_padding_never_wins_a_maximum() -> None:
     np.testing.assert_allclose(both(graph, -counting(1, 1, 1, 4))[0, 0, 0], [-1, -2, -4])
 
 
+def test_a_dilated_window_may_hang_out_further_than_a_kernel_is_long() -> None:
+    attributes = {"kernel_shape": (1, 2), "strides": (1, 2), "pads": (0, 0, 0, 1), "dilations": (1, 2)}
+    graph = graph_of((1, 1, 3), "MaxPool", ["x"], None, attributes, ceil=True)
+    np.testing.assert_allclose(both(graph, counting(1, 1, 1, 3))[0, 0, 0], [3, 3])
+
+
 @pytest.mark.parametrize(
     ("left", "right", "expected"),
     [
