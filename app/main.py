@@ -11,7 +11,7 @@ import structlog
 from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import logs, problems
+from app import logs, manual, problems
 from app.blobs import service as blobs
 from app.broker import make_celery
 from app.capabilities.routes import router as capabilities
@@ -56,12 +56,14 @@ def create_app(
         description=inspect.getdoc(describe) or "",
         lifespan=_lifespan(parts, background),
         dependencies=[Depends(refuse_odd_addresses)],
+        docs_url=None,
         redoc_url=None,
         separate_input_output_schemas=False,
     )
     app.state.parts = parts
     for router in ROUTERS:
         app.include_router(router)
+    manual.install(app)
     problems.install(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Envelope)
