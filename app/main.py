@@ -19,6 +19,7 @@ from app.certificates.routes import router as certificates
 from app.datasets.routes import router as datasets
 from app.db import make_engine, make_reading_sessions, make_sessions
 from app.deps import Parts, refuse_odd_addresses
+from app.description import describe
 from app.health import service as health_service
 from app.health.routes import router as health
 from app.jobs.routes import router as jobs
@@ -27,7 +28,6 @@ from app.keys.routes import router as api_keys
 from app.metrics import Metrics
 from app.middleware import BodyLimit, Envelope
 from app.networks.routes import router as networks
-from app.openapi import describe
 from app.results.routes import router as results
 from app.settings import Settings
 from app.storage import BlobStore
