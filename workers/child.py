@@ -25,6 +25,7 @@ OUT_OF_MEMORY = (
     "Failed to allocate memory",
     "bad_alloc",
     "CUDA out of memory",
+    "failed to map segment",
 )
 """how libraries say what Python says with MemoryError"""
 Command = Callable[[Message], Iterator[Message]]

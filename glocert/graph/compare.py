@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.random import default_rng
 from numpy.typing import NDArray
 
 from glocert.errors import ImportMismatch
@@ -47,7 +48,7 @@ class Comparison:
 
 def inputs(shape: Shape, count: int, dtype: str) -> Batch:
     """Return the inputs of a comparison, shape (count, *shape); always the same ones."""
-    draw = np.random.default_rng(_SEED)
+    draw = default_rng(_SEED)
     x = np.empty((count, *shape), dtype)
     half = count // 2
     x[:half] = draw.random((half, *shape))

@@ -9,6 +9,7 @@ from onnx import helper
 from glocert.graph.compare import Batch, Original, OriginalFailed
 from glocert.graph.onnx_order import live_nodes, producers
 
+_SHORTAGE = ("bad_alloc", "Failed to allocate memory", "failed to map segment")
 RUNTIME = f"onnxruntime {onnxruntime.__version__}"
 
 
@@ -32,6 +33,7 @@ def original(data: bytes, output: str) -> Original:
         try:
             return session.run([output], {name: x})[0]  # type: ignore[no-any-return]
         except Exception as failure:
+            _raise_shortage(failure)
             raise OriginalFailed("onnxruntime refuses the input") from failure
 
     return compute
@@ -68,5 +70,12 @@ def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession | str:
         return onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
-    except Exception:  # noqa: BLE001 - its error classes are not public
+    except Exception as failure:  # noqa: BLE001 - its error classes are not public
+        _raise_shortage(failure)
         return "onnxruntime refuses the model"
+
+
+def _raise_shortage(failure: Exception) -> None:
+    """Say in Python's words that memory ran out: that is no refusal of the model."""
+    if any(sign in str(failure) for sign in _SHORTAGE):
+        raise MemoryError(str(failure)) from failure

@@ -9,6 +9,7 @@ from functools import lru_cache
 from math import prod
 
 import numpy as np
+from numpy.random import PCG64
 from numpy.typing import NDArray
 
 from glocert.paths.segment import Float64
@@ -59,7 +60,7 @@ def haze(seed: int, height: int, width: int) -> Float64:
 
 
 def _words(seed: tuple[int, ...], count: int) -> NDArray[np.uint64]:
-    return np.asarray(np.random.PCG64(seed).random_raw(count), dtype=np.uint64)
+    return np.asarray(PCG64(seed).random_raw(count), dtype=np.uint64)
 
 
 def _value_noise(seed: tuple[int, int], height: int, width: int, cells: int) -> Int64:
