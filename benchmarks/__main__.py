@@ -1,0 +1,35 @@
+"""``python3 dev.py bench [NAME ...]``: ``curve``, ``latency`` and ``models``, one after the other.
+
+Options of one benchmark follow its name: ``python3 dev.py bench models mnist_tiny_20 --points 1000``.
+Figures are printed and kept under ``benchmarks/results``; ``curve`` and ``models`` need the shared data.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+NAMES = ("curve", "latency", "models")
+
+
+def main(arguments: list[str]) -> int:
+    """Run one benchmark with its options, or all of them."""
+    if arguments and arguments[0] not in NAMES:
+        sys.stderr.write(f"no benchmark {arguments[0]!r}: choose from {', '.join(NAMES)}\n")
+        return 2
+    chosen = [(arguments[0], arguments[1:])] if arguments else [(name, []) for name in NAMES]
+    return max(_run(name, options) for name, options in chosen)
+
+
+def _run(name: str, options: list[str]) -> int:
+    print(f"== {name}", flush=True)
+    sys.argv = [f"benchmarks.{name}", *options]
+    try:
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
