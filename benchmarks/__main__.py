@@ -1,13 +1,16 @@
 """``python3 dev.py bench [NAME ...]``: ``curve``, ``latency`` and ``models``, one after the other.
 
 Options of one benchmark follow its name: ``python3 dev.py bench models mnist_tiny_20 --points 1000``.
-Figures are printed and kept under ``benchmarks/results``; ``curve`` and ``models`` need the shared data.
+Figures are printed and kept under ``benchmarks/results``; ``docs/benchmarks.md`` is written
+anew. ``curve`` and ``models`` need the shared data.
 """
 
 from __future__ import annotations
 
 import runpy
 import sys
+
+from benchmarks import page
 
 NAMES = ("curve", "latency", "models")
 
@@ -18,7 +21,9 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"no benchmark {arguments[0]!r}: choose from {', '.join(NAMES)}\n")
         return 2
     chosen = [(arguments[0], arguments[1:])] if arguments else [(name, []) for name in NAMES]
-    return max(_run(name, options) for name, options in chosen)
+    worst = max(_run(name, options) for name, options in chosen)
+    page.main()
+    return worst
 
 
 def _run(name: str, options: list[str]) -> int:

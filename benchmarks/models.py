@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.latency import machine
 from benchmarks.paths import Float64, images, points, to_input
 from benchmarks.service import ROOT, embedded
 from glocert.graph.ir import Graph
@@ -89,7 +90,13 @@ def main() -> int:
             print(lines[-1].show(), flush=True)
     folder = ROOT / "benchmarks" / "results"
     folder.mkdir(exist_ok=True)
-    (folder / "models.json").write_text(json.dumps([asdict(line) for line in lines], indent=1) + "\n")
+    kept = {
+        "machine": machine(),
+        "inputs": arguments.inputs,
+        "points": arguments.points,
+        "rows": [asdict(line) for line in lines],
+    }
+    (folder / "models.json").write_text(json.dumps(kept, indent=1) + "\n")
     taken = [line for line in lines if line.forms]
     holding, samples = sum(line.holds for line in taken), sum(line.samples for line in taken)
     print(
