@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 Pixels = NDArray[np.floating]
 PROVEN, WRONG, OPEN = (0, 158, 115), (213, 94, 0), (200, 200, 200)
 """Colours that colour-blind readers can tell apart (Okabe and Ito): certified, wrong label, not proven."""
+LEGEND = ((PROVEN, "proven"), (WRONG, "another label wins"), (OPEN, "not shown either way"))
 _INK, _PAPER = (30, 30, 30), (255, 255, 255)
 _TILE, _GAP, _LINE = 168, 12, 16
 
@@ -70,13 +71,23 @@ def strip(
         upper: value that is drawn white.
     """
     row = _row([_tile(image, lower, upper, _TILE // 2) for image in images], captions)
-    picture = Image.new("RGB", (row.width, row.height + 3 * _GAP), _PAPER)
+    picture = Image.new("RGB", (row.width, row.height + 4 * _GAP + _LINE), _PAPER)
     picture.paste(row)
     canvas, width = ImageDraw.Draw(picture), row.width - 2 * _GAP - 1
     for part in (Stretch(0.0, 1.0, OPEN), *bar):
         ends = (_GAP + part.start * width, row.height, _GAP + part.stop * width, row.height + 2 * _GAP)
         canvas.rectangle(ends, fill=part.colour)
+    _legend(canvas, row.height + 3 * _GAP)
     return picture
+
+
+def _legend(canvas: ImageDraw.ImageDraw, top: int) -> None:
+    """Say in words what the colours of the bar mean."""
+    font, left = ImageFont.load_default(12), _GAP
+    for colour, meaning in LEGEND:
+        canvas.rectangle((left, top, left + _GAP, top + _GAP), fill=colour)
+        canvas.text((left + 2 * _GAP, top - 2), meaning, fill=_INK, font=font)
+        left += 4 * _GAP + int(font.getlength(meaning))
 
 
 def _tile(image: Pixels, lower: float, upper: float, size: int = _TILE) -> Image.Image:

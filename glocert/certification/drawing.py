@@ -18,6 +18,8 @@ from glocert.report import SegmentReport
 from glocert.spec import Mutation, Preprocessing
 
 FRAMES = 9
+DECIDED = 1e-6
+"""Share of the path that no picture can show."""
 COUNTEREXAMPLE, PATH = "counterexample.png", "path.png"
 
 
@@ -59,7 +61,7 @@ class Story:
         captions = (
             f"original\nlabel {self.label}",
             f"counterexample\nlabel {found.predicted}, {self._value(found.t)}",
-            f"difference\nat most {largest:.3g}",
+            f"difference (grey: none)\nat most {largest:.3g}",
         )
         return pictures.comparison(
             self.item, found.image, captions, lower=self.domain.lower, upper=self.domain.upper
@@ -80,8 +82,11 @@ class Story:
 
     def _bar(self) -> Iterator[Stretch]:
         """Yield what is proven, then what is known to be wrong."""
-        if self.answer.certified_to > 0:
-            yield Stretch(0.0, self.answer.certified_to, pictures.PROVEN)
+        reach, mass = self.answer.certified_to, self.answer.robust_mass
+        if reach > 0:
+            yield Stretch(0.0, reach, pictures.PROVEN)
+        if self.found is not None and mass.upper - max(reach, 0.0) <= DECIDED:
+            yield Stretch(max(reach, 0.0), 1.0, pictures.WRONG)  # all that may hold lies before it
         for part in self.answer.partition:
             if part.label != self.label:
                 yield Stretch(part.start, part.stop, pictures.WRONG)

@@ -47,10 +47,17 @@ def test_colours_and_the_domain_are_kept():
 def test_the_bar_says_what_is_proven_where():
     bar = [Stretch(0.0, 0.5, PROVEN), Stretch(0.75, 1.0, WRONG)]
     picture = pictures.strip([GREY] * 9, [f"{n}" for n in range(9)], bar, lower=0, upper=1)
-    line = pixels(picture)[picture.height - 2 * 12]
+    line = pixels(picture)[picture.height - 16 - 3 * 12]
     inside = line[12:-12]
     colours = [tuple(inside[int(share * (len(inside) - 1))]) for share in (0.01, 0.48, 0.6, 0.73, 0.77, 0.99)]
     assert colours == [PROVEN, PROVEN, OPEN, OPEN, WRONG, WRONG]
+
+
+def test_a_legend_says_what_the_colours_mean():
+    picture = pictures.strip([GREY] * 9, [""] * 9, [], lower=0, upper=1)
+    under_the_bar = pixels(picture)[picture.height - 16 :].reshape(-1, 3)
+    found = {tuple(int(level) for level in pixel) for pixel in under_the_bar}
+    assert {colour for colour, _ in pictures.LEGEND} <= found
 
 
 @pytest.mark.parametrize(
