@@ -46,6 +46,8 @@ class Line:
     """What was measured of one model."""
 
     name: str
+    inputs: int
+    points: int
     forms: list[str] = field(default_factory=list)
     correct: list[int] = field(default_factory=list)
     expected: int = 0
@@ -88,15 +90,7 @@ def main() -> int:
         for entry in chosen:
             lines.append(measure(client, shared, entry, arguments.inputs, arguments.points))
             print(lines[-1].show(), flush=True)
-    folder = ROOT / "benchmarks" / "results"
-    folder.mkdir(exist_ok=True)
-    kept = {
-        "machine": machine(),
-        "inputs": arguments.inputs,
-        "points": arguments.points,
-        "rows": [asdict(line) for line in lines],
-    }
-    (folder / "models.json").write_text(json.dumps(kept, indent=1) + "\n")
+            _keep(lines[-1])
     taken = [line for line in lines if line.forms]
     holding, samples = sum(line.holds for line in taken), sum(line.samples for line in taken)
     print(
@@ -106,6 +100,16 @@ def main() -> int:
     return 0 if all(line.holds for line in taken) else 1
 
 
+def _keep(line: Line) -> None:
+    """Put one model's figures in the place of those that were there."""
+    file = ROOT / "benchmarks" / "results" / "models.json"
+    file.parent.mkdir(exist_ok=True)
+    rows = json.loads(file.read_text())["rows"] if file.exists() else []
+    others = [row for row in rows if row["name"] != line.name]
+    kept = {"machine": machine(), "rows": sorted([*others, asdict(line)], key=lambda row: row["name"])}
+    file.write_text(json.dumps(kept, indent=1) + "\n")
+
+
 def _wanted(entry: Mapping[str, Any]) -> bool:
     return bool(entry.get("accuracy"))
 
@@ -113,7 +117,10 @@ def _wanted(entry: Mapping[str, Any]) -> bool:
 def measure(client: Client, shared: Path, entry: Mapping[str, Any], inputs: int, count: int) -> Line:
     """Take one model in all its formats through the service."""
     test = next(name for name in entry["accuracy"] if name.endswith("_test"))
-    line, begun = Line(entry["name"], expected=entry["accuracy"][test]["correct"]), time.monotonic()
+    line, begun = (
+        Line(entry["name"], inputs, count, expected=entry["accuracy"][test]["correct"]),
+        time.monotonic(),
+    )
     archive = shared / "datasets" / f"{test}.npz"
     data = client.wait_ready(client.upload_dataset(archive))
     with np.load(archive) as arrays:

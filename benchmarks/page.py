@@ -84,18 +84,19 @@ def _models(found: Mapping[str, Any]) -> str:
             row["verdicts"].get("brightness", ""),
             row["verdicts"].get("chord", ""),
             ("yes" if row["same"] else "NO") if len(row["forms"]) > 1 else "",
-            f"{row['contradictions']} of {row['samples']}" if row["forms"] else row["remark"],
+            row["inputs"],
+            f"{row['contradictions']} of {row['samples']:,}" if row["forms"] else row["remark"],
         ]
         for row in found["rows"]
     ]
     titles = ["model", "formats", "right answers, of those expected", "brightness to +0.2", "chord",
-              "formats agree", "contradicting samples"]  # fmt: skip
+              "formats agree", "inputs", "contradicting samples"]  # fmt: skip
     return f"""## Real models through the service
 
 `python3 dev.py bench models`: every classifier of the shared data. Right answers of the imported graph on the
-test set, beside the count that onnxruntime gives for the upload; verdicts on {found["inputs"]} inputs as
-certified/falsified/undecided/skipped; and {found["points"]} random points of every path that was decided, run
-through the network and held against verdict, certified extent and partition.
+test set, beside the count that onnxruntime gives for the upload; verdicts on the first inputs as
+certified/falsified/undecided/skipped; and random points of every path that was decided, run through the network
+and held against verdict, certified extent and partition.
 
 {found["machine"]}
 
