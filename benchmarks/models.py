@@ -117,10 +117,8 @@ def _wanted(entry: Mapping[str, Any]) -> bool:
 def measure(client: Client, shared: Path, entry: Mapping[str, Any], inputs: int, count: int) -> Line:
     """Take one model in all its formats through the service."""
     test = next(name for name in entry["accuracy"] if name.endswith("_test"))
-    line, begun = (
-        Line(entry["name"], inputs, count, expected=entry["accuracy"][test]["correct"]),
-        time.monotonic(),
-    )
+    expected, begun = entry["accuracy"][test]["correct"], time.monotonic()
+    line = Line(entry["name"], inputs, count, expected=expected)
     archive = shared / "datasets" / f"{test}.npz"
     data = client.wait_ready(client.upload_dataset(archive))
     with np.load(archive) as arrays:

@@ -95,8 +95,8 @@ def _models(found: Mapping[str, Any]) -> str:
 
 `python3 dev.py bench models`: every classifier of the shared data. Right answers of the imported graph on the
 test set, beside the count that onnxruntime gives for the upload; verdicts on the first inputs as
-certified/falsified/undecided/skipped; and random points of every path that was decided, run through the network
-and held against verdict, certified extent and partition.
+certified/falsified/undecided/skipped; and random points of every path that was decided, run through the
+network and held against verdict, certified extent and partition.
 
 {found["machine"]}
 
