@@ -1,4 +1,4 @@
-"""``python3 dev.py bench [NAME ...]``: ``curve``, ``latency`` and ``models``, one after the other.
+"""``python3 dev.py bench [NAME ...]``: ``curve``, ``latency``, ``cancel``, ``models``, one by one.
 
 Options of one benchmark follow its name: ``python3 dev.py bench models mnist_tiny_20 --points 1000``.
 Figures are printed and kept under ``benchmarks/results``; ``docs/benchmarks.md`` is written
@@ -12,7 +12,7 @@ import sys
 
 from benchmarks import page
 
-NAMES = ("curve", "latency", "models")
+NAMES = ("curve", "latency", "cancel", "models")
 
 
 def main(arguments: list[str]) -> int:

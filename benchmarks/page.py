@@ -20,7 +20,7 @@ test are slow and shared: take ratios seriously, single times not.
 def main() -> None:
     """Write the page from whatever was measured."""
     parts = [HEAD]
-    for name, section in (("curve", _curve), ("latency", _latency), ("models", _models)):
+    for name, section in (("curve", _curve), ("latency", _latency), ("cancel", _cancel), ("models", _models)):
         file = RESULTS / f"{name}.json"
         if file.exists():
             parts.append(section(json.loads(file.read_text())))
@@ -70,6 +70,17 @@ def _latency(found: Mapping[str, Any]) -> str:
 `python3 dev.py bench latency`: one input, the shipped digits, the embedded service with a warm worker, from
 POST to the verdict: median **{found["median_s"]} s**, from {found["min_s"]} to {found["max_s"]} s,
 {found["jobs"]} jobs.
+
+{found["machine"]}
+"""
+
+
+def _cancel(found: Mapping[str, Any]) -> str:
+    return f"""## Cancelling
+
+`python3 dev.py bench cancel`: a running job of thousands of inputs, from the request to the status
+`cancelled`: median **{found["median_s"]} s**, from {found["min_s"]} to {found["max_s"]} s, {found["trials"]}
+trials with the default heartbeat of a second.
 
 {found["machine"]}
 """

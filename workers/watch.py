@@ -113,7 +113,8 @@ class Watch:
     def _listen(self, child: Child, out: Path) -> Ending | None:
         try:
             for message in child.hear(LOOK_S):
-                ending = self._heed(message, out)
+                # A child that answers faster than answers are written must not keep a cancelling waiting.
+                ending = self._heed(message, out) or self._beat_if_due()
                 if ending is not None:
                     return ending
         except Garbled as error:
@@ -176,9 +177,11 @@ class Watch:
                     f"It used {used // MIB} MiB of memory; {self._largest() // MIB} MiB are allowed.",
                     certain=True,
                 )
-        return self._beat() if moment >= self._next_beat else None
+        return self._beat_if_due()
 
-    def _beat(self) -> Ending | None:
+    def _beat_if_due(self) -> Ending | None:
+        if time.monotonic() < self._next_beat:
+            return None
         pulse = self._supervisor.persist(
             lambda session: leases.beat(session, self._lease, self._settings.lease_s)
         )

@@ -11,7 +11,7 @@ from app.datasets import service as datasets
 from app.jobs import service as jobs
 from app.networks import service as networks
 from app.storage import Blob
-from app.units import repository
+from app.units import repository, service
 from app.units.leases import Lease, LeaseLost, release
 from glocert.errors import GlocertError, InspectionFailed, WorkerLost
 from models import Job, UnitKind, UnitStatus, now
@@ -47,8 +47,11 @@ def complete(session: Session, lease: Lease) -> None:
     if counted is None or not repository.close(session, lease.unit_id, lease.token, UnitStatus.DONE, now()):
         raise LeaseLost(lease.unit_id)
     done, total = counted
+    job = _job(session, lease.subject)
     if done >= total:
-        jobs.finish(session, _job(session, lease.subject))
+        jobs.finish(session, job)
+    elif job.cancel_requested:
+        service.settle_cancelled(session, job.id)  # the rest was withdrawn: nobody else comes by
 
 
 def record_inspection(

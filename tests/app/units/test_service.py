@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.units import leases, service
+from app.units import leases, outcomes, service
 from app.units.sizing import LARGEST, inputs_per_unit
 from models import Job, JobStatus, Unit, UnitKind, UnitStatus, UploadStatus
 
@@ -78,6 +78,16 @@ def test_a_queued_job_is_cancelled_at_once(desk: Any) -> None:
     assert job.finished_at is not None
     assert job.version > before
     assert {unit.status for unit in units_of(desk, job_id)} == {UnitStatus.CANCELLED}
+
+
+def test_a_job_is_cancelled_by_the_unit_that_ends_after_the_request(desk: Any) -> None:
+    job_id = desk.job(3)
+    with desk.session() as session:
+        lease = leases.claim(session, job_id, "w", 30)
+    cancel(desk, job_id)
+    with desk.session() as session:
+        outcomes.complete(session, lease)
+    assert desk.read(Job, job_id).status == JobStatus.CANCELLED
 
 
 def test_a_running_job_is_cancelled_when_its_worker_lets_go(desk: Any) -> None:
