@@ -1,0 +1,1 @@
+"""Offline checker of proofs: NumPy only, shares no code with the engine that made them."""
