@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
-DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+DTYPES: dict[str, np.dtype[np.floating[Any]]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def read(data: bytes) -> Graph:
 
 def _array(entry: dict[str, Any], body: bytes) -> Float64:
     start, stop = entry["data_offsets"]
-    flat = np.frombuffer(body[start:stop], DTYPES[entry["dtype"]])
-    return flat.reshape(entry["shape"]).astype(np.float64)
+    flat = np.frombuffer(body[start:stop], dtype=DTYPES[entry["dtype"]])
+    return np.asarray(flat.reshape(entry["shape"]), np.float64)
 
 
 def number(value: Any) -> float:

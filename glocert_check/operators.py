@@ -32,7 +32,7 @@ class Curve:
     @property
     def peak(self) -> Float64:
         """Largest absolute value of each coordinate."""
-        return np.abs(self.values).max(axis=0)
+        return np.asarray(np.abs(self.values).max(axis=0))
 
 
 Node = dict[str, Any]
@@ -68,11 +68,16 @@ def linear(x: Curve, apply: Callable[[Float64], Float64], size: Callable[[Float6
     return Curve(apply(x.values) + bias, up(reach + gamma(terms) * np.abs(bias), terms))
 
 
-def bend(values: Float64, level: float = 0.0) -> Float64:
-    """Return how far a straight line misses a unit change of slope at ``level``, the worst of all pieces."""
+def missed(values: Float64, level: float) -> Float64:
+    """Return for every piece how far a straight line misses a unit change of slope at ``level``."""
     before, after = values[:-1] - level, values[1:] - level
     crossed = (before < 0) != (after < 0)
-    return np.where(crossed, np.minimum(np.abs(before), np.abs(after)), 0.0).max(axis=0, initial=0.0)
+    return np.where(crossed, np.minimum(np.abs(before), np.abs(after)), 0.0)
+
+
+def worst(pieces: Float64) -> Float64:
+    """Return the largest of all pieces."""
+    return np.asarray(pieces.max(axis=0, initial=0.0))
 
 
 def _aligned(values: Float64, rank: int) -> Float64:
@@ -177,26 +182,29 @@ def _normalise(node: Node, _shape: tuple[int, ...], operands: list[Any]) -> Curv
 @transfer("Relu")
 def _relu(_node: Node, _shape: tuple[int, ...], operands: list[Any]) -> Curve:
     (x,) = operands
-    return Curve(np.maximum(x.values, 0.0), up(x.radius + bend(x.values)))
+    return Curve(np.maximum(x.values, 0.0), up(x.radius + worst(missed(x.values, 0.0))))
 
 
 @transfer("LeakyRelu")
 def _leaky_relu(node: Node, _shape: tuple[int, ...], operands: list[Any]) -> Curve:
     (x,) = operands
     slope = number(node["attributes"]["alpha"])
-    radius = max(1.0, abs(slope)) * (x.radius + 4 * UNIT * x.peak) + abs(1.0 - slope) * bend(x.values)
+    radius = max(1.0, abs(slope)) * (x.radius + 4 * UNIT * x.peak) + abs(1.0 - slope) * worst(
+        missed(x.values, 0.0)
+    )
     return Curve(np.where(x.values > 0, x.values, slope * x.values), up(radius))
 
 
 @transfer("Clip")
 def _clip(node: Node, _shape: tuple[int, ...], operands: list[Any]) -> Curve:
     (x,) = operands
-    radius = x.radius + 4 * UNIT * x.peak
     levels = [number(node["attributes"][name]) for name in ("min", "max")]
-    for level in levels:
-        if np.isfinite(level):
-            radius = radius + bend(x.values, level) + 4 * UNIT * abs(level)
-    return Curve(np.clip(x.values, *levels), up(radius))
+    bends = [missed(x.values, level) for level in levels if np.isfinite(level)]
+    values = np.clip(x.values, levels[0], levels[1])
+    # A clip never turns back, so on a piece both it and the line stay between the values of the two ends.
+    charge = worst(np.minimum(sum(bends, np.zeros(1)), np.abs(np.diff(values, axis=0))))
+    largest = max([0.0, *(abs(level) for level in levels if np.isfinite(level))])
+    return Curve(values, up(x.radius + charge + 16 * UNIT * (x.peak + largest)))
 
 
 @transfer("MaxPool")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("app", "workers", "models", "glocert", "glocert_client")
+ROOMS = ("app", "workers", "models", "glocert", "glocert_check", "glocert_client")
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 LINT = Path(sys.executable).with_name("lint-imports")
 PLANTED = [
@@ -38,6 +38,9 @@ PLANTED = [
     ("workers", "workers/planted.py", "import app.problems"),
     ("client", "glocert_client/planted.py", "import glocert.spec"),
     ("client-unseen", "app/planted.py", "import glocert_client"),
+    ("checker", "glocert_check/planted.py", "import glocert.errors"),
+    ("checker", "glocert_check/check.py", "import torch"),
+    ("checker-unseen", "glocert/segments/proof.py", "import glocert_check"),
 ]
 
 

@@ -13,7 +13,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKED = ("pyproject.toml", "README.md", "LICENSE", "app", "glocert", "glocert_client", "models", "workers")
+PACKED = (
+    *(
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "app",
+        "glocert",
+        "glocert_check",
+        "glocert_client",
+        "models",
+    ),
+    "workers",
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +46,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
 def test_the_wheel_holds_the_library_and_the_client_only(wheel):
     """app, models and workers are names that anybody may use: installing them would overwrite somebody's."""
     tops = {name.partition("/")[0] for name in wheel.namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"glocert", "glocert_client"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "glocert",
+        "glocert_check",
+        "glocert_client",
+    }
     assert {"glocert/py.typed", "glocert/spec.py", "glocert_client/cli.py"} <= set(wheel.namelist())
 
 
