@@ -1,8 +1,9 @@
-"""``python3 dev.py bench [NAME ...]``: ``curve``, ``latency``, ``cancel``, ``models``, one by one.
+"""``python3 dev.py bench [NAME ...]``: ``curve``, ``latency``, ``cancel``, ``control``, ``models``.
 
 Options of one benchmark follow its name: ``python3 dev.py bench models mnist_tiny_20 --points 1000``.
 Figures are printed and kept under ``benchmarks/results``; ``docs/benchmarks.md`` is written
-anew. ``curve`` and ``models`` need the shared data.
+anew. ``curve``, ``control`` and
+``models`` need the shared data.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 
 from benchmarks import page
 
-NAMES = ("curve", "latency", "cancel", "models")
+NAMES = ("curve", "latency", "cancel", "control", "models")
 
 
 def main(arguments: list[str]) -> int:

@@ -186,7 +186,7 @@ def _sample(
         seen = _labels(graph, to_input(points(mutation, row["index"], items, t), entry["preprocess_spec"],
                                        graph.input_shape))  # fmt: skip
         line.samples += count
-        line.contradictions += _contradictions(row, t, seen)
+        line.contradictions += contradictions(row, t, seen)
 
 
 def _graph(path: Path, entry: Mapping[str, Any]) -> Graph:
@@ -211,7 +211,8 @@ def _labels(graph: Graph, batch: Float64) -> NDArray[np.int64]:
     return np.concatenate(found)
 
 
-def _contradictions(row: Mapping[str, Any], t: Float64, seen: NDArray[np.int64]) -> int:
+def contradictions(row: Mapping[str, Any], t: Float64, seen: NDArray[np.int64]) -> int:
+    """Count the samples whose label is not what a row says of their place on the path."""
     label = row["label"]
     if row["verdict"] == "certified":
         return int((seen != label).sum())
