@@ -1,9 +1,8 @@
 """``python3 dev.py bench [NAME ...]``: ``curve``, ``latency``, ``cancel``, ``control``, ``models``.
 
 Options of one benchmark follow its name: ``python3 dev.py bench models mnist_tiny_20 --points 1000``.
-Figures are printed and kept under ``benchmarks/results``; ``docs/benchmarks.md`` is written
-anew. ``curve``, ``control`` and
-``models`` need the shared data.
+Figures are printed and kept under ``benchmarks/results``; ``docs/benchmarks.md`` is written anew. ``curve``,
+``control`` and ``models`` need the shared data.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The control networks of the shared data, which have no labelled inputs: ``python3 dev.py bench control``.
 
-Random unlabelled inputs through the running service, each network's own answer as the label, then the same dense
-sampling as ``benchmarks.models``, in float64.
+Random unlabelled inputs through the running service, each network's own answer as the label, then the same
+dense sampling as ``benchmarks.models``, in float64.
 """
 
 from __future__ import annotations
