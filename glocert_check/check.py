@@ -38,10 +38,13 @@ def check(data: bytes, proof: Mapping[str, Any]) -> None:
     _require(bool(np.isfinite(values).all() and np.isfinite(error).all()), "a number is not finite")
     _require(float(error.max()) <= proof["error"], f"the error reaches {error.max():.3g} on these pieces")
     _labels(values, error, labels)
+    lead, unknown = _lead(values, error, proof)
     if proof["verdict"] == "certified":
-        _certified(values, error, proof)
+        _require(bool((lead > unknown).all()), f"label {proof['label']} is not proven to win everywhere")
+    elif proof["verdict"] == "falsified":
+        _require(bool((lead < -unknown).any()), f"label {proof['label']} is nowhere proven to lose")
     else:
-        _require(proof["verdict"] in {"falsified", "undecided"}, "an unknown verdict")
+        _require(proof["verdict"] == "undecided", "an unknown verdict")
 
 
 def _require(holds: bool, otherwise: str) -> None:
@@ -92,10 +95,14 @@ def _labels(values: Float64, error: Float64, labels: list[int]) -> None:
         _require(bool((lead >= -allowed).all()), f"another label than {label} wins on piece {piece}")
 
 
-def _certified(values: Float64, error: Float64, proof: Mapping[str, Any]) -> None:
-    """At every vertex the label must win by more than the margin and all errors; so it does in between."""
+def _lead(values: Float64, error: Float64, proof: Mapping[str, Any]) -> tuple[Float64, Float64]:
+    """Return by how much the label exceeds margin and every other score at each vertex, and what is unknown.
+
+    Between two vertices a lead is a straight line up to its error: what holds at both ends holds in between.
+    """
     label = proof["label"]
+    _require(isinstance(label, int) and 0 <= label < values.shape[1], "there is no such label")
     lead = np.delete(values[:, [label]] - values, label, axis=1) - proof["margin"]
     most = np.abs(values).max() + abs(proof["margin"])
     unknown = (np.delete(error, label) + error[label] + 16 * UNIT * most) * (1 + 16 * UNIT)
-    _require(bool((lead > unknown).all()), f"label {label} is not proven to win everywhere")
+    return lead, unknown

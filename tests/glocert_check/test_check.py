@@ -97,6 +97,13 @@ def test_a_refuted_path_cannot_be_called_certified(graph: Graph, proofs: list[di
                 check(graph.to_bytes(), proof | {"verdict": "certified"})
 
 
+def test_a_proven_path_cannot_be_called_falsified(graph: Graph, proofs: list[dict[str, Any]]) -> None:
+    for proof in proofs:
+        if proof["verdict"] == "certified":
+            with pytest.raises(Rejected, match="nowhere proven to lose"):
+                check(graph.to_bytes(), proof | {"verdict": "falsified"})
+
+
 def test_the_checker_needs_numpy_and_nothing_of_ours() -> None:
     code = "import sys, glocert_check.check; print(' '.join({m.partition('.')[0] for m in sys.modules}))"
     loaded = subprocess.run(
