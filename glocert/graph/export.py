@@ -11,11 +11,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from glocert.graph.families import FUNCTIONS
 from glocert.graph.ir import Graph, Node
 from glocert.graph.pooling import divisors, overhang
 
-OPSET = 17
-IR_VERSION = 8
+OPSET = 20
+IR_VERSION = 9
 
 
 @dataclass(slots=True)
@@ -170,6 +171,51 @@ def _clip(writer: _Writer, node: Node) -> None:
         for key in ("min", "max")
     ]
     writer.emit("Clip", [*node.inputs, *bounds], node.output)
+
+
+@write(*(name for name, attributes in FUNCTIONS.items() if not attributes and name != "Silu"))
+def _function(writer: _Writer, node: Node) -> None:
+    writer.emit(node.operator, node.inputs, node.output)
+
+
+@write("Silu")
+def _silu(writer: _Writer, node: Node) -> None:
+    gate = writer.emit("Sigmoid", node.inputs, writer.within(node, "gate"))
+    writer.emit("Mul", [*node.inputs, gate], node.output)
+
+
+@write("Elu")
+def _elu(writer: _Writer, node: Node) -> None:
+    writer.emit("Elu", node.inputs, node.output, alpha=node.number("alpha"))
+
+
+@write("Gelu")
+def _gelu(writer: _Writer, node: Node) -> None:
+    writer.emit("Gelu", node.inputs, node.output, approximate=node.attributes["approximate"])
+
+
+@write("Pow")
+def _power(writer: _Writer, node: Node) -> None:
+    exponent = np.array(node.number("exponent"), np.float32)
+    writer.emit("Pow", [*node.inputs, writer.constant(exponent, f"{node.output}/exponent")], node.output)
+
+
+@write("Softmax")
+def _softmax(writer: _Writer, node: Node) -> None:
+    writer.emit("Softmax", node.inputs, node.output, axis=int(node.number("axis")) + 1)
+
+
+@write("Gather")
+def _gather(writer: _Writer, node: Node) -> None:
+    positions = writer.constant(np.array(node.ints("indices"), np.int64), f"{node.output}/indices")
+    writer.emit("Gather", [*node.inputs, positions], node.output, axis=int(node.number("axis")) + 1)
+
+
+@write("ReduceSum")
+def _reduce_sum(writer: _Writer, node: Node) -> None:
+    axes = np.array([axis + 1 for axis in node.ints("axes")], np.int64)
+    inputs = [*node.inputs, writer.constant(axes, f"{node.output}/axes")]
+    writer.emit("ReduceSum", inputs, node.output, keepdims=0)
 
 
 def _pads(writer: _Writer, node: Node) -> list[int]:

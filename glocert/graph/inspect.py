@@ -11,6 +11,7 @@ from typing import Any
 from glocert.errors import ModelTooLarge, UnreadableModel
 from glocert.graph import onnx_runtime
 from glocert.graph.compare import Comparison, compare
+from glocert.graph.families import is_nonlinear
 from glocert.graph.imported import Imported, as_classifier
 from glocert.graph.ir import Graph
 from glocert.graph.limits import Limits
@@ -21,7 +22,6 @@ from glocert.graph.torchscript import RUNTIME, read_torchscript
 __all__ = ["GRAPH_FILE", "Limits", "inspect_network"]
 
 GRAPH_FILE = "graph.safetensors"
-_BENT = frozenset({"Relu", "LeakyRelu", "Clip", "MaxPool"})
 _FOREIGN = {
     b"\x89HDF": "an HDF5 file, as Keras writes; convert it with tf2onnx",
     b"GGUF": "a GGUF file, which holds a language model",
@@ -133,4 +133,4 @@ def _report(imported: Imported, graph: Graph, comparison: Comparison) -> dict[st
 
 def _bent_units(graph: Graph) -> int:
     """Count the outputs of operators that are not affine."""
-    return sum(math.prod(graph.shapes[node.output]) for node in graph.nodes if node.operator in _BENT)
+    return sum(math.prod(graph.shapes[node.output]) for node in graph.nodes if is_nonlinear(graph, node))

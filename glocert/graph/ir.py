@@ -16,9 +16,9 @@ Canonical operators (``x``, ``y`` activations; capitals are parameters):
 operator            inputs                   attributes
 =================== ======================== ==========================================================
 Add, Sub            (x, y), (x, P), (P, x)   none; numpy broadcasting of per-sample shapes
-Mul                 (x, P), (P, x)           none
+Mul                 (x, P), (P, x), (x, y)   none
 Div                 (x, P)                   none; no zero in P
-MatMul              (x, W) or (W, x)         none; per-sample matrix product as numpy, W of rank 1 or 2
+MatMul              (x, W), (W, x), (x, y)   none; per-sample matrix product as numpy, W of rank 1 or 2
 Gemm                (x, W[, b])              none; x of shape (k,), W of shape (n, k): y = W x + b
 Conv                (x, W[, b])              strides (2), pads (top, left, bottom, right), dilations (2),
                                              group
@@ -33,6 +33,18 @@ Reshape             (x,)                     shape: per-sample, no -1
 Transpose           (x,)                     perm: of the per-sample axes
 Concat              (x | P, ...)             axis; at least one activation; a P has the full per-sample rank
 Pad                 (x,)                     pads: begins then ends, per-sample axes; value (float)
+Gather              (x,)                     axis; indices: positions along it, in any order, repeated or not
+ReduceSum           (x,)                     axes: ascending, per-sample; they are gone afterwards
+Softmax             (x,)                     axis
+Pow                 (x,)                     exponent (float)
+Elu                 (x,)                     alpha (float): x above zero, alpha (exp(x) - 1) below
+Gelu                (x,)                     approximate: "none" (with erf) or "tanh"
+Sigmoid, Tanh, Exp, (x,)                     none; Silu is x sigmoid(x), Mish x tanh(softplus(x)), HardSwish
+Log, Sqrt, Erf,                              x min(max(x/6 + 1/2, 0), 1), Sign is 0 at 0
+Reciprocal,
+Softplus, Silu,
+Mish, HardSwish,
+Sin, Cos, Sign
 =================== ======================== ==========================================================
 
 Padding of a MaxPool never wins. A pooling window starts at ``o * stride - pad_begin``; the number of windows

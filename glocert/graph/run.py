@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from glocert.graph.functions import EVALUATE, Evaluate
 from glocert.graph.ir import Graph, Node
 from glocert.graph.pooling import divisors, overhang
 
@@ -131,6 +132,29 @@ def _leaky_relu(node: Node, _shape: Shape, x: Tensor) -> Tensor:
 @step("Clip")
 def _clip(node: Node, _shape: Shape, x: Tensor) -> Tensor:
     return x.clamp(node.number("min"), node.number("max"))
+
+
+@step("Gather")
+def _gather(node: Node, _shape: Shape, x: Tensor) -> Tensor:
+    positions = torch.tensor(node.ints("indices"), device=x.device)
+    return x.index_select(int(node.number("axis")) + 1, positions)
+
+
+@step("ReduceSum")
+def _reduce_sum(node: Node, _shape: Shape, x: Tensor) -> Tensor:
+    return x.sum([axis + 1 for axis in node.ints("axes")])
+
+
+@step("Softmax")
+def _softmax(node: Node, _shape: Shape, x: Tensor) -> Tensor:
+    return torch.softmax(x, int(node.number("axis")) + 1)
+
+
+def _elementwise(evaluate: Evaluate) -> Step:
+    return lambda node, _shape, x: evaluate(node, x)
+
+
+_STEPS |= {name: _elementwise(evaluate) for name, evaluate in EVALUATE.items()}
 
 
 def _covered(node: Node, shape: Shape, x: Tensor, value: float) -> Tensor:

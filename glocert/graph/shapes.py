@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from glocert.graph.families import FUNCTIONS
 from glocert.graph.ir import Attribute
 
 Shape = tuple[int, ...]
@@ -54,9 +55,34 @@ def ints(attributes: Attributes, key: str) -> tuple[int, ...]:
     return cast("tuple[int, ...]", attributes[key])
 
 
-@rule("Relu", "LeakyRelu", "Clip", "Softmax", "LogSoftmax", "Sigmoid")
+@rule("Relu", "LeakyRelu", "Clip", "LogSoftmax", *FUNCTIONS)
 def _same(_attributes: Attributes, x: Shape) -> Shape:
     return x
+
+
+@rule("Softmax")
+def _softmax(attributes: Attributes, x: Shape) -> Shape:
+    if not 0 <= cast("int", attributes["axis"]) < len(x):
+        raise ShapeError(f"axis {attributes['axis']} is out of range for {list(x)}")
+    return x
+
+
+@rule("Gather")
+def _gather(attributes: Attributes, x: Shape) -> Shape:
+    axis, indices = cast("int", attributes["axis"]), ints(attributes, "indices")
+    if not 0 <= axis < len(x):
+        raise ShapeError(f"axis {axis} is out of range for {list(x)}")
+    if not indices or min(indices) < 0 or max(indices) >= x[axis]:
+        raise ShapeError(f"positions along axis {axis} are not all in 0..{x[axis] - 1}")
+    return (*x[:axis], len(indices), *x[axis + 1 :])
+
+
+@rule("ReduceSum")
+def _reduce(attributes: Attributes, x: Shape) -> Shape:
+    axes = ints(attributes, "axes")
+    if not axes or list(axes) != sorted(set(axes)) or min(axes) < 0 or max(axes) >= len(x):
+        raise ShapeError(f"axes {list(axes)} are not some of the axes of {list(x)}")
+    return tuple(size for axis, size in enumerate(x) if axis not in axes)
 
 
 @rule("Add", "Sub", "Mul", "Div")

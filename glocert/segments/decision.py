@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glocert.rounding import CHARGE, UP
 from glocert.segments.curve import Run
-from glocert.segments.rounding import CHARGE, UP
 
 Float64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]

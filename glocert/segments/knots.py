@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glocert.segments.rounding import CHARGE, TINY, UP
+from glocert.rounding import CHARGE, TINY, UP
 
 
 @dataclass(slots=True)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glocert.graph.ir import Node
+from glocert.rounding import CHARGE, TINY, UNIT, UP, dot, grow
 from glocert.segments.knots import Knots, spread
 from glocert.segments.ops.registry import Affine, Order, Shape, Site, gathered, natural, plain, transfer
-from glocert.segments.rounding import CHARGE, TINY, UNIT, UP, dot, grow
 
 _DEPTH = 384
 _ROWS = 4

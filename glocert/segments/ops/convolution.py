@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from glocert.graph.ir import Node
+from glocert.rounding import TINY, dot, grow
 from glocert.segments.knots import Knots, spread
 from glocert.segments.ops.affine import product
 from glocert.segments.ops.registry import Affine, Order, Shape, Site, channels_last, gathered, transfer
-from glocert.segments.rounding import TINY, dot, grow
 
 _SCRATCH = 2**18
 

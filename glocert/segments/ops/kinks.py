@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from glocert.graph.ir import Node
+from glocert.rounding import CHARGE, TINY, UP
 from glocert.segments.grid import changes
 from glocert.segments.knots import Knots, spread
 from glocert.segments.ops.registry import Kink, Order, Site, transfer
-from glocert.segments.rounding import CHARGE, TINY, UP
 
 _LARGEST = sys.float_info.max
 

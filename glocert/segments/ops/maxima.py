@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from glocert.graph.ir import Node
+from glocert.rounding import CHARGE, TINY, UP
 from glocert.segments.envelope import corners
 from glocert.segments.grid import changes
 from glocert.segments.knots import Knots, spread
 from glocert.segments.ops.pooling import Window, window
 from glocert.segments.ops.registry import Kink, Order, Site, channels_last, transfer
-from glocert.segments.rounding import CHARGE, TINY, UP
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from glocert.graph.ir import Node
 from glocert.graph.pooling import dilations, divisors, overhang
+from glocert.rounding import TINY, dot, grow
 from glocert.segments.knots import Knots, spread
 from glocert.segments.ops.registry import Affine, Order, Shape, Site, channels_last, gathered, transfer
-from glocert.segments.rounding import TINY, dot, grow
 
 
 @dataclass(frozen=True, slots=True)

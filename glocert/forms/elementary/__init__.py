@@ -1,0 +1,1 @@
+"""Elementary functions with proven errors, from nothing but correctly rounded basic arithmetic."""

@@ -1,0 +1,1 @@
+"""Transfers of forms; importing the package fills the registry."""
