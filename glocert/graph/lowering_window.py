@@ -4,59 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from glocert.errors import ModelTooLarge, Offence
+from glocert.graph import lowering_volume
 from glocert.graph.ir import Attribute
 from glocert.graph.lowering_shape import reshape
 from glocert.graph.pooling import divisors, real_positions
 from glocert.graph.shapes import Shape, ShapeError
+from glocert.graph.sliding import Window
 from glocert.graph.values import BATCH, Activation, Constant, Emitter, Unsupported
 
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """How a kernel slides, per spatial axis.
-
-    Attributes:
-        kernel: sizes.
-        strides: steps.
-        pads: begins, then ends.
-        dilations: distances between positions of the kernel.
-    """
-
-    kernel: Shape
-    strides: Shape
-    pads: Shape
-    dilations: Shape
-
-    @property
-    def rank(self) -> int:
-        """Number of spatial axes."""
-        return len(self.kernel)
-
-    def check(self) -> None:
-        """Refuse what does not belong together.
-
-        Raises:
-            ShapeError: lists of different lengths.
-            Unsupported: more than two axes.
-        """
-        if not len(self.strides) == len(self.dilations) == self.rank or len(self.pads) != 2 * self.rank:
-            raise ShapeError("kernel_shape, strides, dilations and pads have different lengths")
-        if self.rank not in (1, 2):
-            raise Unsupported(f"windows over {self.rank} axes are not supported")
-        if min((*self.kernel, *self.strides, *self.dilations)) < 1 or min(self.pads) < 0:
-            raise ShapeError("a kernel size, stride or dilation is below 1, or a pad below 0")
-
-    def in_two_dimensions(self) -> Window:
-        """Return the same window with a height of one where it has only a width."""
-        if self.rank == 2:
-            return self
-        begin, end = self.pads
-        return Window((1, *self.kernel), (1, *self.strides), (0, begin, 0, end), (1, *self.dilations))
+__all__ = [
+    "Window",
+    "average_pool",
+    "convolution",
+    "global_average_pool",
+    "global_max_pool",
+    "max_pool",
+    "per_axis",
+    "same_pads",
+]
 
 
 def same_pads(sizes: Shape, window: Window, *, lower: bool, crop: bool) -> Shape:
@@ -80,8 +50,8 @@ def same_pads(sizes: Shape, window: Window, *, lower: bool, crop: bool) -> Shape
     return (*begins, *ends)
 
 
-def _spatial(emitter: Emitter, x: Activation, window: Window) -> Activation:
-    """Give a signal a height of one, so that everything has two spatial axes."""
+def check_spatial(emitter: Emitter, x: Activation, window: Window) -> None:
+    """Refuse a window that does not fit the axes of ``x``, or whose padding is huge."""
     window.check()
     if not emitter.batch.present:
         raise Unsupported("it needs a batch axis")
@@ -94,6 +64,10 @@ def _spatial(emitter: Emitter, x: Activation, window: Window) -> Activation:
         raise ModelTooLarge(
             "A tensor of the model is too large.", [Offence(emitter.name, "its padding is huge")]
         )
+
+
+def _as_image(emitter: Emitter, x: Activation, window: Window) -> Activation:
+    """Give a signal a height of one, so that everything has two spatial axes."""
     return x if window.rank == 2 else reshape(emitter, x, [BATCH, x.shape[0], 1, x.shape[1]])
 
 
@@ -104,10 +78,13 @@ def _restored(emitter: Emitter, y: Activation, window: Window) -> Activation:
 def convolution(
     emitter: Emitter, x: Activation, weight: Constant, bias: Constant | None, window: Window, group: int
 ) -> Activation:
-    """Emit a convolution over one or two axes."""
-    x = _spatial(emitter, x, window)
+    """Emit a convolution over one, two or three axes."""
+    check_spatial(emitter, x, window)
     if weight.array.shape[2:] != window.kernel:
         raise ShapeError(f"kernel_shape {list(window.kernel)} is not that of {weight.name!r}")
+    if window.rank == 3:
+        return lowering_volume.convolution(emitter, x, weight, bias, window, group)
+    x = _as_image(emitter, x, window)
     if window.rank == 1:
         weight = Constant(weight.array[:, :, None], weight.name)
     flat = window.in_two_dimensions()
@@ -123,7 +100,10 @@ def convolution(
 
 def max_pool(emitter: Emitter, x: Activation, window: Window, *, ceil: bool = False) -> Activation:
     """Emit a maximum over windows."""
-    x = _spatial(emitter, x, window)
+    check_spatial(emitter, x, window)
+    if window.rank == 3:
+        return lowering_volume.pooled(emitter, x, window, partial(max_pool, ceil=ceil))
+    x = _as_image(emitter, x, window)
     flat = window.in_two_dimensions()
     attributes = {"kernel_shape": flat.kernel, "strides": flat.strides, "pads": flat.pads}
     attributes["dilations"] = flat.dilations
@@ -137,7 +117,13 @@ def average_pool(
     emitter: Emitter, x: Activation, window: Window, *, ceil: bool = False, include_pad: bool = False
 ) -> Activation:
     """Emit a mean over windows."""
-    x = _spatial(emitter, x, window)
+    check_spatial(emitter, x, window)
+    if window.rank == 3:
+        # The divisors are products over the axes, so a mean of means is the mean.
+        return lowering_volume.pooled(
+            emitter, x, window, partial(average_pool, ceil=ceil, include_pad=include_pad)
+        )
+    x = _as_image(emitter, x, window)
     flat = window.in_two_dimensions()
     if any(dilation != 1 for dilation in flat.dilations):
         raise Unsupported("a dilated average pooling is not supported")
@@ -153,12 +139,20 @@ def average_pool(
     return _restored(emitter, y, window)
 
 
+def _everything(x: Activation) -> Window:
+    """Return the one window that covers all spatial axes."""
+    sizes = x.shape[1:]
+    return Window(sizes, (1,) * len(sizes), (0,) * 2 * len(sizes), (1,) * len(sizes))
+
+
 def global_average_pool(emitter: Emitter, x: Activation) -> Activation:
     """Emit a mean over all spatial axes, which stay with length one."""
-    sizes = x.shape[1:]
-    return average_pool(
-        emitter, x, Window(sizes, (1,) * len(sizes), (0,) * 2 * len(sizes), (1,) * len(sizes))
-    )
+    return average_pool(emitter, x, _everything(x))
+
+
+def global_max_pool(emitter: Emitter, x: Activation) -> Activation:
+    """Emit a maximum over all spatial axes, which stay with length one."""
+    return max_pool(emitter, x, _everything(x))
 
 
 def per_axis(values: Sequence[int], rank: int) -> Shape:
