@@ -27,6 +27,11 @@ def _pair(emitter: Emitter, x: Value, y: Value) -> tuple[Value, Value]:
     raise Unsupported("both operands are constants", "Export the model with constant folding.")
 
 
+def number(emitter: Emitter, value: float, role: str) -> Constant:
+    """Return a number of the upload as a parameter named after its ``role``."""
+    return Constant(np.array(float(value)), f"{emitter.name}.{role}")
+
+
 def add(emitter: Emitter, x: Value, y: Value) -> Activation:
     """Emit ``x + y``."""
     return emitter.add("Add", _pair(emitter, x, y))
@@ -38,17 +43,17 @@ def subtract(emitter: Emitter, x: Value, y: Value) -> Activation:
 
 
 def multiply(emitter: Emitter, x: Value, y: Value) -> Activation:
-    """Emit ``x * y`` where at most one varies."""
-    if isinstance(x, Activation) and isinstance(y, Activation):
-        raise Unsupported(MANY_PRODUCTS)
+    """Emit ``x * y``."""
     return emitter.add("Mul", _pair(emitter, x, y))
 
 
 def divide(emitter: Emitter, x: Value, y: Value) -> Activation:
-    """Emit ``x / y`` with a constant ``y`` without zeros."""
-    if isinstance(y, Activation):
-        raise Unsupported("a division by an activation is not piecewise linear")
+    """Emit ``x / y``; a constant ``y`` has no zeros, and a varying one is inverted first."""
     x, y = _pair(emitter, x, y)
+    if isinstance(y, Activation):
+        inverse = emitter.add("Reciprocal", (y,))
+        one = isinstance(x, Constant) and x.array.ndim <= len(y.shape) and x.array.tolist() in (1, [1])
+        return inverse if one else emitter.add("Mul", (x, inverse))
     if isinstance(y, Constant) and not np.all(y.array):
         raise Unsupported("it divides by zero")
     return emitter.add("Div", (x, y))
@@ -58,13 +63,13 @@ def scaled(emitter: Emitter, x: Activation, factor: float) -> Activation:
     """Emit ``factor * x``; nothing for a factor of one."""
     if factor == 1.0:
         return x
-    return emitter.add("Mul", (x, Constant(np.array(factor), f"{emitter.name}.factor")))
+    return emitter.add("Mul", (x, number(emitter, factor, "factor")))
 
 
 def matmul(emitter: Emitter, x: Value, y: Value) -> Activation:
-    """Emit a matrix product of an activation and a constant, as numpy's ``@``."""
+    """Emit a matrix product of which at least one operand varies, as numpy's ``@``."""
     if isinstance(x, Activation) and isinstance(y, Activation):
-        raise Unsupported(MANY_PRODUCTS)
+        return emitter.add("MatMul", _matrices(emitter, x, y))
     if isinstance(x, Activation) and isinstance(y, Constant):
         return emitter.add("MatMul", (x, _matrix(y, len(x.shape) + emitter.offset)))
     if isinstance(x, Constant) and isinstance(y, Activation):
@@ -72,6 +77,15 @@ def matmul(emitter: Emitter, x: Value, y: Value) -> Activation:
             raise Unsupported("it sums over the batch axis", "Every sample must be computed on its own.")
         return emitter.add("MatMul", (_matrix(x, len(y.shape) + emitter.offset), y))
     raise Unsupported("both operands are constants", "Export the model with constant folding.")
+
+
+def _matrices(emitter: Emitter, x: Activation, y: Activation) -> tuple[Activation, Activation]:
+    """Check that a product of two activations is one product per sample."""
+    if emitter.batch.present and len(x.shape) != len(y.shape):
+        raise Unsupported("its operands have different ranks, so one's batch axis meets another axis")
+    if emitter.batch.present and len(x.shape) < 2:
+        raise Unsupported("it sums over the batch axis", "Every sample must be computed on its own.")
+    return x, y
 
 
 def _matrix(value: Constant, rank: int) -> Constant:
