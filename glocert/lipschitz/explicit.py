@@ -1,0 +1,140 @@
+"""The matrix of an affine region, entry by entry, with a proven error.
+
+The linear part of a region is the same nodes without what they add. Running it on the unit vectors gives
+the columns of its matrix. Every entry is a sum of products along the paths through the region, so its
+rounding error is at most ``gamma(n)`` times the entry of the same region with absolute parameters, where
+n adds up the lengths of all sums on the way. Both runs are in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glocert.graph.ir import Array, Graph, Node
+from glocert.graph.run import run
+from glocert.rounding import TINY, dot, grow
+
+_ROWS = 2**24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matrix:
+    """A linear map.
+
+    Attributes:
+        values: float64, shape (outputs, inputs).
+        error: bound on the Frobenius norm of what rounding may have changed.
+    """
+
+    values: Tensor
+    error: float
+
+
+def matrix_of(region: Graph) -> Matrix:
+    """Return the matrix of the linear part of a region of affine nodes.
+
+    Raises:
+        ValueError: a node is not affine.
+    """
+    plain, absolute = linear_part(region), linear_part(region, absolute=True)
+    values, sizes = _columns(plain), _columns(absolute)
+    terms = sum(sum_length(region, node) + 4 for node in region.nodes)
+    entries = float(sizes.square().sum()) * grow(sizes.numel() + terms)
+    lost = dot(terms) * math.sqrt(entries) * grow(8) + values.numel() * TINY
+    return Matrix(values, lost)
+
+
+def _columns(region: Graph) -> Tensor:
+    """Run a linear region on all unit vectors."""
+    inputs, outputs = math.prod(region.input_shape), math.prod(region.output_shape)
+    result = torch.empty(outputs, inputs, dtype=torch.float64)
+    widest = max(math.prod(shape) for shape in region.shapes.values())
+    step = max(1, _ROWS // widest)
+    for start in range(0, inputs, step):
+        units = torch.zeros(min(step, inputs - start), inputs, dtype=torch.float64)
+        units[:, start : start + step].fill_diagonal_(1.0)
+        images = run(region, units.reshape(-1, *region.input_shape))
+        result[:, start : start + step] = images.reshape(len(images), -1).T
+    return result
+
+
+def sum_length(region: Graph, node: Node) -> int:
+    """Return how many numbers one output of an affine node adds up."""
+    if node.operator in {"Conv", "Gemm", "MatMul"}:
+        weight = next(name for name in node.inputs if not region.is_activation(name))
+        shape = region.parameters[weight].shape
+        return math.prod(shape[1:]) if node.operator == "Conv" else max(shape)
+    if node.operator == "AveragePool":
+        return math.prod(node.ints("kernel_shape"))
+    if node.operator == "ReduceSum":
+        return math.prod(region.shapes[node.inputs[0]][axis] for axis in node.ints("axes"))
+    return 1
+
+
+def linear_part(region: Graph, *, absolute: bool = False) -> Graph:
+    """Return the region without what it adds; with ``absolute``, every factor replaced by its absolute value.
+
+    Raises:
+        ValueError: a node is not affine.
+    """
+    parameters: dict[str, Array] = {}
+    nodes = [_linear(region, node, parameters, absolute) for node in region.nodes]
+    return Graph(region.input, region.output, tuple(nodes), parameters, region.shapes)
+
+
+def _linear(region: Graph, node: Node, parameters: dict[str, Array], absolute: bool) -> Node:
+    """Return the linear part of one node and store the parameters that it needs."""
+    varying = [name for name in node.inputs if region.is_activation(name)]
+    if node.operator in {"Add", "Sub"}:
+        return _sum(region, node, varying, parameters, absolute)
+    if node.operator == "BatchNormalization":
+        return _scale(region, node, parameters, absolute)
+    if node.operator == "Concat":
+        for name in set(node.inputs) - set(varying):
+            parameters[name] = np.zeros_like(region.parameters[name])
+        return node
+    if node.operator == "Pad":
+        return _with(node, attributes={**node.attributes, "value": 0.0})
+    if node.operator in {"Gemm", "Conv"}:
+        return _store(region, _with(node, inputs=node.inputs[:2]), parameters, absolute)
+    if node.operator in {"Mul", "Div", "MatMul"} and len(varying) == 1:
+        return _store(region, node, parameters, absolute)
+    if node.operator in {"AveragePool", "Reshape", "Transpose", "Gather", "ReduceSum"}:
+        return node
+    raise ValueError(f"{node.operator} is not affine")
+
+
+def _sum(region: Graph, node: Node, varying: list[str], parameters: dict[str, Array], absolute: bool) -> Node:
+    """A sum of two activations stays; a constant summand becomes zero, negated operands keep their sign."""
+    for name in set(node.inputs) - set(varying):
+        parameters[name] = np.zeros_like(region.parameters[name])
+    return _with(node, operator="Add") if absolute else node
+
+
+def _scale(region: Graph, node: Node, parameters: dict[str, Array], absolute: bool) -> Node:
+    """A normalisation is a factor per channel; its three roundings are among those that are charged."""
+    scale, _, _, variance = (region.parameters[name].astype(np.float64) for name in node.inputs[1:])
+    factor = scale / np.sqrt(variance + node.number("epsilon"))
+    rank = len(region.shapes[node.output])
+    name = f"{node.output}/factor"
+    parameters[name] = (np.abs(factor) if absolute else factor).reshape(-1, *[1] * (rank - 1))
+    return _with(node, operator="Mul", inputs=(node.inputs[0], name), attributes={})
+
+
+def _store(region: Graph, node: Node, parameters: dict[str, Array], absolute: bool) -> Node:
+    for name in node.inputs:
+        if not region.is_activation(name):
+            array = region.parameters[name]
+            parameters[name] = np.abs(array) if absolute else array
+    return node
+
+
+def _with(node: Node, **changes: object) -> Node:
+    from dataclasses import replace
+
+    return replace(node, **changes)  # type: ignore[arg-type]
