@@ -75,16 +75,29 @@ class Counterexample:
     Attributes:
         t: where on the path.
         value: the mutation's parameter there.
-        predicted: label that the runtimes give.
+        predicted: label that the runtimes give; ``None`` where the property is no label's.
         confirmed_in: names of the runtimes, float32.
-        image: name of the picture file in the unit's output folder.
+        image: name of the picture file in the unit's output folder, ``None`` for inputs that are no pictures.
+        outputs: of the network in torch; empty where the property is a label's.
     """
 
     t: float
     value: float
-    predicted: int
+    predicted: int | None
     confirmed_in: tuple[str, ...]
-    image: str = "counterexample.png"
+    image: str | None = "counterexample.png"
+    outputs: tuple[float, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the member of the row."""
+        members: dict[str, Any] = {
+            "t": self.t,
+            "value": self.value,
+            "predicted": self.predicted,
+            "image": self.image,
+            "confirmed_in": list(self.confirmed_in),
+        }
+        return members | ({"outputs": list(self.outputs)} if self.outputs else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +106,8 @@ class InputReport:
 
     Attributes:
         index: position in the data set.
-        label: label of the data set, or the network's own where there is none.
-        predicted: label at the original input.
+        label: label of the data set, or the network's own where there is none; ``None`` for bands.
+        predicted: label at the original input; ``None`` for bands.
         verdict: ``certified``, ``falsified``, ``undecided`` or ``skipped``.
         seconds: wall time spent on this input.
         unit: unit of the mutation's parameter.
@@ -103,11 +116,14 @@ class InputReport:
         counterexample: for falsified inputs.
         reason: why ``undecided`` or ``skipped``.
         next_step: what the user can do about it.
+        files: names of its pictures.
+        centre: the float64 numbers about which a band is certified; empty where the property is a label's.
+        outputs: of the network at the original input, float32 in torch; empty likewise.
     """
 
     index: int
-    label: int
-    predicted: int
+    label: int | None
+    predicted: int | None
     verdict: Verdict
     seconds: float
     unit: str = ""
@@ -117,6 +133,8 @@ class InputReport:
     reason: str = ""
     next_step: str = ""
     files: tuple[str, ...] = field(default=())
+    centre: tuple[float, ...] = ()
+    outputs: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the row of ``GET /v1/jobs/{id}/results``."""
@@ -131,15 +149,12 @@ class InputReport:
             row |= {"reason": self.reason, "next_step": self.next_step}
         if self.segment is not None:
             row |= self._segment_json(self.segment)
+        if self.outputs:
+            row["outputs"] = list(self.outputs)
+        if self.centre:
+            row["centre"] = list(self.centre)
         if self.counterexample is not None:
-            found = self.counterexample
-            row["counterexample"] = {
-                "t": found.t,
-                "value": found.value,
-                "predicted": found.predicted,
-                "image": found.image,
-                "confirmed_in": list(found.confirmed_in),
-            }
+            row["counterexample"] = self.counterexample.to_json()
         return row
 
     def _segment_json(self, segment: SegmentReport) -> dict[str, Any]:

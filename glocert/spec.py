@@ -142,6 +142,42 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """The label's score exceeds all others along the path."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that the API takes and shows."""
+        return {"type": "label"}
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Every output stays closer than ``width`` to its value at the start of the path.
+
+    Attributes:
+        width: > 0, in the unit of the outputs.
+    """
+
+    width: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that the API takes and shows."""
+        return {"type": "band", "width": self.width}
+
+
+Property = Label | Band
+
+
+def property_from_json(data: Mapping[str, Any] | None) -> Property:
+    """Read the form that the API stores; jobs made before there was a choice say nothing."""
+    if data is None or data["type"] == "label":
+        return Label()
+    if data["type"] == "band":
+        return Band(float(data["width"]))
+    raise ValueError(f"no property {data['type']!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentSpec:
     """One segment certification of many inputs.
 
@@ -153,6 +189,7 @@ class SegmentSpec:
         gap: largest accepted U - L of the robust mass (quantitative).
         seconds_per_input: budget of one input.
         partition: whether rows list the label of every part of the path.
+        property: what must hold on the whole path.
     """
 
     mutation: Mutation
@@ -162,6 +199,7 @@ class SegmentSpec:
     gap: float = 0.001
     seconds_per_input: float = 30.0
     partition: bool = False
+    property: Property = Label()
 
     def to_json(self) -> dict[str, Any]:
         """Return the part of the job body that concerns the engine."""
@@ -173,6 +211,7 @@ class SegmentSpec:
             "gap": self.gap,
             "budget": {"seconds_per_input": self.seconds_per_input},
             "partition": self.partition,
+            "property": self.property.to_json(),
         }
 
     @classmethod
@@ -186,4 +225,5 @@ class SegmentSpec:
             gap=float(data.get("gap", 0.001)),
             seconds_per_input=float((data.get("budget") or {}).get("seconds_per_input", 30.0)),
             partition=bool(data.get("partition", False)),
+            property=property_from_json(data.get("property")),
         )

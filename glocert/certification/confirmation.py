@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,12 +33,14 @@ class Confirmed:
         image: float32, image domain: the path at ``t`` after the clamp, rounded to float32.
         predicted: label with the highest score in torch.
         runtimes: names of the runtimes.
+        outputs: of the network in torch, float32.
     """
 
     t: float
     image: Float32
     predicted: int
     runtimes: tuple[str, ...]
+    outputs: tuple[float, ...] = ()
 
 
 def image_at(segment: Segment, t: float, domain: Preprocessing) -> Float32:
@@ -52,24 +54,30 @@ def confirm(
     segment: Segment,
     witnesses: Sequence[float],
     *,
-    label: int,
-    margin: float,
+    wrong: Callable[[Float32], bool],
     domain: Preprocessing,
 ) -> Confirmed | None:
     """Return the first of at most ``ATTEMPTS`` witnesses that every runtime gets wrong in float32.
 
-    Wrong means that another score exceeds the label's score minus ``margin``; with margin 0 the runtimes
-    return another label. A tie confirms nothing.
+    Args:
+        runtimes: execute the network.
+        segment: the path.
+        witnesses: t of violations that are proven in real arithmetic, best first.
+        wrong: whether scores violate the property; never true of a tie or of a number that is not finite.
+        domain: bounds of the images.
     """
     for t in witnesses[:ATTEMPTS]:
         image = image_at(segment, t, domain)
         scores = runtimes.scores(image)
-        if all(violates(row, label, margin) for row in scores):
-            return Confirmed(t, image, int(np.argmax(scores[0])), NAMES)
+        if all(wrong(row) for row in scores):
+            return Confirmed(t, image, int(np.argmax(scores[0])), NAMES, tuple(scores[0].tolist()))
     return None
 
 
 def violates(scores: Float32, label: int, margin: float) -> bool:
-    """Whether finite scores give the label less than ``margin`` above the best other one."""
+    """Whether finite scores give the label less than ``margin`` above the best other one.
+
+    With margin 0 the runtimes return another label; a tie is no violation.
+    """
     row = scores.astype(np.float64)
     return bool(np.isfinite(row).all() and row[label] - np.delete(row, label).max() < margin)

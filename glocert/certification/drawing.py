@@ -29,7 +29,7 @@ class Story:
 
     Attributes:
         item: image of the domain before the mutation.
-        label: label that the network should keep.
+        label: label that the network should keep; ``None`` where a band is certified.
         path: the certified path.
         mutation: names the path and its parameter.
         domain: bounds of the values.
@@ -38,7 +38,7 @@ class Story:
     """
 
     item: Float32
-    label: int
+    label: int | None
     path: Segment
     mutation: Mutation
     domain: Preprocessing
@@ -58,9 +58,12 @@ class Story:
 
     def _comparison(self, found: Confirmed) -> Image:
         largest = float(np.abs(found.image.astype(np.float64) - self.item).max())
+        before, after = ("\n", "\n") if self.label is None else (
+            f"\nlabel {self.label}", f"\nlabel {found.predicted}, "
+        )  # fmt: skip
         captions = (
-            f"original\nlabel {self.label}",
-            f"counterexample\nlabel {found.predicted}, {self._value(found.t)}",
+            f"original{before}",
+            f"counterexample{after}{self._value(found.t)}",
             f"difference (grey: none)\nat most {largest:.3g}",
         )
         return pictures.comparison(

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from glocert.budget import Budget
 from glocert.certification.case import Case, Subject, load
 from glocert.certification.confirmation import Confirmed, confirm
-from glocert.certification.drawing import Story
-from glocert.certification.runtimes import NO_LABEL, Runtimes, predictions, scores_in_torch
+from glocert.certification.drawing import COUNTEREXAMPLE, Story
+from glocert.certification.opening import opening
+from glocert.certification.question import Question
+from glocert.certification.runtimes import Runtimes
+from glocert.graph.ir import Graph
 from glocert.paths.items import Float32
 from glocert.paths.mutations import segment
 from glocert.paths.segment import Segment
 from glocert.report import Counterexample, InputReport, SegmentReport
 from glocert.segments import Program, certify, prepare
 from glocert.spec import Preprocessing, SegmentSpec, Verdict
-
-_SKIPPED = {
-    "misclassified": "Nothing to certify: the network is already wrong on the unchanged input.",
-    "outside-domain": "Set preprocessing.domain to the range of the data, or preprocessing.scale.",
-    "non-finite": "The network returns NaN or infinity on the unchanged input: check weights and scale.",
-}
 
 
 def run(
@@ -51,87 +48,80 @@ def run(
     Raises:
         InvalidSpec: network, data and request do not fit.
     """
-    subject = load(case, indices)
-    program = prepare(subject.network, device)
-    unit = _Unit(subject, spec, program, Runtimes(subject.network), block_bytes)
+    unit = _Unit(load(case, indices), spec, device, block_bytes)
     for index in indices:
         yield unit.report(index, out / str(index))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Unit:
-    subject: Subject
-    spec: SegmentSpec
-    program: Program
-    runtimes: Runtimes
-    block_bytes: int
+    def __init__(self, subject: Subject, spec: SegmentSpec, device: str, block_bytes: int) -> None:
+        self._subject, self._spec, self._device, self._block_bytes = subject, spec, device, block_bytes
+        self._runtimes = Runtimes(subject.network)
+        self._program: tuple[Graph, Program] | None = None
 
     def report(self, index: int, folder: Path) -> InputReport:
         """Return the row of one input and leave its pictures in ``folder``."""
         began = time.monotonic()
-        item, label = self.subject.item(index), self.subject.label(index)
-        predicted = int(predictions(scores_in_torch(self.subject.network, item[None]))[0])
-        label = predicted if label is None else label
-        row = InputReport(index, label, predicted, Verdict.SKIPPED, 0.0, self.spec.mutation.unit)
-        if reason := self._obstacle(item, label, predicted):
-            row = replace(row, reason=reason, next_step=_SKIPPED[reason])
-        else:
-            row = self._certified(row, item, folder)
+        item = self._subject.item(index)
+        path = segment(self._spec.mutation, item, items=self._subject.items)
+        found = opening(self._subject, self._spec, index, item, path)
+        row = found.row
+        if found.question is not None:
+            row = self._certified(row, found.question, item, path, folder)
         return replace(row, seconds=time.monotonic() - began)
 
-    def _obstacle(self, item: Float32, label: int, predicted: int) -> str:
-        """Return why there is nothing to certify, or nothing."""
-        if not self.subject.inside_domain(item):
-            return "outside-domain"
-        if predicted == NO_LABEL:
-            return "non-finite"
-        return "misclassified" if predicted != label else ""
-
-    def _certified(self, row: InputReport, item: Float32, folder: Path) -> InputReport:
-        path = segment(self.spec.mutation, item, items=self.subject.items)
-        answer = self._engine(path, row.label)
-        found = self._confirmed(path, answer, row.label)
+    def _certified(
+        self, row: InputReport, question: Question, item: Float32, path: Segment, folder: Path
+    ) -> InputReport:
+        answer = self._engine(path, question)
+        found = self._confirmed(path, answer, question)
         if answer.verdict is Verdict.FALSIFIED and found is None:
             answer = _unconfirmed(answer)
-        story = Story(item, row.label, path, self.spec.mutation, self._domain, answer, found)
+        files = Story(item, row.label, path, self._spec.mutation, self._domain, answer, found).draw(folder)
         return replace(
             row,
             verdict=answer.verdict,
             segment=answer,
-            certified_value=self.spec.mutation.value_within(max(0.0, answer.certified_to)),
-            counterexample=None if found is None else self._counterexample(found),
+            certified_value=self._spec.mutation.value_within(max(0.0, answer.certified_to)),
+            counterexample=None if found is None else self._counterexample(row, found, files),
             reason=answer.reason,
             next_step=answer.next_step,
-            files=story.draw(folder),
+            files=files,
         )
 
-    def _engine(self, path: Segment, label: int) -> SegmentReport:
-        spec = self.spec
+    def _engine(self, path: Segment, question: Question) -> SegmentReport:
+        spec = self._spec
         return certify(
-            self.program,
+            self._prepared(question.network(self._subject.network)),
             path,
-            label,
+            question.label,
             analysis=spec.analysis,
-            margin=spec.margin,
+            margin=question.margin,
             gap=spec.gap,
             partition=spec.partition,
-            budget=Budget.seconds(spec.seconds_per_input, block_bytes=self.block_bytes),
+            budget=Budget.seconds(spec.seconds_per_input, block_bytes=self._block_bytes),
         )
 
-    def _confirmed(self, path: Segment, answer: SegmentReport, label: int) -> Confirmed | None:
+    def _prepared(self, network: Graph) -> Program:
+        """Return the program of a network; one that does not depend on the input is prepared once."""
+        if self._program is None or self._program[0] is not network:
+            self._program = network, prepare(network, self._device)
+        return self._program[1]
+
+    def _confirmed(self, path: Segment, answer: SegmentReport, question: Question) -> Confirmed | None:
         if answer.verdict is not Verdict.FALSIFIED:
             return None
-        return confirm(
-            self.runtimes, path, answer.witnesses, label=label, margin=self.spec.margin, domain=self._domain
-        )
+        return confirm(self._runtimes, path, answer.witnesses, wrong=question.violated, domain=self._domain)
 
-    def _counterexample(self, found: Confirmed) -> Counterexample:
-        value = self.spec.mutation.value_at(found.t)
-        return Counterexample(found.t, value, found.predicted, found.runtimes)
+    def _counterexample(self, row: InputReport, found: Confirmed, files: tuple[str, ...]) -> Counterexample:
+        value, image = self._spec.mutation.value_at(found.t), COUNTEREXAMPLE if files else None
+        if row.label is None:
+            return Counterexample(found.t, value, None, found.runtimes, image, found.outputs)
+        return Counterexample(found.t, value, found.predicted, found.runtimes, image)
 
     @property
     def _domain(self) -> Preprocessing:
-        return self.subject.items.preprocessing
+        return self._subject.items.preprocessing
 
 
 def _unconfirmed(answer: SegmentReport) -> SegmentReport:

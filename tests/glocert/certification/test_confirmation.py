@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +17,10 @@ from glocert.spec import Preprocessing
 UNIT = Preprocessing()
 
 
+def loses(label: int, margin: float = 0.0) -> Callable[[np.ndarray], bool]:
+    return partial(violates, label=label, margin=margin)
+
+
 def path(start: float, stop: float) -> Segment:
     return Segment(np.array([start]), np.array([stop]), np.zeros(1))
 
@@ -25,7 +32,7 @@ def step(affine):
 
 
 def test_the_first_witness_that_both_runtimes_show_is_taken(step):
-    found = confirm(step, path(0, 1), [0.4, 0.5, 0.7, 0.9], label=0, margin=0.0, domain=UNIT)
+    found = confirm(step, path(0, 1), [0.4, 0.5, 0.7, 0.9], wrong=loses(0, 0.0), domain=UNIT)
     assert found is not None
     assert (found.t, found.predicted, found.runtimes) == (0.7, 1, ("torch", "onnxruntime"))
     assert found.image.dtype == np.float32
@@ -33,14 +40,14 @@ def test_the_first_witness_that_both_runtimes_show_is_taken(step):
 
 
 def test_ties_and_right_answers_confirm_nothing(step):
-    assert confirm(step, path(0, 1), [0.5, 0.2], label=0, margin=0.0, domain=UNIT) is None
-    assert confirm(step, path(0, 1), [], label=0, margin=0.0, domain=UNIT) is None
+    assert confirm(step, path(0, 1), [0.5, 0.2], wrong=loses(0, 0.0), domain=UNIT) is None
+    assert confirm(step, path(0, 1), [], wrong=loses(0, 0.0), domain=UNIT) is None
 
 
 def test_no_more_than_a_few_witnesses_are_tried(step):
     witnesses = [0.1] * ATTEMPTS + [0.9]
-    assert confirm(step, path(0, 1), witnesses, label=0, margin=0.0, domain=UNIT) is None
-    assert confirm(step, path(0, 1), witnesses[1:], label=0, margin=0.0, domain=UNIT) is not None
+    assert confirm(step, path(0, 1), witnesses, wrong=loses(0, 0.0), domain=UNIT) is None
+    assert confirm(step, path(0, 1), witnesses[1:], wrong=loses(0, 0.0), domain=UNIT) is not None
 
 
 class Apart:
@@ -57,8 +64,8 @@ class Apart:
     "rows", [([0, 1], [1, 0]), ([1, 0], [0, 1]), ([0, 1], [1, 1]), ([0, 1], [0, np.nan])]
 )
 def test_a_runtime_that_disagrees_vetoes(rows):
-    assert confirm(Apart(*rows), path(0, 1), [0.9], label=0, margin=0.0, domain=UNIT) is None
-    assert confirm(Apart(rows[0], rows[0]), path(0, 1), [0.9], label=1, margin=9.0, domain=UNIT) is not None
+    assert confirm(Apart(*rows), path(0, 1), [0.9], wrong=loses(0, 0.0), domain=UNIT) is None
+    assert confirm(Apart(rows[0], rows[0]), path(0, 1), [0.9], wrong=loses(1, 9.0), domain=UNIT) is not None
 
 
 @given(t=st.floats(0, 1), a=st.floats(-2, 2), b=st.floats(-2, 2))

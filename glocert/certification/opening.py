@@ -1,0 +1,92 @@
+"""What one input is asked: its row before the engine has looked at it, and the question, if there is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from glocert.certification.band import Bounds, outputs_at
+from glocert.certification.case import Subject
+from glocert.certification.question import KeepsLabel, Question, StaysInBand
+from glocert.certification.runtimes import NO_LABEL, predictions, scores_in_torch
+from glocert.paths.items import Float32
+from glocert.paths.segment import Segment
+from glocert.report import InputReport
+from glocert.spec import Band, SegmentSpec, Verdict
+
+SKIPPED = {
+    "misclassified": "Nothing to certify: the network is already wrong on the unchanged input.",
+    "outside-domain": "Set preprocessing.domain to the range of the data, or preprocessing.scale.",
+    "non-finite": "The network returns NaN or infinity on the unchanged input: check weights and scale.",
+}
+"""reason of a skipped row -> its next step"""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An input before the engine.
+
+    Attributes:
+        row: ``skipped``, which stands unless there is a question.
+        question: what to decide, or ``None``.
+    """
+
+    row: InputReport
+    question: Question | None
+
+
+def opening(subject: Subject, spec: SegmentSpec, index: int, item: Float32, path: Segment) -> Opening:
+    """Look at the unchanged input.
+
+    Args:
+        subject: network and data.
+        spec: what is asked of every input.
+        index: position of the item.
+        item: in the image domain, before the clamp.
+        path: that begins at it.
+
+    Raises:
+        InvalidSpec: the network has no class for the label.
+    """
+    scores = scores_in_torch(subject.network, item[None])
+    outside = not subject.inside_domain(item)
+    if isinstance(spec.property, Band):
+        return _of_band(subject, spec, spec.property.width, index, scores[0], path, outside)
+    return _of_label(subject, spec, index, scores, outside)
+
+
+def _of_label(subject: Subject, spec: SegmentSpec, index: int, scores: Float32, outside: bool) -> Opening:
+    predicted, label = int(predictions(scores)[0]), subject.label(index)
+    label = predicted if label is None else label
+    row = InputReport(index, label, predicted, Verdict.SKIPPED, 0.0, spec.mutation.unit)
+    if outside:
+        return _skipped(row, "outside-domain")
+    if predicted == NO_LABEL:
+        return _skipped(row, "non-finite")
+    if predicted != label:
+        return _skipped(row, "misclassified")
+    return Opening(row, KeepsLabel(label, spec.margin))
+
+
+def _of_band(
+    subject: Subject,
+    spec: SegmentSpec,
+    width: float,
+    index: int,
+    outputs: Float32,
+    path: Segment,
+    outside: bool,
+) -> Opening:
+    row = InputReport(index, None, None, Verdict.SKIPPED, 0.0, spec.mutation.unit)
+    if outside:
+        return _skipped(row, "outside-domain")
+    centre = outputs_at(subject.network, path.start)
+    if not (np.isfinite(outputs).all() and np.isfinite(centre).all()):
+        return _skipped(row, "non-finite")
+    row = replace(row, centre=tuple(centre.tolist()), outputs=tuple(outputs.tolist()))
+    return Opening(row, StaysInBand(Bounds.around(centre, width), width))
+
+
+def _skipped(row: InputReport, reason: str) -> Opening:
+    return Opening(replace(row, reason=reason, next_step=SKIPPED[reason]), None)
