@@ -6,11 +6,13 @@ import io
 import pickletools
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from glocert.errors import ModelTooLarge, Offence, UnreadableModel, UnsupportedOperators
 from glocert.graph.limits import Limits
+from glocert.graph.torchscript_storages import check_storages
 
 _CODE_BYTES = 16 * 2**20
 _WAY_OUT = "Upload TorchScript (torch.jit.trace(model, example).save(path)) or ONNX."
@@ -18,6 +20,10 @@ _ALLOWED_MODULES = re.compile(r"__torch__(\.[\w.]+)?|torch\.jit\._pickle")
 _FORBIDDEN_CLASSES = re.compile(r"__torch__\.torch\.classes(\.|$)")
 _ALLOWED_GLOBALS = frozenset({("collections", "OrderedDict"), ("torch._utils", "_rebuild_tensor_v2")})
 _STORAGE = re.compile(r"(Float|Double|Half|Long|Int|Short|Char|Byte|Bool)Storage")
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError,
+)  # fmt: skip
+"""what zipfile raises for archives whose directory or data lie"""
 _RUNS_AT_LOAD = re.compile(r"def\s+(__setstate__|__getstate__)\b")
 
 
@@ -46,8 +52,9 @@ def check_archive(data: bytes, limits: Limits) -> None:
             _check_members(archive, limits)
             _check_kind(archive)
             _check_pickles(archive)
+            _check_tensors(archive)
             _check_code(archive)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, UnicodeDecodeError, RuntimeError):
+    except _UNREADABLE:
         raise UnreadableModel("The file is not a readable TorchScript archive.") from None
 
 
@@ -58,7 +65,7 @@ def _check_members(archive: zipfile.ZipFile, limits: Limits) -> None:
     if sum(member.file_size for member in members) > limits.unpacked_bytes:
         raise ModelTooLarge(f"The archive expands to more than {limits.unpacked_bytes} bytes.")
     names = [member.filename for member in members]
-    if len(set(names)) < len(names):
+    if len({name.casefold() for name in names}) < len(names):  # PyTorch's reader tells no case apart
         raise UnreadableModel("The archive holds two members of one name.")
     roots = {PurePosixPath(name).parts[:1] for name in names}
     if len(roots) != 1 or any(name.startswith("/") or ".." in PurePosixPath(name).parts for name in names):
@@ -111,7 +118,7 @@ def _read(archive: zipfile.ZipFile, inner: str) -> bytes:
 def _check_pickles(archive: zipfile.ZipFile) -> None:
     """List what the pickles would call; nothing is unpickled."""
     for name in archive.namelist():
-        if not name.endswith(".pkl"):
+        if not name.casefold().endswith(".pkl"):
             continue
         strangers = {reference for reference in _globals(archive.read(name)) if not _is_allowed(*reference)}
         if strangers:
@@ -121,6 +128,18 @@ def _check_pickles(archive: zipfile.ZipFile) -> None:
             raise UnreadableModel(
                 "The file is not a readable TorchScript archive: it calls Python.", offences
             )
+
+
+def _check_tensors(archive: zipfile.ZipFile) -> None:
+    """Measure the tensors of the pickles that ``torch.jit.load`` unpickles."""
+    sizes = {_inner(member.filename): member.file_size for member in archive.infolist()}
+    for pickle in ("data", "constants"):
+        lengths = {
+            name.removeprefix(f"{pickle}/"): size
+            for name, size in sizes.items()
+            if name.startswith(f"{pickle}/")
+        }
+        check_storages(f"{pickle}.pkl", _read(archive, f"{pickle}.pkl"), lengths)
 
 
 def _is_allowed(module: str, what: str) -> bool:
@@ -147,7 +166,7 @@ def _check_code(archive: zipfile.ZipFile) -> None:
     """Refuse methods that ``torch.jit.load`` itself would run."""
     offences = []
     for name in archive.namelist():
-        if _inner(name).startswith("code/") and name.endswith(".py"):
+        if _inner(name).casefold().startswith("code/") and name.casefold().endswith(".py"):
             found = _RUNS_AT_LOAD.search(archive.read(name).decode())
             if found:
                 detail = f"{found[1]} runs while the file is loaded"
