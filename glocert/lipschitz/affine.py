@@ -20,7 +20,7 @@ from glocert.graph.ir import Graph, Node
 from glocert.graph.run import run
 from glocert.lipschitz.convolution import Window, torus_bound
 from glocert.lipschitz.dense import matrix_norm, square_root
-from glocert.lipschitz.explicit import linear_part, matrix_of, sum_length
+from glocert.lipschitz.explicit import linear_part, matrix_of, roundings
 from glocert.lipschitz.norm import Norm, best
 from glocert.lipschitz.regions import Region
 from glocert.rounding import TINY, dot, grow
@@ -64,26 +64,10 @@ def schur_bound(region: Graph) -> float:
     ones = torch.ones(1, *region.input_shape, dtype=torch.float64, requires_grad=True)
     rows = run(absolute, ones)
     (columns,) = torch.autograd.grad(rows.sum(), ones)
-    terms = sum(_terms(region, node) for node in region.nodes)
+    terms = sum(roundings(region, node) for node in region.nodes)
     lift = (1 + dot(terms)) * grow(8)
     product = float(rows.detach().max()) * lift * float(columns.max()) * lift
     return square_root(product * grow(2)) + TINY
-
-
-def _terms(region: Graph, node: Node) -> int:
-    """Return how many roundings one number meets in a node or in its adjoint."""
-    widest = max(math.prod(region.shapes[node.output]), math.prod(region.shapes[region.input]), 1)
-    return max(sum_length(region, node), min(widest, _fan_out(region, node))) + 4
-
-
-def _fan_out(region: Graph, node: Node) -> int:
-    """Return how many outputs of a node read one of its inputs at most."""
-    if node.operator == "Conv":
-        weight = region.parameters[node.inputs[1]].shape
-        return int(weight[0] * math.prod(weight[2:]))
-    if node.operator in {"Reshape", "Transpose", "Pad", "BatchNormalization"}:
-        return 1
-    return math.prod(region.shapes[node.output])
 
 
 def estimate(region: Graph) -> float:

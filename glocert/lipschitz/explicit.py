@@ -1,14 +1,16 @@
 """The matrix of an affine region, entry by entry, with a proven error.
 
 The linear part of a region is the same nodes without what they add. Running it on the unit vectors gives
-the columns of its matrix. Every entry is a sum of products along the paths through the region, so its
-rounding error is at most ``gamma(n)`` times the entry of the same region with absolute parameters, where
-n adds up the lengths of all sums on the way. Both runs are in float64.
+the columns of its matrix, running the adjoint on them its rows. Every entry is a sum of products along
+the paths through the region, so its rounding error is at most ``gamma(n)`` times the entry of the same
+region with absolute parameters, where n adds up the lengths of all sums on the way. Both runs are in
+float64.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +44,10 @@ def matrix_of(region: Graph) -> Matrix:
         ValueError: a node is not affine.
     """
     plain, absolute = linear_part(region), linear_part(region, absolute=True)
-    values, sizes = _columns(plain), _columns(absolute)
-    terms = sum(sum_length(region, node) + 4 for node in region.nodes)
+    inputs, outputs = math.prod(region.input_shape), math.prod(region.output_shape)
+    follow = _columns if inputs <= outputs else _rows
+    values, sizes = follow(plain), follow(absolute)
+    terms = sum(roundings(region, node) for node in region.nodes)
     entries = float(sizes.square().sum()) * grow(sizes.numel() + terms)
     lost = dot(terms) * math.sqrt(entries) * grow(8) + values.numel() * TINY
     return Matrix(values, lost)
@@ -53,14 +57,46 @@ def _columns(region: Graph) -> Tensor:
     """Run a linear region on all unit vectors."""
     inputs, outputs = math.prod(region.input_shape), math.prod(region.output_shape)
     result = torch.empty(outputs, inputs, dtype=torch.float64)
+    for start, units in _units(region, inputs):
+        images = run(region, units.reshape(-1, *region.input_shape))
+        result[:, start : start + len(units)] = images.reshape(len(images), -1).T
+    return result
+
+
+def _rows(region: Graph) -> Tensor:
+    """Run the adjoint of a linear region on all unit vectors."""
+    inputs, outputs = math.prod(region.input_shape), math.prod(region.output_shape)
+    result = torch.empty(outputs, inputs, dtype=torch.float64)
+    for start, units in _units(region, outputs):
+        x = torch.zeros(len(units), *region.input_shape, dtype=torch.float64, requires_grad=True)
+        (images,) = torch.autograd.grad(run(region, x), x, units.reshape(-1, *region.output_shape))
+        result[start : start + len(units)] = images.reshape(len(units), -1)
+    return result
+
+
+def _units(region: Graph, count: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield all unit vectors of a length, a few at a time, with the position of the first."""
     widest = max(math.prod(shape) for shape in region.shapes.values())
     step = max(1, _ROWS // widest)
-    for start in range(0, inputs, step):
-        units = torch.zeros(min(step, inputs - start), inputs, dtype=torch.float64)
+    for start in range(0, count, step):
+        units = torch.zeros(min(step, count - start), count, dtype=torch.float64)
         units[:, start : start + step].fill_diagonal_(1.0)
-        images = run(region, units.reshape(-1, *region.input_shape))
-        result[:, start : start + step] = images.reshape(len(images), -1).T
-    return result
+        yield start, units
+
+
+def roundings(region: Graph, node: Node) -> int:
+    """Return how many roundings one number meets in an affine node or in its adjoint."""
+    return max(sum_length(region, node), _fan_out(region, node)) + 4
+
+
+def _fan_out(region: Graph, node: Node) -> int:
+    """Return how many outputs of a node read one of its inputs at most."""
+    if node.operator == "Conv":
+        weight = region.parameters[node.inputs[1]].shape
+        return int(weight[0] * math.prod(weight[2:]))
+    if node.operator in {"Reshape", "Transpose", "Pad", "BatchNormalization"}:
+        return 1
+    return math.prod(region.shapes[node.output])
 
 
 def sum_length(region: Graph, node: Node) -> int:
