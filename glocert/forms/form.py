@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from glocert.rounding import TINY, UP
@@ -34,6 +35,33 @@ class Form:
     def shape(self) -> tuple[int, ...]:
         """Per-sample shape."""
         return tuple(self.centre.shape[1:])
+
+    @classmethod
+    def of(cls, lines: Tensor, error: Tensor) -> Form:
+        """Return the form whose centre and slopes are ``lines``, shape (1 + k, rows, *shape)."""
+        return cls(lines[0], lines[1:], error)
+
+    def lines(self) -> Tensor:
+        """Return centre and slopes as one tensor, shape (1 + k, rows, *shape); do not write to it.
+
+        Nothing is copied where they lie one after the other in memory, as ``of`` leaves them.
+        """
+        centre, slopes = self.centre, self.slopes
+        step = slopes.storage_offset() - centre.storage_offset()
+        adjacent = (
+            centre.untyped_storage().data_ptr() == slopes.untyped_storage().data_ptr()
+            and slopes.stride()[1:] == centre.stride()
+            and (len(slopes) == 1 or slopes.stride(0) == step)
+            and step > 0
+        )
+        if not adjacent:
+            return torch.cat([centre.unsqueeze(0), slopes])
+        shape = (1 + len(slopes), *centre.shape)
+        return centre.as_strided(shape, (step, *centre.stride()), centre.storage_offset())
+
+    def magnitude(self) -> Tensor:
+        """Return a bound on ``|centre| + sum_j |slopes_j|``, shape (rows, *shape)."""
+        return self.lines().abs().sum(0) * (1 + len(self.slopes) * (UP - 1))
 
     def swing(self) -> Tensor:
         """Return a bound on ``|sum_j slopes_j u_j|``, shape (rows, *shape)."""

@@ -1,0 +1,81 @@
+"""Margins of one class over the others on parts of a path, as lines in u with a proven error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from glocert.forms.form import Form
+from glocert.forms.path import Parts
+from glocert.rounding import CHARGE, UP
+
+Float64 = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Margins:
+    """``| margin_j(u) - (centre_j + slope_j u) | <= error_j`` for u in [-1, 1], j every other class.
+
+    Attributes:
+        parts: the rows.
+        centre: shape (rows, others), score differences less the required margin.
+        slope: same shape.
+        error: same shape; also covers evaluating the line at any ``parts.position``. Infinite on rows where
+            a number is not finite.
+        scale: shape (rows,), bound on the largest absolute score.
+    """
+
+    parts: Parts
+    centre: Float64
+    slope: Float64
+    error: Float64
+    scale: Float64
+
+    @property
+    def finite(self) -> Bools:
+        """Rows about which anything is known, shape (rows,)."""
+        return np.asarray(np.isfinite(self.error).all(1))
+
+    @property
+    def radius(self) -> Float64:
+        """Largest error of a margin on each row."""
+        return np.asarray(self.error.max(1))
+
+    def line(self, t: Float64, sign: int) -> Float64:
+        """Return proven bounds of the margins at parameters inside their rows.
+
+        Args:
+            t: shape (rows, n).
+            sign: -1 for lower bounds, 1 for upper bounds.
+
+        Returns:
+            Shape (rows, n, others).
+        """
+        u = self.parts.position(t)[:, :, None]
+        with np.errstate(invalid="ignore"):
+            return np.asarray(
+                self.centre[:, None] + self.slope[:, None] * u + sign * self.error[:, None], np.float64
+            )
+
+
+def margins(scores: Form, parts: Parts, label: int, margin: float = 0.0) -> Margins:
+    """Return the margins of ``label``: slopes are subtracted before anything is made absolute.
+
+    Three roundings of each centre, one of each slope, and seven of evaluating the line (u is off by 3u) are
+    of numbers no larger than the magnitudes of both scores and the required margin together.
+    """
+    others = [j for j in range(scores.centre.shape[1]) if j != label]
+    lines, magnitude = scores.lines(), scores.magnitude()
+    difference = lines[:, :, label, None] - lines[:, :, others]
+    difference[0] -= margin
+    size = magnitude[:, label, None] + magnitude[:, others] + abs(margin)
+    error = (scores.error[:, label, None] + scores.error[:, others] + size * (2 * CHARGE)) * (UP * UP)
+    known = (torch.isfinite(error) & torch.isfinite(difference).all(0)).all(1, keepdim=True)
+    error = torch.where(known, error, torch.inf)
+    centre, slope = torch.where(known, difference, 0.0).cpu().numpy()
+    scale = torch.nan_to_num(magnitude.amax(1), nan=torch.inf).cpu().numpy()
+    return Margins(parts, centre, slope, error.cpu().numpy(), scale)

@@ -1,0 +1,109 @@
+"""Convolution in float64: windows copied side by side, then matrix products. Never Winograd, never FFT.
+
+Results lie in memory as (height, width, channel) under their own shape, so that a window is a few runs of
+adjacent numbers and the next convolution copies nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from glocert.forms.ops.affine import Linear, Shape
+from glocert.forms.ops.registry import Site, Transfer, transfer
+from glocert.graph.ir import Node
+
+_SCRATCH = 2**18
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Where the windows of a convolution lie.
+
+    Attributes:
+        pads: top, left, bottom, right.
+        kernel: height, width.
+        strides: vertical, horizontal.
+        dilations: vertical, horizontal.
+        outside: height, width of the output.
+        groups: channels are split into so many groups.
+    """
+
+    pads: Shape
+    kernel: Shape
+    strides: Shape
+    dilations: Shape
+    outside: Shape
+    groups: int
+
+    def frame(self, images: Tensor) -> Tensor:
+        """Return (n, height, width, channels) with zeros around every image, contiguous."""
+        top, left, bottom, right = self.pads
+        if not any(self.pads):
+            return images.contiguous()
+        return torch.nn.functional.pad(images, (0, 0, left, right, top, bottom)).contiguous()
+
+    def columns(self, framed: Tensor) -> Tensor:
+        """Return (groups, n * out height * out width, terms) of images (n, height, width, channels)."""
+        count, height, width, depth = framed.shape
+        channels = depth // self.groups
+        if self.groups == 1 and (*self.kernel, *self.strides) == (1, 1, 1, 1):
+            return framed.view(1, count * height * width, depth)
+        row = width * depth
+        strides = (
+            channels,
+            height * row,
+            self.strides[0] * row,
+            self.strides[1] * depth,
+            self.dilations[0] * row,
+            self.dilations[1] * depth,
+            1,
+        )
+        shape = (self.groups, count, *self.outside, *self.kernel, channels)
+        view = framed.as_strided(shape, strides, framed.storage_offset())
+        return view.reshape(self.groups, count * self.outside[0] * self.outside[1], -1)
+
+    def convolve(self, images: Tensor, weights: Tensor) -> Tensor:
+        """Convolve images of shape (n, channels, height, width) in blocks of a bounded buffer.
+
+        Args:
+            images: in any memory format.
+            weights: shape (groups, terms, maps per group).
+        """
+        _, terms, maps = weights.shape
+        places = self.outside[0] * self.outside[1]
+        last = images.permute(0, 2, 3, 1)
+        out = images.new_empty(len(images), *self.outside, self.groups * maps)
+        rows = max(1, _SCRATCH // (places * terms * self.groups))
+        for start in range(0, len(images), rows):
+            block = self.columns(self.frame(last[start : start + rows]))
+            target = out[start : start + rows].view(-1, self.groups * maps)
+            if self.groups == 1:
+                torch.mm(block[0], weights[0], out=target)
+            else:
+                target.view(-1, self.groups, maps).copy_(torch.bmm(block, weights).transpose(0, 1))
+        return out.permute(0, 3, 1, 2)
+
+
+@transfer("Conv")
+def conv(node: Node, site: Site) -> Transfer:
+    """Two-dimensional convolution with strides, pads, dilations and groups."""
+    kernel = site.parameter(node.inputs[1])
+    groups = int(node.number("group"))
+    maps, channels, height, width = kernel.shape
+    windows = Windows(
+        node.ints("pads"),
+        (height, width),
+        node.ints("strides"),
+        node.ints("dilations"),
+        site.shape(node.output)[1:],
+        groups,
+    )
+    terms = channels * height * width
+    weights = kernel.view(groups, maps // groups, channels, height, width).permute(0, 3, 4, 2, 1)
+    weights = weights.reshape(groups, terms, maps // groups).contiguous()
+    sizes = weights.abs()
+    bias = site.parameter(node.inputs[2]).reshape(-1, 1, 1) if len(node.inputs) > 2 else None
+    return Linear(lambda x: windows.convolve(x, weights), lambda x: windows.convolve(x, sizes), bias, terms)

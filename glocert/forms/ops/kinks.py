@@ -1,0 +1,148 @@
+"""Functions of one number with kinks at known levels: Relu, LeakyRelu, Clip.
+
+Where a coordinate stays on one side of every level, nothing is lost: it is passed on as it is, or becomes a
+constant without any error. Anywhere else the function ``f`` is replaced on the proven range [l, h] by a line
+``g x + m``: as f is piecewise linear, ``f(x) - g x`` is largest and smallest at l, at h or at a level in
+between, whatever g is, so half of the spread of these few numbers bounds the error. The chord's slope is
+taken; soundness does not depend on it, and neither does it matter how g was rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from glocert.forms.form import Form
+from glocert.forms.ops.registry import Site, Transfer, transfer
+from glocert.graph.ir import Node
+from glocert.rounding import CHARGE, TINY, UP
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """``|f(x) - g x - m| <= half`` on a range, the roundings of evaluating ``g x + m`` on forms included.
+
+    Attributes:
+        gain: g.
+        middle: m.
+        half: the error.
+    """
+
+    gain: Tensor
+    middle: Tensor
+    half: Tensor
+
+
+def chord(function: Callable[[Tensor], Tensor], levels: tuple[float, ...], low: Tensor, high: Tensor) -> Line:
+    """Replace a piecewise linear function by a line on each range [low, high].
+
+    Args:
+        function: rounds its result at most once.
+        levels: where it bends, finite.
+        low: lower ends, bounds on the form's extent: centre and slopes together are not larger in absolute
+            value than the larger end.
+        high: upper ends.
+    """
+    at_low, at_high = function(low), function(high)
+    gain = (at_high - at_low) / (high - low)
+    first, last = at_low - gain * low, at_high - gain * high
+    top, bottom = torch.maximum(first, last), torch.minimum(first, last)
+    scale = torch.maximum(at_low.abs(), at_high.abs())
+    for level in levels:
+        value = function(torch.full_like(low, level))
+        miss = value - gain * level
+        inside = (low < level) & (high > level)
+        top = torch.where(inside, torch.maximum(top, miss), top)
+        bottom = torch.where(inside, torch.minimum(bottom, miss), bottom)
+        scale = torch.where(inside, torch.maximum(scale, value.abs()), scale)
+    # Two roundings at most for each f(x) - g x, one of m, three of g x + m on centre and slopes.
+    scale = scale + gain.abs() * torch.maximum(low.abs(), high.abs())
+    half = ((top - bottom) / 2 + scale * CHARGE) * UP + TINY
+    return Line(gain, (top + bottom) / 2, half)
+
+
+@dataclass(frozen=True, slots=True)
+class Bent:
+    """A continuous piecewise linear function of one number.
+
+    Attributes:
+        levels: where it bends, finite, ascending.
+        same: it is the identity on this interval.
+        below: its constant value below ``same``, or None where it is not constant there.
+        above: its constant value above ``same``, or None.
+        function: evaluates it, rounding at most once.
+    """
+
+    levels: tuple[float, ...]
+    same: tuple[float, float]
+    below: float | None
+    above: float | None
+    function: Callable[[Tensor], Tensor]
+
+    def __call__(self, *inputs: Form) -> Form:
+        """Pass on, make constant, or replace by a line, number by number."""
+        (x,) = inputs
+        low, high = x.bounds()
+        passed = (low >= self.same[0]) & (high <= self.same[1])
+        gain = passed.to(low.dtype)
+        settled, shift = passed, None
+        for value, there in ((self.below, high <= self.same[0]), (self.above, low >= self.same[1])):
+            if value is not None:
+                there = there & ~settled  # a number that is a level has the same value on both sides
+                settled = settled | there
+                shift = shift if not value else _added(shift, there.to(gain.dtype) * value)
+        loose = (~settled).nonzero(as_tuple=True)
+        line = chord(self.function, self.levels, low[loose], high[loose])
+        gain[loose] = line.gain
+        lines, error = x.lines() * gain, x.error * gain.abs()
+        if shift is not None:
+            lines[0] += shift
+        lines[0][loose] += line.middle
+        error[loose] = (error[loose] + line.half) * UP
+        return Form.of(lines, error)
+
+
+def _added(total: Tensor | None, more: Tensor) -> Tensor:
+    return more if total is None else total + more
+
+
+@transfer("Relu")
+def relu(node: Node, site: Site) -> Transfer:  # noqa: ARG001
+    """``max(x, 0)``."""
+    return Bent((0.0,), (0.0, torch.inf), 0.0, None, torch.relu)
+
+
+@transfer("LeakyRelu")
+def leaky_relu(node: Node, site: Site) -> Transfer:  # noqa: ARG001
+    """``x`` above zero, ``alpha x`` below; alpha may be any number."""
+    alpha = node.number("alpha")
+
+    def function(x: Tensor) -> Tensor:
+        return torch.where(x < 0, x * alpha, x)
+
+    same = (-torch.inf if alpha == 1 else 0.0, torch.inf)
+    return Bent((0.0,), same, 0.0 if alpha == 0 else None, None, function)
+
+
+@transfer("Clip")
+def clip(node: Node, site: Site) -> Transfer:  # noqa: ARG001
+    """``min(max(x, low), high)``: the upper bound wins where they cross."""
+    low, high = node.number("min"), node.number("max")
+    if low >= high:
+        return _constant(high)
+    levels = tuple(level for level in (low, high) if abs(level) < torch.inf)
+    below, above = (level if abs(level) < torch.inf else None for level in (low, high))
+    return Bent(levels, (low, high), below, above, lambda x: x.clamp(low, high))
+
+
+def _constant(value: float) -> Transfer:
+    def apply(x: Form) -> Form:
+        """Forget everything but whether the input was finite."""
+        lines = torch.zeros_like(x.lines())
+        lines[0] += value
+        return Form.of(lines, x.reach() * 0)
+
+    return apply

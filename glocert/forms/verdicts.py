@@ -1,0 +1,81 @@
+"""The verdict about one segment and one label, for any network."""
+
+from __future__ import annotations
+
+import math
+
+from glocert.budget import Budget
+from glocert.errors import InvalidSpec
+from glocert.forms.path import Path
+from glocert.forms.program import Program, prepare
+from glocert.forms.search import Search
+from glocert.forms.winners import partition as winners
+from glocert.graph.ir import Graph
+from glocert.paths.segment import Segment
+from glocert.report import SegmentReport
+from glocert.spec import Analysis
+
+_PREFIX = 0.01
+"""How narrow, in units of ``gap``, the part gets in which the proven prefix ends."""
+
+
+def certify(
+    graph: Graph | Program,
+    segment: Segment,
+    label: int,
+    *,
+    analysis: Analysis = Analysis.COMPLETE,
+    margin: float = 0.0,
+    gap: float = 0.001,
+    partition: bool = False,
+    budget: Budget | None = None,
+    device: str = "cpu",
+) -> SegmentReport:
+    """Decide whether ``label`` beats every other class by more than ``margin`` on the whole segment.
+
+    The answer is a theorem about the graph in real arithmetic with its stored parameters: ``certified`` and
+    ``falsified`` are proven, rounding included; ties and numbers that are not finite are never certified.
+    Once a violation is proven, the robust mass is known to within ``gap`` where the budget allows.
+
+    Args:
+        graph: the network, or a program made of it by ``prepare`` (worth it for more than one segment).
+        segment: the path, float64 arrays of the network's input shape.
+        label: class that should win, 0 <= label < classes.
+        analysis: ``complete`` also settles where the proven prefix ends, to a hundredth of ``gap``.
+        margin: by how much the label's score must exceed every other, >= 0.
+        gap: see above; > 0.
+        partition: whether the report lists the winning class of every part of the path that is proven.
+        budget: time, rows and memory; what is decided before they end counts, the rest is undecided.
+        device: torch device, where ``graph`` is not a program.
+
+    Raises:
+        UnsupportedOperators: names every node that has no transfer of forms.
+        InvalidSpec: the segment, label or margin does not fit the network.
+    """
+    program = graph if isinstance(graph, Program) else prepare(graph, device)
+    _check(program.graph, segment, label, margin)
+    search = Search(program, Path.of(segment, program.device), label, margin, budget or Budget())
+    ledger = search.ledger
+
+    def enough() -> bool:
+        if not ledger.broken:
+            return False
+        mass = ledger.mass()
+        if mass.upper - mass.lower > gap:
+            return False
+        return analysis is Analysis.QUANTITATIVE or search.first_open() <= gap * _PREFIX
+
+    search.run(enough)
+    pending = bool(search.pending)
+    return ledger.report(pending, winners(search, gap) if partition else ())
+
+
+def _check(graph: Graph, segment: Segment, label: int, margin: float) -> None:
+    classes = math.prod(graph.output_shape)
+    shapes = {array.shape for array in (segment.start, segment.stop, segment.radius)}
+    if shapes != {graph.input_shape}:
+        raise InvalidSpec(f"the segment has shape {sorted(shapes)}, the network takes {graph.input_shape}")
+    if not 0 <= label < classes or classes < 2:
+        raise InvalidSpec(f"label {label} is not one of the network's {classes} classes")
+    if not (math.isfinite(margin) and margin >= 0):
+        raise InvalidSpec(f"a margin of {margin} cannot be asked for")
