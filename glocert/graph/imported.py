@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from glocert.errors import UnsupportedOutput
-from glocert.graph.ir import Graph, Node
+from glocert.errors import Offence, UnsupportedOutput
+from glocert.graph.append import reshaped
+from glocert.graph.ir import Graph
 from glocert.graph.shapes import Shape
 from glocert.graph.values import Batch
+
+_SHOWN = 20
+_ONE = "Give `threshold` for a decision between two classes, or upload it with role=regressor."
+_MANY = "Choose another `output`, or upload it with the role that it has: regressor, generator or encoder."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,43 @@ class Tail:
         return torch.softmax(scores, 1) if self.operator == "Softmax" else torch.log_softmax(scores, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output that the upload offers.
+
+    Attributes:
+        name: what ``output`` may say; a position is understood as well.
+        shape: per-sample shape as the upload declares it, None where it does not; None for an open length.
+        used: whether it is the one that was imported.
+    """
+
+    name: str
+    shape: tuple[int | None, ...] | None = None
+    used: bool = False
+
+
+def choose_output(names: Sequence[str], wanted: str | None) -> int:
+    """Return the position of the output that the user means; the first by default.
+
+    Args:
+        names: what the upload calls its outputs, in its order; at least one.
+        wanted: a name, else a position counted from 0.
+
+    Raises:
+        UnsupportedOutput: there is none of that name or at that position; the choices are named.
+    """
+    if wanted is None:
+        return 0
+    if wanted in names:
+        return names.index(wanted)
+    if wanted.isdecimal() and len(wanted) < 10 and int(wanted) < len(names):
+        return int(wanted)
+    choices = ", ".join(repr(name) for name in names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+    way_out = f"Name one of {choices}, or its position from 0 to {len(names) - 1}."
+    detail = f"there is no output {wanted!r}"
+    raise UnsupportedOutput(f"T{detail[1:]}. {way_out}", [Offence("output", detail, way_out=way_out)])
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Imported:
     """An imported network.
@@ -52,6 +94,8 @@ class Imported:
         dtype: ``float32`` or ``float64``, in which the upload computes.
         output: name of its output.
         scores: name, in the upload, of what the graph returns, which the cut-off functions take.
+        outputs: every output of the upload; empty where there is only the one that is used.
+        parameters: numbers that the upload stores as weights, None where that is not told.
     """
 
     graph: Graph
@@ -64,6 +108,8 @@ class Imported:
     dtype: str
     output: str
     scores: str = ""
+    outputs: tuple[Output, ...] = ()
+    parameters: int | None = None
 
 
 def class_axis(shape: Shape) -> int | None:
@@ -83,18 +129,12 @@ def as_classifier(graph: Graph) -> Graph:
     if axis is None:
         sizes = ["batch", *shape]
         if all(size == 1 for size in shape):
-            raise UnsupportedOutput(f"A classifier needs at least two classes; the output has shape {sizes}.")
-        raise UnsupportedOutput(f"The output must be one vector of class scores; it has shape {sizes}.")
-    if len(shape) == 1:
-        return graph
-    output = f"{graph.output}/scores"
-    classes = (shape[axis],)
-    node = Node(output, "Reshape", (graph.output,), output, {"shape": classes}, "output")
-    return Graph(
-        graph.input,
-        output,
-        (*graph.nodes, node),
-        graph.parameters,
-        {**graph.shapes, output: classes},
-        graph.notes,
-    )
+            raise _refused(
+                graph, f"A classifier needs at least two classes; the output has shape {sizes}.", _ONE
+            )
+        raise _refused(graph, f"The output must be one vector of class scores; it has shape {sizes}.", _MANY)
+    return reshaped(graph, (shape[axis],), "scores")
+
+
+def _refused(graph: Graph, detail: str, way_out: str) -> UnsupportedOutput:
+    return UnsupportedOutput(f"{detail} {way_out}", [Offence(graph.output, detail, way_out=way_out)])

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from glocert.errors import ModelTooLarge, UnreadableModel
-from glocert.graph import onnx_runtime
 from glocert.graph.compare import Comparison, compare
-from glocert.graph.families import is_nonlinear
-from glocert.graph.imported import Imported, as_classifier
+from glocert.graph.families import family, is_nonlinear, smooth_nodes
+from glocert.graph.formats import Read, read
+from glocert.graph.imported import Imported
 from glocert.graph.ir import Graph
 from glocert.graph.limits import Limits
-from glocert.graph.onnx import read_onnx
-from glocert.graph.onnx_file import is_message
-from glocert.graph.torchscript import RUNTIME, read_torchscript
+from glocert.graph.methods import methods
+from glocert.graph.purpose import Purpose, as_used, decided
 
-__all__ = ["GRAPH_FILE", "Limits", "inspect_network"]
+__all__ = ["GRAPH_FILE", "Limits", "Purpose", "inspect_network"]
 
 GRAPH_FILE = "graph.safetensors"
-_FOREIGN = {
-    b"\x89HDF": "an HDF5 file, as Keras writes; convert it with tf2onnx",
-    b"GGUF": "a GGUF file, which holds a language model",
-    b"\x93NUM": "a NumPy array, not a network",
-    b"\x80": "a pickled Python object; upload TorchScript (torch.jit.trace) or ONNX",
-}
 
 
 def inspect_network(
@@ -37,15 +30,19 @@ def inspect_network(
     format: str | None,  # noqa: A002 - the name that the API uses
     input_shape: Sequence[int] | None,
     limits: Limits,
+    output: str | None = None,
+    purpose: Purpose | None = None,
 ) -> dict[str, Any]:
     """Import an upload, compare it with what it came from, and store the graph.
 
     Args:
-        path: the upload.
+        path: the upload, which may be a gzip of one.
         out: existing folder that gets ``graph.safetensors``.
-        format: ``onnx`` or ``torchscript``; None recognises it by content.
+        format: one of ``formats.FORMATS``; None recognises it by content.
         input_shape: shape of one sample, where the file leaves it open.
         limits: what must not be exceeded.
+        output: name or position of the output to use; the first by default.
+        purpose: what the output is taken for; scores of a classifier by default.
 
     Returns:
         The inspection report, plain JSON.
@@ -53,84 +50,70 @@ def inspect_network(
     Raises:
         ModelRejected: one of its subclasses; nothing is written then.
     """
+    purpose = purpose or Purpose()
     if path.stat().st_size > limits.file_bytes:
-        raise ModelTooLarge(f"The file is larger than {limits.file_bytes} bytes.")
-    data = path.read_bytes()
-    if (format or _recognised(data)) == "onnx":
-        imported = _read_onnx(data, format, input_shape, limits)
-        graph = as_classifier(imported.graph)
-        comparison = _compare_onnx(imported, data)
-    else:
-        imported, original = read_torchscript(data, input_shape=input_shape, limits=limits)
-        graph = as_classifier(imported.graph)
-        comparison = compare(imported, original, RUNTIME)
+        raise limits.exceeded(f"The file has {path.stat().st_size} bytes", "file_bytes")
+    found = read(path.read_bytes(), format, input_shape=input_shape, output=output, limits=limits)
+    used = as_used(found.imported, purpose)
+    graph = decided(used, purpose)
+    graph = replace(graph, notes=(*graph.notes, *found.notes))
+    comparison = _compared(used, found)
     (out / GRAPH_FILE).write_bytes(graph.to_bytes())
-    return _report(imported, graph, comparison)
+    return _report(used, graph, comparison)
 
 
-def _compare_onnx(imported: Imported, data: bytes) -> Comparison:
-    """Compare the output and, as a Softmax hides differences, what it is taken of."""
-    whole = compare(imported, onnx_runtime.original(data, imported.output), onnx_runtime.RUNTIME)
-    if not imported.tails:
+def _compared(used: Imported, found: Read) -> Comparison:
+    """Compare the output and, as a Softmax hides differences, what it is taken of where that can be had."""
+    whole = compare(used, found.original(used.output), found.runtime)
+    if not (used.tails and found.shows_inside):
         return whole
-    scores = onnx_runtime.original(data, imported.scores)
-    return compare(replace(imported, tails=()), scores, onnx_runtime.RUNTIME)
-
-
-def _read_onnx(
-    data: bytes, claimed: str | None, input_shape: Sequence[int] | None, limits: Limits
-) -> Imported:
-    """Read an ONNX file; one that nobody called so and that is none is called neither."""
-    try:
-        return read_onnx(data, input_shape=input_shape, limits=limits)
-    except UnreadableModel:
-        if claimed is None and not is_message(data):
-            raise UnreadableModel(
-                "The file is neither a readable ONNX model nor a TorchScript archive."
-            ) from None
-        raise
-
-
-def _recognised(data: bytes) -> str:
-    """Return the format that the first bytes tell.
-
-    Raises:
-        UnreadableModel: neither of the two.
-    """
-    if not data:
-        raise UnreadableModel("The file is empty.")
-    for magic, kind in _FOREIGN.items():
-        if data.startswith(magic):
-            raise UnreadableModel(
-                f"The file is neither an ONNX model nor a TorchScript archive: it is {kind}."
-            )
-    if data[:2] == b"PK":
-        return "torchscript"
-    return "onnx"
+    return compare(replace(used, tails=()), found.original(used.scores), found.runtime)
 
 
 def _report(imported: Imported, graph: Graph, comparison: Comparison) -> dict[str, Any]:
+    bent = _bent_units(graph)
+    weights = imported.parameters
     return {
         "format": imported.format,
         "opset": imported.opset,
         "producer": imported.producer,
         "operators": dict(imported.operators),
         "canonical_operators": graph.operators,
-        "parameters": graph.parameter_count,
-        "nonlinear_units": _bent_units(graph),
+        "parameters": graph.parameter_count if weights is None else weights,
+        "nonlinear_units": sum(bent.values()),
+        "nonlinear_units_by_operator": dict(sorted(bent.items())),
         "input": {"name": graph.input, "shape": list(graph.input_shape), "dtype": imported.dtype},
-        "outputs": [{"name": imported.output, "shape": list(graph.output_shape)}],
-        "piecewise_linear": True,
-        "methods": {
-            "segment": {"admitted": "exact", "because": "every operator is affine or piecewise linear"},
-            "lipschitz": {"admitted": "no", "because": "Lipschitz certification is not available yet"},
-        },
+        "outputs": _outputs(imported, graph),
+        "family": family(graph).value,
+        "piecewise_linear": not smooth_nodes(graph),
+        "methods": methods(graph),
         "notes": list(graph.notes),
         "comparison": asdict(comparison),
         "graph_sha256": graph.digest(),
     }
 
 
-def _bent_units(graph: Graph) -> int:
-    """Count the outputs of operators that are not affine."""
-    return sum(math.prod(graph.shapes[node.output]) for node in graph.nodes if is_nonlinear(graph, node))
+def _outputs(imported: Imported, graph: Graph) -> list[dict[str, Any]]:
+    """List the outputs of the upload; the shape of the used one is that of the graph's scores."""
+    used = {"name": imported.output, "shape": list(graph.output_shape), "used": True}
+    if not imported.outputs:
+        return [used]
+    return [
+        used
+        if output.used
+        else {
+            "name": output.name,
+            "shape": None if output.shape is None else list(output.shape),
+            "used": False,
+        }
+        for output in imported.outputs
+    ]
+
+
+def _bent_units(graph: Graph) -> Counter[str]:
+    """Count the outputs of operators that are not affine, by operator."""
+    units: Counter[str] = Counter()
+    for node in graph.nodes:
+        if is_nonlinear(graph, node):
+            units[node.operator] += math.prod(graph.shapes[node.output])
+    return units

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +13,14 @@ from onnx import TensorProto
 from glocert.errors import InvalidGraph, Offence, UnsupportedInput, UnsupportedOutput
 from glocert.graph import onnx_operators
 from glocert.graph.builder import GraphBuilder
-from glocert.graph.imported import Imported, Tail, class_axis
+from glocert.graph.imported import Imported, Tail, choose_output, class_axis
 from glocert.graph.limits import Limits
 from glocert.graph.lowering import MANY_PRODUCTS
 from glocert.graph.onnx_file import DEFAULT_DOMAINS, opset, parse
 from glocert.graph.onnx_input import resolve_input
 from glocert.graph.onnx_operators.registry import OPERATORS, Call
 from glocert.graph.onnx_order import live_nodes, producers, trailing
+from glocert.graph.onnx_output import SHOWN_OUTPUTS, outputs
 from glocert.graph.onnx_tensors import load_initializers
 from glocert.graph.refusals import SMOOTH, Refusals
 from glocert.graph.shapes import ShapeError
@@ -61,7 +63,11 @@ class _Reader:
 
 
 def read_onnx(
-    data: bytes, *, input_shape: Sequence[int] | None = None, limits: Limits | None = None
+    data: bytes,
+    *,
+    input_shape: Sequence[int] | None = None,
+    output: str | None = None,
+    limits: Limits | None = None,
 ) -> Imported:
     """Translate an ONNX file.
 
@@ -69,6 +75,7 @@ def read_onnx(
         data: the whole file.
         input_shape: per-sample shape, where the file leaves it open; naming every axis of the file's input
             says that none of them is a batch axis.
+        output: name or position of the output to use; the first by default.
         limits: what must not be exceeded.
 
     Returns:
@@ -82,17 +89,17 @@ def read_onnx(
     constants = load_initializers(model.graph, limits)
     entry = _only_input(model.graph, constants)
     shape, batch = resolve_input(entry, input_shape)
-    output = _first_output(model.graph)
+    chosen = _chosen_output(model.graph, output)
     builder = GraphBuilder.start(entry.name, shape, limits)
     values: dict[str, Value | _Missing] = {**constants, entry.name: Activation(builder.input, shape)}
     reader = _Reader(model, builder, batch, values)
     makers = producers(model.graph)
-    nodes = live_nodes(model.graph, makers, set(values), output)
-    last = trailing(model.graph, makers, output)
+    nodes = live_nodes(model.graph, makers, set(values), chosen)
+    last = trailing(model.graph, makers, chosen)
     for position in nodes:
         _read_node(reader, position, position in last)
     reader.refusals.raise_any()
-    return _finished(reader, output, [model.graph.node[position] for position in nodes], entry)
+    return _finished(reader, chosen, [model.graph.node[position] for position in nodes], entry)
 
 
 def _only_input(graph: onnx.GraphProto, constants: Mapping[str, Constant]) -> onnx.ValueInfoProto:
@@ -111,10 +118,11 @@ def _only_input(graph: onnx.GraphProto, constants: Mapping[str, Constant]) -> on
     return entry
 
 
-def _first_output(graph: onnx.GraphProto) -> str:
+def _chosen_output(graph: onnx.GraphProto, wanted: str | None) -> str:
     if not graph.output:
         raise UnsupportedOutput("The model has no output.")
-    return str(graph.output[0].name)
+    names = [str(item.name) for item in graph.output]
+    return names[choose_output(names, wanted)]
 
 
 def _read_node(reader: _Reader, position: int, last: bool) -> None:
@@ -220,11 +228,11 @@ def _finished(
     value = reader.values[output]
     if not isinstance(value, Activation):
         raise InvalidGraph(f"Output {output!r} does not depend on the input.")
-    others = [item.name for item in reader.model.graph.output[1:]]
+    offered = outputs(reader.model.graph, output, reader.batch)
+    others = [repr(item.name) for item in offered if not item.used]
     if others:
-        reader.notes.append(
-            f"Of several outputs the first, {output!r}, is used; {', '.join(others)} left out."
-        )
+        left = ", ".join(others[:SHOWN_OUTPUTS]) + (", …" if len(others) > SHOWN_OUTPUTS else "")
+        reader.notes.append(f"Of several outputs {output!r} is used; {left} left out.")
     reader.notes += [tail.note() for tail in reader.tails]
     model = reader.model
     producer = f"{model.producer_name} {model.producer_version}".strip()
@@ -239,4 +247,6 @@ def _finished(
         dtype="float64" if entry.type.tensor_type.elem_type == TensorProto.DOUBLE else "float32",
         output=output,
         scores=reader.scores or output,
+        outputs=offered,
+        parameters=sum(math.prod(tensor.dims) for tensor in model.graph.initializer),
     )

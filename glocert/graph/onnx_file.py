@@ -7,12 +7,17 @@ from collections.abc import Iterator
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from glocert.errors import InvalidGraph, ModelTooLarge, Offence, UnreadableModel, UnsupportedOperators
+from glocert.errors import InvalidGraph, Offence, UnreadableModel, UnsupportedOperators
 from glocert.graph.limits import Limits
+from glocert.graph.wire import Malformed, check_message
 
 OPSETS = range(7, 24)
 IR_VERSIONS = range(3, onnx.IR_VERSION + 1)
 DEFAULT_DOMAINS = ("", "ai.onnx")
+WAY_OUT = (
+    "Export with the weights inside, e.g. torch.onnx.export(..., external_data=False), "
+    "or upload a .zip of the model and its data files."
+)
 
 
 def parse(data: bytes, limits: Limits) -> onnx.ModelProto:
@@ -27,8 +32,8 @@ def parse(data: bytes, limits: Limits) -> onnx.ModelProto:
     if not data:
         raise UnreadableModel("The file is empty.")
     if len(data) > limits.file_bytes:
-        raise ModelTooLarge(f"The file is larger than {limits.file_bytes} bytes.")
-    model = _message(data)
+        raise limits.exceeded(f"The file has {len(data)} bytes", "file_bytes")
+    model = message(data, limits)
     if model is None:
         raise UnreadableModel("The file is not a readable ONNX model.")
     if not model.HasField("graph"):
@@ -39,16 +44,17 @@ def parse(data: bytes, limits: Limits) -> onnx.ModelProto:
     return model
 
 
-def is_message(data: bytes) -> bool:
-    """Whether the bytes are a protobuf message that may be a model."""
-    return _message(data) is not None
+def message(data: bytes, limits: Limits) -> onnx.ModelProto | None:
+    """Return the protobuf message that may be a model, or None where the bytes are none.
 
-
-def _message(data: bytes) -> onnx.ModelProto | None:
+    Raises:
+        ModelTooLarge: the message is too deep or has too many fields.
+    """
     model = onnx.ModelProto()
     try:
+        check_message(data, onnx.ModelProto.DESCRIPTOR, limits)
         model.ParseFromString(data)
-    except DecodeError:
+    except (DecodeError, Malformed):
         return None
     return model
 
@@ -81,8 +87,7 @@ def _check_versions(model: onnx.ModelProto) -> None:
 
 def _check_container(model: onnx.ModelProto, limits: Limits) -> None:
     graph = model.graph
-    if len(graph.node) > limits.nodes:
-        raise ModelTooLarge(f"The graph has {len(graph.node)} nodes, more than {limits.nodes}.")
+    _check_counts(graph, limits)
     if model.functions:
         offences = [
             Offence(f"function {function.name}", "model functions are not supported", way_out="Inline them.")
@@ -91,21 +96,34 @@ def _check_container(model: onnx.ModelProto, limits: Limits) -> None:
         raise UnsupportedOperators("The model defines functions of its own.", offences)
     if graph.sparse_initializer:
         raise InvalidGraph("Sparse initialisers are not supported.")
-    external = [tensor.name for tensor in tensors(graph) if _is_external(tensor)]
+    external = [tensor.name for tensor in tensors(graph) if is_external(tensor)]
     if external:
-        way_out = "Export with the weights inside, e.g. torch.onnx.export(..., external_data=False)."
-        offences = [Offence(name, "its numbers are in another file", way_out=way_out) for name in external]
-        raise UnreadableModel(
-            "External data is not accepted: re-export the model with its weights inside.", offences
-        )
+        offences = [Offence(name, "its numbers are in another file", way_out=WAY_OUT) for name in external]
+        raise UnreadableModel(f"External data is not accepted on its own. {WAY_OUT}", offences)
     for name in (model.producer_name, model.producer_version, *_names(graph)):
         if not isinstance(name, str) or "\0" in name:  # protobuf hands bytes over where they are no UTF-8
             raise UnreadableModel("A name in the model is not text.")
         if len(name) > limits.name:
-            raise ModelTooLarge(f"A name has {len(name)} characters, more than {limits.name}.")
+            raise limits.exceeded(f"A name has {len(name)} characters", "name")
 
 
-def _is_external(tensor: onnx.TensorProto) -> bool:
+def _check_counts(graph: onnx.GraphProto, limits: Limits) -> None:
+    """Compare numbers of things with the limits before any of them is looked at."""
+    most = max((len(node.attribute) for node in graph.node), default=0)
+    counts = (
+        (len(graph.node), "nodes", "nodes"),
+        (len(graph.initializer), "stored tensors", "initializers"),
+        (len(graph.input), "inputs", "inputs"),
+        (len(graph.output), "outputs", "outputs"),
+        (most, "attributes on one node", "attributes"),
+    )
+    for count, what, limit in counts:
+        if count > getattr(limits, limit):
+            raise limits.exceeded(f"The graph has {count} {what}", limit)
+
+
+def is_external(tensor: onnx.TensorProto) -> bool:
+    """Whether a tensor's numbers are said to be in another file."""
     return tensor.data_location == onnx.TensorProto.EXTERNAL or len(tensor.external_data) > 0
 
 

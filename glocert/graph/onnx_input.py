@@ -10,6 +10,7 @@ from glocert.errors import Offence, UnsupportedInput
 from glocert.graph.shapes import Shape
 from glocert.graph.values import Batch
 
+LONGEST = 16
 _GIVE = "Give `input_shape`, the shape of one sample."
 
 
@@ -32,6 +33,8 @@ def resolve_input(entry: onnx.ValueInfoProto, given: Sequence[int] | None) -> tu
     declared = [
         axis.dim_value if axis.HasField("dim_value") else None for axis in entry.type.tensor_type.shape.dim
     ]
+    if len(declared) > LONGEST:
+        raise _refused(entry, f"The input has {len(declared)} axes, which no network needs.")
     if any(size is not None and size < 1 for size in declared):
         raise _refused(entry, f"The input shape {_shown(declared)} has a zero or negative dimension.")
     if not declared:

@@ -49,13 +49,14 @@ def _pruned(data: bytes, output: str) -> onnx.ModelProto:
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
     for node in nodes:
         node.name = ""  # onnxruntime refuses two nodes of one name, which exporters write
-    kind = graph.output[0].type.tensor_type.elem_type
-    del graph.node[:], graph.output[:], graph.value_info[:]
-    graph.output.extend([helper.make_tensor_value_info(output, kind, None)])
-    graph.node.extend(nodes)
     stored = {tensor.name for tensor in graph.initializer}
     entries = [entry for entry in graph.input if entry.name not in stored]
     entry = onnx.ValueInfoProto.FromString(entries[0].SerializeToString())
+    declared = [item for item in graph.output if item.name == output] or [entry]
+    kind = declared[0].type.tensor_type.elem_type
+    del graph.node[:], graph.output[:], graph.value_info[:]
+    graph.output.extend([helper.make_tensor_value_info(output, kind, None)])
+    graph.node.extend(nodes)
     del graph.input[:]
     graph.input.extend([entry])
     return model

@@ -9,8 +9,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from glocert.errors import InvalidGraph, ModelTooLarge, Offence
+from glocert.errors import InvalidGraph, Offence
 from glocert.graph.limits import Limits
+from glocert.graph.onnx_file import is_external
 from glocert.graph.values import BATCH, Constant
 
 _BYTES: dict[int, int] = {
@@ -35,8 +36,12 @@ def check_declared(tensor: TensorProto, limits: Limits) -> None:
 
     Raises:
         InvalidGraph: a negative dimension, an unknown type, or data of another length.
-        ModelTooLarge: more elements than ``limits.parameters``.
+        ModelTooLarge: more axes or more elements than the limits allow.
     """
+    if is_external(tensor):
+        raise _invalid(tensor, "its numbers are in another file")  # whatever else it carries
+    if len(tensor.dims) > limits.rank:
+        raise limits.exceeded(f"Tensor {tensor.name!r} has {len(tensor.dims)} axes", "rank")
     if any(size < 0 for size in tensor.dims):
         raise _invalid(tensor, f"its shape {list(tensor.dims)} has a negative dimension")
     if tensor.data_type not in _BYTES:
@@ -48,8 +53,8 @@ def check_declared(tensor: TensorProto, limits: Limits) -> None:
         carried, unit = len(getattr(tensor, _FIELDS.get(tensor.data_type, "int32_data"))), 1
     if carried != count * unit:
         raise _invalid(tensor, "its declared shape does not match the data that it carries")
-    if count > limits.parameters:
-        raise ModelTooLarge(f"Tensor {tensor.name!r} has more than {limits.parameters} elements.")
+    if count > limits.tensor:
+        raise limits.exceeded(f"Tensor {tensor.name!r} has {count} elements", "tensor")
 
 
 def _invalid(tensor: TensorProto, detail: str) -> InvalidGraph:
@@ -78,5 +83,5 @@ def load_initializers(graph: onnx.GraphProto, limits: Limits) -> dict[str, Const
         check_declared(tensor, limits)
     total = sum(math.prod(tensor.dims) for tensor in graph.initializer)
     if total > limits.parameters:
-        raise ModelTooLarge(f"The model has {total} weights, more than {limits.parameters}.")
+        raise limits.exceeded(f"The model has {total} weights", "parameters")
     return {tensor.name: constant(tensor, tensor.name) for tensor in graph.initializer}

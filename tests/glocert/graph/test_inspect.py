@@ -209,7 +209,7 @@ def test_the_report_is_plain_json_and_names_what_was_found(tmp_path: Path) -> No
     assert report["parameters"] == 5 * 4 + 5 + 3 * 5 + 3
     assert report["nonlinear_units"] == 5
     assert report["input"] == {"name": "x", "shape": [4], "dtype": "float32"}
-    assert report["outputs"] == [{"name": "y", "shape": [3]}]
+    assert report["outputs"] == [{"name": "y", "shape": [3], "used": True}]
     assert report["methods"]["segment"]["admitted"] == "exact"
     assert report["graph_sha256"] == graph.digest()
     assert report["comparison"]["runtime"].startswith("onnxruntime ")

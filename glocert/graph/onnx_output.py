@@ -1,0 +1,24 @@
+"""What a model says about its outputs."""
+
+from __future__ import annotations
+
+import onnx
+
+from glocert.graph.imported import Output
+from glocert.graph.values import Batch
+
+SHOWN_OUTPUTS = 8
+
+
+def outputs(graph: onnx.GraphProto, used: str, batch: Batch) -> tuple[Output, ...]:
+    """Return every declared output with the per-sample shape that the file claims; nothing relies on it."""
+    return tuple(Output(str(item.name), _shape(item, batch), str(item.name) == used) for item in graph.output)
+
+
+def _shape(entry: onnx.ValueInfoProto, batch: Batch) -> tuple[int | None, ...] | None:
+    if not entry.type.tensor_type.HasField("shape"):
+        return None
+    axes = [
+        axis.dim_value if axis.HasField("dim_value") else None for axis in entry.type.tensor_type.shape.dim
+    ]
+    return tuple(axes[1:] if batch.present else axes)
