@@ -22,6 +22,8 @@ from glocert.graph.run import run
 from glocert.rounding import TINY, dot, grow
 
 _ROWS = 2**24
+_MOVES = frozenset({"Gather", "Pad", "Reshape", "Transpose"})
+_PRODUCTS = frozenset({"Conv", "Gemm", "MatMul", "Mul"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +48,20 @@ def matrix_of(region: Graph) -> Matrix:
     plain, absolute = linear_part(region), linear_part(region, absolute=True)
     inputs, outputs = math.prod(region.input_shape), math.prod(region.output_shape)
     follow = _columns if inputs <= outputs else _rows
-    values, sizes = follow(plain), follow(absolute)
+    values = follow(plain)
+    if _is_copied(region):
+        return Matrix(values, 0.0)
     terms = sum(roundings(region, node) for node in region.nodes)
+    sizes = follow(absolute)
     entries = float(sizes.square().sum()) * grow(sizes.numel() + terms)
     lost = dot(terms) * math.sqrt(entries) * grow(8) + values.numel() * TINY
     return Matrix(values, lost)
+
+
+def _is_copied(region: Graph) -> bool:
+    """Whether every entry of the matrix is a stored number or zero, so that nothing is ever rounded."""
+    others = [node for node in region.nodes if node.operator not in _MOVES]
+    return len(others) <= 1 and all(node.operator in _PRODUCTS for node in others)
 
 
 def _columns(region: Graph) -> Tensor:

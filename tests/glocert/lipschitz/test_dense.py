@@ -6,7 +6,7 @@ import torch
 
 from glocert.lipschitz.dense import matrix_norm
 from glocert.lipschitz.roots import ERROR, roots_of_unity
-from glocert.lipschitz.spectrum import largest
+from glocert.lipschitz.spectrum import largest, proven
 
 
 def exact_norm(weight: torch.Tensor) -> mpmath.mpf:
@@ -61,6 +61,19 @@ def test_numbers_that_are_not_finite_have_no_bound() -> None:
 def test_what_the_matrix_may_be_off_is_part_of_the_bound() -> None:
     gram = torch.diag(torch.tensor([1.0, 2.0], dtype=torch.float64))
     assert largest(gram, error=0.5) >= 2.5
+
+
+@pytest.mark.parametrize("size", [1, 2, 30, 200])
+def test_only_what_is_true_is_proven(size: int) -> None:
+    torch.manual_seed(size)
+    gram = torch.randn(5, size, size, dtype=torch.float64)
+    gram = gram @ gram.mT
+    truth = torch.linalg.eigvalsh(gram)[:, -1]
+    for row in range(5):
+        top = float(truth[row])
+        assert bool(proven(gram[row : row + 1], top * (1 + 1e-9), 0.0)[0])
+        assert not bool(proven(gram[row : row + 1], top * (1 - 1e-9), 0.0)[0])
+        assert not bool(proven(gram[row : row + 1], top * (1 + 1e-9), top * 1e-8)[0])
 
 
 def test_of_many_matrices_the_largest_counts() -> None:

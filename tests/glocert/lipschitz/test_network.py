@@ -64,6 +64,23 @@ def test_w1_no_gradient_and_no_pair_exceeds_the_bound(seed: int) -> None:
     assert bool((moved <= found.scores * distance * (1 + 1e-12)).all())
 
 
+def test_a_sum_of_branches_is_as_steep_as_both_together() -> None:
+    """x + relu(x) doubles the distances between positive points: the bound is attained."""
+    builder = GraphBuilder.start("x", (2,), Limits())
+    bent = builder.add(Node("relu", "Relu", ("x",), "r", {}, "Relu"))
+    graph = builder.finish(builder.add(Node("add", "Add", ("x", bent), "y", {}, "Add")))
+    found = bound(graph)
+    assert 2.0 <= found.scores <= 2.0 * (1 + 1e-9)
+    assert 2.0 * 2**0.5 <= float(found.pairs[0, 1]) <= 2.0 * 2**0.5 * (1 + 1e-9)
+
+
+def test_branches_side_by_side_add_their_squares() -> None:
+    builder = GraphBuilder.start("x", (2,), Limits())
+    bent = builder.add(Node("relu", "Relu", ("x",), "r", {}, "Relu"))
+    graph = builder.finish(builder.add(Node("join", "Concat", ("x", bent), "y", {"axis": 0}, "Concat")))
+    assert 2.0**0.5 <= bound(graph).scores <= 2.0**0.5 * (1 + 1e-9)
+
+
 def test_a_linear_network_has_the_distances_of_its_rows() -> None:
     weight = np.random.default_rng(0).normal(size=(5, 7))
     builder = GraphBuilder.start("x", (7,), Limits())
