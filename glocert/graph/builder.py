@@ -11,6 +11,7 @@ import numpy as np
 from glocert.errors import InvalidGraph, ModelTooLarge, NonFiniteWeights, Offence
 from glocert.graph.ir import Array, Graph, Node
 from glocert.graph.limits import Limits
+from glocert.graph.patterns import recognised
 from glocert.graph.shapes import Shape, infer
 
 RESERVED = "__metadata__"  # safetensors keeps this name for itself
@@ -26,6 +27,7 @@ class GraphBuilder:
         shapes: per-sample shape of every activation so far.
         parameters: every parameter so far.
         nodes: every node so far.
+        remarks: what the user should know about the import, one sentence each.
     """
 
     input: str
@@ -33,6 +35,7 @@ class GraphBuilder:
     shapes: dict[str, Shape] = field(default_factory=dict)
     parameters: dict[str, Array] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     _names: set[str] = field(default_factory=set)
     _suffixes: dict[str, int] = field(default_factory=dict)
 
@@ -91,6 +94,11 @@ class GraphBuilder:
         self.shapes[output] = shape
         return output
 
+    def remark(self, sentence: str) -> None:
+        """Tell the user something, once."""
+        if sentence not in self.remarks:
+            self.remarks.append(sentence)
+
     def _check_size(self, name: str, shape: Shape) -> None:
         if math.prod(shape) > self.limits.activation:
             detail = f"its tensor of shape {list(shape)} has more than {self.limits.activation} elements"
@@ -111,7 +119,8 @@ class GraphBuilder:
         shapes = {name: self.shapes[name] for name in (self.input, *(node.output for node in nodes))}
         if self.input not in names and output != self.input:
             raise InvalidGraph("The output does not depend on the input.")
-        return Graph(self.input, output, _uniquely_named(nodes), parameters, shapes, tuple(notes))
+        remarks = (*notes, *self.remarks)
+        return recognised(Graph(self.input, output, _uniquely_named(nodes), parameters, shapes, remarks))
 
     def _needed(self, output: str) -> list[Node]:
         wanted, nodes = {output}, []

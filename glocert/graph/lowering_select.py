@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glocert.errors import ModelTooLarge, Offence
-from glocert.graph.lowering_shape import ALONE, MIXES, reshape
+from glocert.graph.lowering_shape import ALONE, MIXES, pad, reshape
 from glocert.graph.values import BATCH, Activation, Emitter, Unsupported
 
 _OPEN = 2**31 - 1
@@ -70,7 +70,7 @@ def _positive(indices: NDArray[np.integer[Any]], size: int) -> list[int]:
 
 
 def slice_positions(size: int, start: int, stop: int, step: int) -> range:
-    """Return the positions of a slice of an axis of length ``size``, bounds clamped as ONNX and numpy do.
+    """Return the positions of a slice of an axis of length ``size``, bounds clamped as ONNX says.
 
     Raises:
         Unsupported: a step of zero.
@@ -81,7 +81,7 @@ def slice_positions(size: int, start: int, stop: int, step: int) -> range:
     stop = stop + size if stop < 0 else stop
     if step > 0:
         return range(min(max(start, 0), size), min(max(stop, 0), size), step)
-    return range(min(max(start, -1), size - 1), min(max(stop, -1), size - 1), step)
+    return range(min(max(start, 0), size - 1), min(max(stop, -1), size - 1), step)
 
 
 def slice_(emitter: Emitter, x: Activation, axis: int, start: int, stop: int, step: int = 1) -> Activation:
@@ -223,12 +223,41 @@ def pad_by_copies(
     return x
 
 
+def padded(
+    emitter: Emitter,
+    x: Activation,
+    begins: Sequence[int],
+    ends: Sequence[int],
+    mode: str = "constant",
+    value: float = 0.0,
+) -> Activation:
+    """Emit padding of any mode; a pad below zero cuts.
+
+    Args:
+        emitter: appends the nodes.
+        x: what is padded.
+        begins: per axis of the upload.
+        ends: likewise.
+        mode: ``constant``, ``reflect``, ``edge`` or ``wrap``.
+        value: what a constant padding is filled with.
+    """
+    if mode != "constant":
+        return pad_by_copies(emitter, x, begins, ends, mode)
+    if min((*begins, *ends), default=0) < 0:
+        cuts = [[min(entry, 0) for entry in pads] for pads in (begins, ends)]
+        x = pad_by_copies(emitter, x, cuts[0], cuts[1], "edge")
+        begins, ends = ([max(entry, 0) for entry in pads] for pads in (begins, ends))
+    return pad(emitter, x, begins, ends, value)
+
+
 def _copied(size: int, begin: int, end: int, mode: str) -> list[int]:
     """Return the position that each place of a padded axis copies."""
     places = np.arange(-begin, size + end)
     if mode == "edge":
         return [int(place) for place in np.clip(places, 0, size - 1)]
     if mode == "wrap":
+        if min(begin, end) < 0:
+            raise Unsupported("a wrapping pad below zero is not supported")
         return [int(place) for place in places % size]
     if mode != "reflect":
         raise Unsupported(f"mode {mode!r} is not supported")

@@ -101,7 +101,7 @@ def concat(emitter: Emitter, values: Sequence[Value], axis: int) -> Activation:
     if len(parts) == 1 and isinstance(parts[0], Activation):
         return parts[0]
     for value in values:
-        if isinstance(value, Constant) and emitter.batch.present:
+        if isinstance(value, Constant) and emitter.batch.present and not value.every:
             emitter.batch.pin(len(value.array))  # no broadcasting here: its rows are the batch
     return emitter.add("Concat", parts, {"axis": inner})
 

@@ -15,24 +15,18 @@ from glocert.graph import onnx_operators
 from glocert.graph.builder import GraphBuilder
 from glocert.graph.imported import Imported, Tail, choose_output, class_axis
 from glocert.graph.limits import Limits
-from glocert.graph.lowering import MANY_PRODUCTS
 from glocert.graph.onnx_file import DEFAULT_DOMAINS, opset, parse
 from glocert.graph.onnx_input import resolve_input
-from glocert.graph.onnx_operators.registry import OPERATORS, Call
+from glocert.graph.onnx_operators.registry import OPERATORS, Call, Result, is_known, meaning
 from glocert.graph.onnx_order import live_nodes, producers, trailing
 from glocert.graph.onnx_output import SHOWN_OUTPUTS, outputs
+from glocert.graph.onnx_refusals import check_varying, unknown
 from glocert.graph.onnx_tensors import load_initializers
-from glocert.graph.refusals import SMOOTH, Refusals
+from glocert.graph.refusals import Refusals
 from glocert.graph.shapes import ShapeError
 from glocert.graph.values import Activation, Batch, Constant, Emitter, Unsupported, Value
 
 __all__ = ["onnx_operators", "read_onnx"]
-
-_CONTROL_FLOW = frozenset({"If", "Loop", "Scan", "SequenceMap"})
-_ON_CONSTANTS = frozenset({"Cast", "ConstantOfShape", "Expand", "Gather", "Slice"})
-_RANDOM = frozenset(
-    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +123,9 @@ def _read_node(reader: _Reader, position: int, last: bool) -> None:
     """Translate one node, or note why not; what depends on a refused node is passed over."""
     node = reader.model.graph.node[position]
     where = node.name or f"node {position} ({node.op_type})"
-    missing = _Missing(f"it reads an output of {where} other than the first")
-    reader.values.update({name: missing for name in node.output[1:] if name})
     operator = f"{node.domain or 'ai.onnx'}::{node.op_type}"
     try:
-        value = _translated(reader, node, where, last)
+        value: Result | _Missing = _translated(reader, node, where, last)
     except Unsupported as refusal:
         reader.refusals.operators.append(Offence(where, refusal.detail, operator, refusal.way_out))
         value = _Missing(varies=_varies(reader, node))
@@ -146,13 +138,28 @@ def _read_node(reader: _Reader, position: int, last: bool) -> None:
         detail = f"the inputs or attributes of {node.op_type} do not fit together"
         reader.refusals.structure.append(Offence(where, detail, operator))
         value = _Missing()
-    reader.values[node.output[0]] = value
+    _store(reader, node, where, value)
 
 
-def _translated(reader: _Reader, node: onnx.NodeProto, where: str, last: bool) -> Value | _Missing:
+def _store(reader: _Reader, node: onnx.NodeProto, where: str, value: Result | _Missing) -> None:
+    """Give every output of a node its value; those of a refused node are all missing."""
+    values = list(value) if isinstance(value, Sequence) else [value]
+    lacking = (
+        value
+        if isinstance(value, _Missing)
+        else _Missing(f"it reads an output of {where} other than those that are supported")
+    )
+    for position, name in enumerate(node.output):
+        if name:
+            reader.values[name] = values[position] if position < len(values) else lacking
+
+
+def _translated(reader: _Reader, node: onnx.NodeProto, where: str, last: bool) -> Result | _Missing:
     tail = last and node.op_type in Tail.OPERATORS
-    if node.domain not in DEFAULT_DOMAINS or (node.op_type not in OPERATORS and not tail):
-        raise _unknown(node, reader.model)
+    if node.domain not in DEFAULT_DOMAINS or not (tail or is_known(node.op_type)):
+        raise unknown(node, opset(reader.model))
+    if not tail and node.op_type not in OPERATORS and _varies(reader, node):
+        raise unknown(node, opset(reader.model))
     inputs = [reader.values[name] if name else None for name in node.input]
     missing = [value for value in inputs if isinstance(value, _Missing)]
     if missing:
@@ -160,7 +167,7 @@ def _translated(reader: _Reader, node: onnx.NodeProto, where: str, last: bool) -
     known = tuple(value for value in inputs if not isinstance(value, _Missing))
     emitter = Emitter(reader.builder, reader.batch, where, node.op_type, node.output[0])
     call = Call(node, opset(reader.model), known, emitter)
-    result = _cut_off(reader, call) if tail else OPERATORS[node.op_type](call)
+    result = _cut_off(reader, call) if tail else meaning(node.op_type, known)(call)
     if call.unread():
         raise Unsupported(f"its attributes {', '.join(call.unread())} are not supported")
     return result
@@ -179,32 +186,8 @@ def _behind_missing(reader: _Reader, node: onnx.NodeProto, missing: Sequence[_Mi
         if value.detail:
             raise Unsupported(value.detail)
     varying = [_varies(reader, onnx.NodeProto(input=[name])) for name in node.input]
-    if node.op_type in {"Mul", "MatMul"} and all(varying):
-        raise Unsupported(MANY_PRODUCTS)
-    if node.op_type == "Div" and varying[1:] == [True]:
-        raise Unsupported("a division by an activation is not piecewise linear")
-    if node.op_type in _ON_CONSTANTS and any(varying):
-        raise Unsupported("it is supported on constants only")
+    check_varying(node, varying)
     return _Missing(varies=any(varying))
-
-
-def _unknown(node: onnx.NodeProto, model: onnx.ModelProto) -> Unsupported:
-    """Say why a node is not on the list."""
-    if node.domain not in DEFAULT_DOMAINS:
-        return Unsupported(
-            f"{node.op_type} of the custom domain {node.domain!r} is unknown", "Use standard operators."
-        )
-    if node.op_type in _CONTROL_FLOW:
-        return Unsupported(
-            f"{node.op_type} is control flow", "Export the model by tracing, without branches or loops."
-        )
-    if node.op_type in _RANDOM:
-        return Unsupported(f"{node.op_type} is random: the output is not a function of the input")
-    if node.op_type.lower() in SMOOTH:
-        return Unsupported(f"{node.op_type} is not piecewise linear", "Use Relu, LeakyRelu or Clip instead.")
-    if not onnx.defs.has(node.op_type, max_inclusive_version=opset(model)):
-        return Unsupported(f"{node.op_type} is no operator of opset {opset(model)}")
-    return Unsupported(f"{node.op_type} is not supported")
 
 
 def _cut_off(reader: _Reader, call: Call) -> Value:

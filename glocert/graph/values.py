@@ -51,10 +51,12 @@ class Constant:
     Attributes:
         array: as stored in the upload; float16 is widened to float32.
         name: of the tensor in the upload.
+        every: whether its first axis, of length one, stands for a batch of any length.
     """
 
     array: NDArray[Any]
     name: str
+    every: bool = False
 
     @property
     def is_float(self) -> bool:

@@ -1,5 +1,33 @@
 """What every ONNX operator means, one function each; importing this package fills the registry."""
 
-from glocert.graph.onnx_operators import arithmetic, constants, layers, movement, windows
+from glocert.graph.onnx_operators import (
+    arithmetic,
+    attention,
+    constants,
+    folding,
+    functions,
+    layers,
+    movement,
+    normalisation,
+    quantised,
+    reductions,
+    resampling,
+    selection,
+    windows,
+)
 
-__all__ = ["arithmetic", "constants", "layers", "movement", "windows"]
+__all__ = [
+    "arithmetic",
+    "attention",
+    "constants",
+    "folding",
+    "functions",
+    "layers",
+    "movement",
+    "normalisation",
+    "quantised",
+    "reductions",
+    "resampling",
+    "selection",
+    "windows",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from glocert.graph import lowering_shape
+from glocert.graph import lowering_select, lowering_shape
 from glocert.graph.fold import check_room
 from glocert.graph.onnx_operators.registry import Call, operator
 from glocert.graph.values import BATCH, Activation, Constant, Unsupported, Value
@@ -111,10 +111,8 @@ def concat(call: Call) -> Value:
 
 @operator("Pad")
 def pad(call: Call) -> Value:
-    """Emit constant padding; its pads are attributes before opset 11 and inputs since."""
+    """Emit padding; its pads are attributes before opset 11 and inputs since."""
     x, mode = call.activation(), call.text("mode", "constant")
-    if mode != "constant":
-        raise Unsupported(f"mode {mode!r} is not supported")
     pads = call.integers(1, "pads")
     value = call.number("value", 0.0) if call.has("value") else call.scalar(2, 0.0)
     rank = len(x.shape) + call.emitter.offset
@@ -126,7 +124,7 @@ def pad(call: Call) -> Value:
     begins, ends = dict.fromkeys(range(rank), 0), dict.fromkeys(range(rank), 0)
     begins.update(zip(places, pads[:half], strict=True))
     ends.update(zip(places, pads[half:], strict=True))
-    return lowering_shape.pad(call.emitter, x, list(begins.values()), list(ends.values()), value)
+    return lowering_select.padded(call.emitter, x, list(begins.values()), list(ends.values()), mode, value)
 
 
 @operator("Shape")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import AttributeProto
 
+from glocert.graph.fold import ROUNDED, Folded
 from glocert.graph.limits import Limits
 from glocert.graph.onnx_tensors import check_declared, constant
 from glocert.graph.values import Activation, Constant, Emitter, Unsupported, Value
@@ -131,6 +132,10 @@ class Call:
             return default
         return tuple(_of_type(entry, int, key) for entry in _of_type(value, tuple, key))
 
+    def floats(self, key: str) -> list[float]:
+        """Return an attribute that is a list of floats."""
+        return [_of_type(entry, float, key) for entry in _of_type(self.attribute(key), tuple, key)]
+
     def tensor(self, key: str) -> Constant | None:
         """Return an attribute that is a tensor."""
         value = self.attribute(key)
@@ -144,6 +149,24 @@ class Call:
         """Wrap a folded array under the name of the node's output."""
         return Constant(array, self.emitter.output)
 
+    def folded(self, folded: Folded) -> Constant:
+        """Wrap a computed array, and say so where it was rounded."""
+        if folded.rounded:
+            self.note_rounding()
+        return self.result(folded.array)
+
+    def note_rounding(self) -> None:
+        """Tell the user that a weight is computed from others."""
+        self.emitter.builder.remark(ROUNDED)
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the node's outputs, empty where one is left out; those at the end are not counted."""
+        names = list(self.node.output)
+        while names and not names[-1]:
+            names.pop()
+        return names
+
     def unread(self) -> list[str]:
         """Names of the attributes that the operator did not ask for."""
         return sorted(self._attributes)
@@ -155,8 +178,12 @@ def _of_type(value: object, kind: type[_T], key: str) -> _T:
     return value
 
 
-Operator = Callable[[Call], Value]
+Result = Value | Sequence[Value]
+"""The value of a node with one output, or the values of several."""
+
+Operator = Callable[[Call], Result]
 OPERATORS: dict[str, Operator] = {}
+FOLDS: dict[str, Operator] = {}
 
 
 def operator(*names: str) -> Callable[[Operator], Operator]:
@@ -167,3 +194,24 @@ def operator(*names: str) -> Callable[[Operator], Operator]:
         return function
 
     return register
+
+
+def folds(*names: str) -> Callable[[Operator], Operator]:
+    """Register what ``names`` do where every input is a constant."""
+
+    def register(function: Operator) -> Operator:
+        FOLDS.update(dict.fromkeys(names, function))
+        return function
+
+    return register
+
+
+def is_known(kind: str) -> bool:
+    """Whether an operator is supported, if only on constants."""
+    return kind in OPERATORS or kind in FOLDS
+
+
+def meaning(kind: str, inputs: Sequence[Value | None]) -> Operator:
+    """Return the function that reads a node of a known ``kind`` with these inputs."""
+    constant = all(value is None or isinstance(value, Constant) for value in inputs)
+    return FOLDS[kind] if kind in FOLDS and (constant or kind not in OPERATORS) else OPERATORS[kind]

@@ -1,0 +1,26 @@
+"""Sums, means and extremes over axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from glocert.graph import lowering_reduce
+from glocert.graph.onnx_operators.registry import Call, operator
+from glocert.graph.values import Activation, Value
+
+_EMIT: Mapping[str, Callable[..., Activation]] = {
+    "ReduceMax": lowering_reduce.reduce_max,
+    "ReduceMean": lowering_reduce.reduce_mean,
+    "ReduceMin": lowering_reduce.reduce_min,
+    "ReduceSum": lowering_reduce.reduce_sum,
+}
+
+
+@operator(*_EMIT)
+def reduction(call: Call) -> Value:
+    """Emit a reduction; its axes are an attribute in old opsets and an input in new ones."""
+    x, axes = call.activation(), call.integers(1, "axes")
+    keep, skip = bool(call.integer("keepdims", 1)), bool(call.integer("noop_with_empty_axes", 0))
+    if not axes and skip:
+        return x
+    return _EMIT[call.node.op_type](call.emitter, x, axes or None, keepdims=keep)
