@@ -73,6 +73,13 @@ def bench(arguments: argparse.Namespace) -> int:
     return 1
 
 
+def fuzz(arguments: argparse.Namespace) -> int:
+    """Throw mutated models and data at the inspection; ``--count``, ``--seed``, ``--minutes``."""
+    set_up("service", "test")
+    become("python", "-W", "ignore", "-m", "tests.fuzz", *arguments.rest)
+    return 1
+
+
 def migrate(arguments: argparse.Namespace) -> int:
     """Bring the database of the settings to the newest migration."""
     set_up("service")
@@ -196,7 +203,7 @@ def _end(service: subprocess.Popen[bytes]) -> None:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    command.__name__: command for command in (run, test, check, bench, migrate, revision, openapi, lock)
+    command.__name__: command for command in (run, test, check, bench, fuzz, migrate, revision, openapi, lock)
 }
 
 
