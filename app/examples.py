@@ -65,6 +65,7 @@ row: dict[str, Any] = {
     "robust_mass": {"lower": 0.744, "upper": 0.744},
     "certified_to": {"t": 0.744, "value": 0.1488, "unit": "intensity"},
     "min_margin": {"value": -3.1, "t": 0.99}, "error_radius": 2.1e-12, "pieces": 1419,
+    "family": "exact",
     "counterexample": {
         "t": 0.81, "value": 0.162, "predicted": 2, "image": f"{HERE}/results/0/counterexample.png",
         "confirmed_in": ["torch", "onnxruntime"],

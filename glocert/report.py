@@ -50,7 +50,8 @@ class SegmentReport:
         radius: proven bound on the error of every margin of the computed curve.
         witnesses: t of proven violations, best first; empty unless ``verdict`` is ``falsified``.
         partition: labels along the path where asked for, else empty.
-        pieces: linear pieces of the computed curve that were looked at.
+        pieces: linear pieces of the computed curve, or parts of the path, that were looked at.
+        family: ``exact`` where the network was followed exactly, ``enclosure`` where it was bounded.
         reason: why ``undecided``: ``budget``, ``tie``, ``numeric`` or ``non-finite``.
         next_step: what the user can do about it.
     """
@@ -66,6 +67,7 @@ class SegmentReport:
     pieces: int = 0
     reason: str = ""
     next_step: str = ""
+    family: str = "exact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ class InputReport:
             "min_margin": {"value": segment.min_margin, "t": segment.min_margin_at},
             "error_radius": segment.radius,
             "pieces": segment.pieces,
+            "family": segment.family,
         }
         members["certified_to"] = (
             {"t": segment.certified_to, "value": self.certified_value, "unit": self.unit}

@@ -110,14 +110,14 @@ def _method(job: Job) -> dict[str, Any]:
         "analysis": job.spec["analysis"],
         "arithmetic": job.spec["arithmetic"],
         "gap": job.spec["gap"],
-        "error_budget": "error_radius of each result bounds the rounding error of every margin on the path",
+        "error_budget": "error_radius of each result bounds the error of every margin on the path",
     }
 
 
 def _result(row: Mapping[str, Any], pictures: Mapping[int, str]) -> dict[str, Any]:
     names = (
         "index", "label", "predicted", "verdict", "reason", "robust_mass", "certified_to", "min_margin",
-        "error_radius", "pieces", "partition",
+        "error_radius", "pieces", "family", "partition",
     )  # fmt: skip
     result = {name: _finite(row[name]) for name in names if name in row}
     if found := row.get("counterexample"):

@@ -60,8 +60,11 @@ class ResultRead(Answer):
     """the property holds from the start of the path to here"""
     min_margin: MinMargin | None = None
     error_radius: float | None = None
-    """bounds the rounding error of every margin"""
+    """bounds the error of every margin: of rounding, and of the bounds where the family is enclosure"""
     pieces: int | None = None
+    """of the exact curve, or parts of the path that were bounded"""
+    family: Literal["exact", "enclosure"] | None = None
+    """whether the network was followed exactly, or bounded on parts of the path"""
     partition: list[PartRead] | None = None
     counterexample: CounterexampleRead | None = None
     files: dict[str, str] = Field(default_factory=dict)

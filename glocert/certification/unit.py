@@ -11,6 +11,7 @@ from glocert.budget import Budget
 from glocert.certification.case import Case, Subject, load
 from glocert.certification.confirmation import Confirmed, confirm
 from glocert.certification.drawing import COUNTEREXAMPLE, Story
+from glocert.certification.engine import Program, certify, prepare
 from glocert.certification.opening import opening
 from glocert.certification.question import Question
 from glocert.certification.runtimes import Runtimes
@@ -19,7 +20,6 @@ from glocert.paths.items import Float32
 from glocert.paths.mutations import segment
 from glocert.paths.segment import Segment
 from glocert.report import Counterexample, InputReport, SegmentReport
-from glocert.segments import Program, certify, prepare
 from glocert.spec import Preprocessing, SegmentSpec, Verdict
 
 

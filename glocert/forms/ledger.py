@@ -127,6 +127,7 @@ class Ledger:
             pieces=self.pieces,
             reason=reason,
             next_step=_NEXT_STEPS.get(reason, ""),
+            family="enclosure",
         )
 
     def _verdict(self, pending: bool) -> tuple[Verdict, str]:

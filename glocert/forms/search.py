@@ -132,7 +132,7 @@ class Search:
         undecided = {row for *_, row in found.rest}
         for at, (start, stop, row) in enumerate(rest):
             reason = _obstacle(known, row, points, at) if at in undecided else ""
-            if reason or stop - start <= _NARROWEST:
+            if reason or known.parts.half[row] <= _NARROWEST:
                 self.ledger.stuck.add(reason or _kind(known, row))
             else:
                 self._put_back(known, start, stop, row)
