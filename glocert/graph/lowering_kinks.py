@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from glocert.graph.fold import exact_arithmetic
+from glocert.graph.fold import arithmetic
 from glocert.graph.lowering import add, clip, multiply, number, subtract
 from glocert.graph.lowering_reduce import negative
 from glocert.graph.values import Activation, Constant, Emitter, Unsupported, Value
@@ -102,12 +102,10 @@ def prelu(emitter: Emitter, x: Activation, slope: Constant) -> Activation:
             raise Unsupported(f"its slope {single} is not finite")
         return emitter.add("LeakyRelu", (x,), {"alpha": single})
     below = relu(emitter, negative(emitter, x))
-    one = number(emitter, 1.0, "one")
-    try:
-        bend = exact_arithmetic("Sub", one, slope, emitter.builder.limits)
-    except Unsupported:  # 1 - slope would be rounded: two products are exact
+    bend = arithmetic("Sub", number(emitter, 1.0, "one"), slope, emitter.builder.limits)
+    if bend.rounded:  # two products are exact where 1 - slope is not
         return subtract(emitter, add(emitter, x, below), multiply(emitter, below, slope))
-    return add(emitter, x, multiply(emitter, below, Constant(bend, f"{slope.name}.bend")))
+    return add(emitter, x, multiply(emitter, below, Constant(bend.array, f"{slope.name}.bend")))
 
 
 def per_channel(value: Constant, rank: int) -> Constant:

@@ -9,6 +9,8 @@ import onnx
 from glocert.errors import InvalidGraph, Offence
 from glocert.graph.imported import Tail
 
+_SHAPING = frozenset({"Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+
 
 def producers(graph: onnx.GraphProto) -> dict[str, int]:
     """Return the position of the node that makes each tensor.
@@ -65,11 +67,15 @@ def live_nodes(
 
 
 def trailing(graph: onnx.GraphProto, makers: Mapping[str, int], output: str) -> set[int]:
-    """Return the positions of the nodes behind which nothing but order-keeping functions follows."""
+    """Return the positions of the nodes behind which nothing but order-keeping functions follows.
+
+    Nodes that only give the scores another shape are among them: a function of every score, or of the one set
+    of scores that there is, may be left out before them as well.
+    """
     found: set[int] = set()
     while output in makers and makers[output] not in found:
         node = graph.node[makers[output]]
-        if node.op_type not in {*Tail.OPERATORS, "Identity", "Dropout"} or not node.input:
+        if node.op_type not in Tail.OPERATORS | _SHAPING or not node.input:
             break
         found.add(makers[output])
         output = node.input[0]

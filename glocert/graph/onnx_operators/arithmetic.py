@@ -1,12 +1,14 @@
-"""Add, Sub, Mul, Div, MatMul, Gemm."""
+"""Add, Sub, Mul, Div, Max, Min, Sum, Mean, MatMul, Gemm."""
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
-from glocert.graph import lowering
-from glocert.graph.fold import exact_arithmetic
-from glocert.graph.lowering_shape import transpose
+from glocert.graph import lowering, lowering_kinks
+from glocert.graph.fold import broadcast
+from glocert.graph.lowering_shape import ALONE, MIXES, transpose
 from glocert.graph.onnx_operators.registry import Call, operator
 from glocert.graph.shapes import ShapeError
 from glocert.graph.values import Activation, Constant, Unsupported, Value
@@ -21,16 +23,47 @@ _EMIT = {
 
 @operator("Add", "Sub", "Mul", "Div")
 def elementwise(call: Call) -> Value:
-    """Emit the operation; between constants only where no rounding can happen."""
-    x, y = call.value(0), call.value(1)
-    if isinstance(x, Constant) and isinstance(y, Constant):
-        return call.result(exact_arithmetic(call.node.op_type, x, y, call.limits))
-    return _EMIT[call.node.op_type](call.emitter, x, y)
+    """Emit the operation."""
+    return _EMIT[call.node.op_type](call.emitter, call.value(0), call.value(1))
+
+
+def _operands(call: Call) -> list[Value]:
+    return [call.value(position) for position in range(len(call.inputs))]
+
+
+@operator("Max", "Min")
+def extreme(call: Call) -> Value:
+    """Emit the largest or the smallest of several operands, all constants together as one."""
+    largest = call.node.op_type == "Max"
+    emit = lowering_kinks.maximum if largest else lowering_kinks.minimum
+    values = _operands(call)
+    fixed = [value.array for value in values if isinstance(value, Constant)]
+    operands = [value for value in values if isinstance(value, Activation)]
+    result = operands[0]
+    for value in operands[1:]:
+        result = emit(call.emitter, result, value)
+    if not fixed:
+        return result
+    broadcast(call.limits, *fixed)
+    bound = call.result(np.asarray(reduce(np.maximum if largest else np.minimum, fixed)))
+    return emit(call.emitter, result, bound)
+
+
+@operator("Sum")
+def sum_(call: Call) -> Value:
+    """Emit the sum of several operands."""
+    return lowering_kinks.sum_of(call.emitter, _operands(call))
+
+
+@operator("Mean")
+def mean(call: Call) -> Value:
+    """Emit the mean of several operands."""
+    return lowering_kinks.mean_of(call.emitter, _operands(call))
 
 
 @operator("MatMul")
 def matmul(call: Call) -> Value:
-    """Emit a product with a constant matrix on either side."""
+    """Emit a matrix product."""
     return lowering.matmul(call.emitter, call.value(0), call.value(1))
 
 
@@ -46,12 +79,22 @@ def gemm(call: Call) -> Value:
         weight = b if flip_b else lowering.transposed(b)
         a = transpose(call.emitter, a, (1, 0)) if flip_a else a
         return lowering.affine(call.emitter, a, weight, c, alpha, beta)
-    if isinstance(a, Constant) and isinstance(b, Activation) and not call.emitter.batch.present:
-        left = lowering.transposed(a) if flip_a else a
-        right = transpose(call.emitter, b, (1, 0)) if flip_b else b
-        product = lowering.scaled(call.emitter, lowering.matmul(call.emitter, left, right), alpha)
-        return product if c is None or not beta else _offset(call, product, c, beta)
-    raise Unsupported("it is supported for a batch times a constant matrix only")
+    if call.emitter.batch.present:
+        raise Unsupported(MIXES, ALONE)
+    left, right = _flipped(call, a, flip_a), _flipped(call, b, flip_b)
+    product = lowering.scaled(call.emitter, lowering.matmul(call.emitter, left, right), alpha)
+    return product if c is None or not beta else _offset(call, product, c, beta)
+
+
+def _flipped(call: Call, value: Value, flip: int) -> Value:
+    rank = len(value.shape) if isinstance(value, Activation) else value.array.ndim
+    if rank != 2:
+        raise ShapeError("it takes matrices")
+    if not flip:
+        return value
+    if isinstance(value, Constant):
+        return lowering.transposed(value)
+    return transpose(call.emitter, value, (1, 0))
 
 
 def _offset(call: Call, product: Activation, c: Value, beta: float) -> Activation:

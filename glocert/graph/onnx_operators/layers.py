@@ -1,10 +1,11 @@
-"""Activations functions, normalisation, and operators that do nothing at inference."""
+"""Piecewise linear functions of one number, and operators that do nothing at inference."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from glocert.graph import lowering
+from glocert.graph import lowering, lowering_kinks
+from glocert.graph.lowering_reduce import negative
 from glocert.graph.onnx_operators.registry import Call, operator
 from glocert.graph.values import Unsupported, Value
 
@@ -12,7 +13,38 @@ from glocert.graph.values import Unsupported, Value
 @operator("Relu")
 def relu(call: Call) -> Value:
     """Emit a Relu."""
-    return call.emitter.add("Relu", (call.activation(),))
+    return lowering_kinks.relu(call.emitter, call.activation())
+
+
+@operator("Abs")
+def absolute(call: Call) -> Value:
+    """Emit an absolute value."""
+    return lowering_kinks.absolute(call.emitter, call.activation())
+
+
+@operator("Neg")
+def negated(call: Call) -> Value:
+    """Emit a negation."""
+    return negative(call.emitter, call.activation())
+
+
+@operator("PRelu")
+def prelu(call: Call) -> Value:
+    """Emit a Relu with a stored slope below zero."""
+    return lowering_kinks.prelu(call.emitter, call.activation(), call.constant(1))
+
+
+@operator("Shrink")
+def shrink(call: Call) -> Value:
+    """Emit a soft shrink."""
+    bias, threshold = call.number("bias", 0.0), call.number("lambd", 0.5)
+    return lowering_kinks.shrink(call.emitter, call.activation(), threshold, bias)
+
+
+@operator("ThresholdedRelu")
+def thresholded_relu(call: Call) -> Value:
+    """Emit a Relu where it does not jump."""
+    return lowering_kinks.thresholded_relu(call.emitter, call.activation(), call.number("alpha", 1.0))
 
 
 @operator("LeakyRelu")
@@ -32,20 +64,6 @@ def clip(call: Call) -> Value:
     else:
         low, high = call.scalar(1, -np.inf), call.scalar(2, np.inf)
     return lowering.clip(call.emitter, call.activation(), low, high)
-
-
-@operator("BatchNormalization")
-def batch_normalization(call: Call) -> Value:
-    """Emit the inference form."""
-    training = call.integer("training_mode", 0) or len([name for name in call.node.output if name]) > 1
-    call.attribute("momentum")
-    if training:
-        raise Unsupported("it is in training mode", "Export the model in evaluation mode.")
-    if call.integer("spatial", 1) != 1:
-        raise Unsupported("spatial=0 is not supported")
-    epsilon = call.number("epsilon", float(np.float32(1e-5)))
-    parameters = (call.constant(1), call.constant(2), call.constant(3), call.constant(4))
-    return lowering.batch_normalization(call.emitter, call.activation(), parameters, epsilon)
 
 
 @operator("Identity")
