@@ -18,15 +18,17 @@ from glocert.errors import (
     UnsupportedOperators,
     UnsupportedOutput,
 )
+from glocert.graph.aten_lists import FirstLayer
+from glocert.graph.aten_program import Program
+from glocert.graph.aten_reader import Reader
 from glocert.graph.compare import Batch as Rows
 from glocert.graph.compare import Original, OriginalFailed
-from glocert.graph.imported import Imported, Tail
+from glocert.graph.imported import Imported, Output, Tail, choose_output
 from glocert.graph.limits import Limits
 from glocert.graph.refusals import Refusals
 from glocert.graph.shapes import Shape
 from glocert.graph.torchscript_archive import check_archive, traced_shape
-from glocert.graph.torchscript_program import Program, decode
-from glocert.graph.torchscript_reader import FirstLayer, Reader
+from glocert.graph.torchscript_program import decode
 from glocert.graph.values import Activation, Unsupported
 
 RUNTIME = f"torch.jit {torch.__version__}"
@@ -35,7 +37,11 @@ _SHOWN = 3
 
 
 def read_torchscript(
-    data: bytes, *, input_shape: Sequence[int] | None = None, limits: Limits | None = None
+    data: bytes,
+    *,
+    input_shape: Sequence[int] | None = None,
+    limits: Limits | None = None,
+    output: str | None = None,
 ) -> tuple[Imported, Original]:
     """Translate a traced or scripted module.
 
@@ -43,6 +49,7 @@ def read_torchscript(
         data: the whole file.
         input_shape: shape of one sample; without it, that of the traced example or the only one that fits.
         limits: what must not be exceeded.
+        output: position of the tensor to take where the model returns several; the first by default.
 
     Returns:
         The import, and a function that runs the module itself for comparison.
@@ -55,17 +62,23 @@ def read_torchscript(
     module = _loaded(data)
     dtype = _dtype(module)
     graph = _forward(module)
+    count = _returned(graph)
+    names = [str(position) for position in range(count or 1)]
+    choice = choose_output(names, output)
     try:
-        program = decode(graph, limits)
+        program = decode(graph, limits, choice if count else None)
     except Unsupported as refusal:
         raise InvalidGraph(f"The module cannot be read: {refusal.detail}.") from None
-    survey = Reader.over(module, program, None, dtype, limits).read()
+    survey = Reader.over(program, None, dtype, limits, module=module._c).read()
     survey.refuse_unknown()
     survey.refusals.raise_any()
     shape = tuple(input_shape) if input_shape is not None else traced_shape(data)
     reader, note = _with_shape(module, program, dtype, limits, shape, survey.first)
     notes = [note] if note and input_shape is None else []
-    return _finished(reader, notes), _original(module)
+    if len(names) > 1:
+        notes.append(f"Of {len(names)} outputs number {choice}, counted from 0, is used.")
+    outputs = tuple(Output(name, None, position == choice) for position, name in enumerate(names))
+    return _finished(reader, notes, outputs if len(names) > 1 else ()), _original(module, choice)
 
 
 def _loaded(data: bytes) -> Any:
@@ -103,10 +116,19 @@ def _forward(module: Any) -> Any:
     if len(inputs) != 1 or inputs[0].type().kind() != "TensorType":
         names = ", ".join(value.debugName() for value in inputs) or "none"
         raise UnsupportedInput(f"Exactly one input is supported, a tensor; found {names}.")
-    outputs = list(graph.outputs())
-    if len(outputs) != 1 or outputs[0].type().kind() != "TensorType":
-        raise UnsupportedOutput("The model must return one tensor.")
     return graph
+
+
+def _returned(graph: Any) -> int:
+    """Return how many tensors the model returns as a tuple, 0 where it returns one tensor by itself."""
+    outputs = list(graph.outputs())
+    kind = outputs[0].type() if len(outputs) == 1 else None
+    if kind is not None and kind.kind() == "TensorType":
+        return 0
+    parts = kind.elements() if kind is not None and kind.kind() == "TupleType" else []
+    if not parts or any(part.kind() != "TensorType" for part in parts):
+        raise UnsupportedOutput("The model must return one tensor, or a tuple of tensors.")
+    return len(parts)
 
 
 def _with_shape(
@@ -116,14 +138,14 @@ def _with_shape(
     if shape is not None:
         if not shape or min(shape) < 1:
             raise UnsupportedInput("The given `input_shape` must be a list of positive lengths.")
-        reader = Reader.over(module, program, shape, dtype, limits).read()
+        reader = Reader.over(program, shape, dtype, limits, module=module._c).read()
         reader.refusals.raise_any()
         return reader, f"The input shape {list(shape)} is that of the example the model was traced with."
     fitting: list[tuple[Shape, Reader]] = []
     tried: list[Refusals] = []
     for candidate in _candidates(first):
         try:
-            reader = Reader.over(module, program, candidate, dtype, limits).read()
+            reader = Reader.over(program, candidate, dtype, limits, module=module._c).read()
         except ModelTooLarge:
             if not tried:
                 raise
@@ -154,7 +176,7 @@ def _candidates(first: FirstLayer | None) -> list[Shape]:
     return [(first.features, *[side] * first.spatial) for side in range(1, _LARGEST_SIDE + 1)]
 
 
-def _finished(reader: Reader, notes: list[str]) -> Imported:
+def _finished(reader: Reader, notes: list[str], outputs: tuple[Output, ...]) -> Imported:
     value, tails = reader.result()
     if not isinstance(value, Activation):
         raise UnsupportedOutput("The output does not depend on the input.")
@@ -170,17 +192,20 @@ def _finished(reader: Reader, notes: list[str]) -> Imported:
         batch=reader.batch,
         dtype=reader.dtype,
         output=reader.program.result,
+        outputs=outputs,
     )
 
 
-def _original(module: Any) -> Original:
-    """Return a function that runs the module on copies of its input."""
+def _original(module: Any, choice: int) -> Original:
+    """Return a function that runs the module on copies of its input, and takes one of its outputs."""
 
     def compute(x: Rows) -> Rows:
         try:
             with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return module(torch.from_numpy(x.copy())).numpy()  # type: ignore[no-any-return]
+                result = module(torch.from_numpy(x.copy()))
+            tensor: torch.Tensor = result[choice] if isinstance(result, tuple) else result
+            return tensor.numpy()
         except RuntimeError as failure:
             raise OriginalFailed("it raises an error when it is run") from failure
 

@@ -1,5 +1,27 @@
-"""What every TorchScript operator means, one function each; importing this package fills the registry."""
+"""What every ATen operator means, one function each; importing this package fills the registry."""
 
-from glocert.graph.aten_operators import arithmetic, layers, movement, scalars, windows
+from glocert.graph.aten_operators import (
+    arithmetic,
+    attention,
+    functions,
+    layers,
+    movement,
+    reduce,
+    resample,
+    scalars,
+    select,
+    windows,
+)
 
-__all__ = ["arithmetic", "layers", "movement", "scalars", "windows"]
+__all__ = [
+    "arithmetic",
+    "attention",
+    "functions",
+    "layers",
+    "movement",
+    "reduce",
+    "resample",
+    "scalars",
+    "select",
+    "windows",
+]

@@ -1,4 +1,4 @@
-"""add, sub, rsub, mul, div, neg, linear, addmm, matmul, t."""
+"""Sums, products and quotients, of weights or of activations."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 from glocert.graph import lowering
 from glocert.graph.aten_operators.registry import Call, operator
 from glocert.graph.aten_operators.scalars import on_numbers
+from glocert.graph.lowering_reduce import negative
 from glocert.graph.lowering_shape import transpose
 from glocert.graph.values import Activation, Constant, Emitter, Unsupported, Value
 
 
-def _scaled(call: Call, value: Value, position: int) -> Value:
+def _scaled(call: Call, value: Value, key: int | str) -> Value:
     """Multiply an addend by ``alpha``."""
-    factor = call.number(position, 1.0)
+    factor = call.number(key, 1.0)
     if factor == 1.0:
         return value
     if isinstance(value, Activation):
@@ -40,29 +41,38 @@ def _difference(call: Call) -> Any:
     return first - second if call.kind == "aten::sub" else second - first
 
 
-@operator("aten::mul", "aten::div")
+@operator("aten::mul", "aten::multiply", "aten::div", "aten::divide", "aten::true_divide")
 def multiply(call: Call) -> Any:
-    """Emit a product or a quotient of which at most the first operand varies."""
+    """Emit a product or a quotient."""
+    product = call.kind in {"aten::mul", "aten::multiply"}
     if on_numbers(call):
         first, second = call.arguments[:2]
-        if call.kind == "aten::mul":
+        if product:
             return first * second
         if second == 0:
             raise Unsupported("it divides by zero")
         return first / second
-    if call.kind == "aten::div" and call.argument(2) is not None:
-        raise Unsupported("a rounded division is not piecewise linear")
+    if not product and call.argument("rounding_mode") is not None:
+        raise Unsupported("a rounded division jumps: no continuous function bounds it")
     emit: Callable[[Emitter, Value, Value], Activation]
-    emit = lowering.multiply if call.kind == "aten::mul" else lowering.divide
+    emit = lowering.multiply if product else lowering.divide
     return emit(call.emitter, call.value(0), call.value(1))
 
 
-@operator("aten::neg")
+@operator("aten::addcmul", "aten::addcdiv")
+def add_product(call: Call) -> Value:
+    """Emit ``x + value * a * b``, or a quotient instead of the product."""
+    emit = lowering.multiply if call.kind == "aten::addcmul" else lowering.divide
+    product: Value = emit(call.emitter, call.value(1), call.value(2))
+    return lowering.add(call.emitter, call.value(0), _scaled(call, product, "value"))
+
+
+@operator("aten::neg", "aten::negative")
 def negate(call: Call) -> Any:
     """Emit a multiplication by -1."""
     if isinstance(call.argument(0), int | float):
         return -call.argument(0)
-    return lowering.scaled(call.emitter, call.activation(), -1.0)
+    return negative(call.emitter, call.activation())
 
 
 @operator("aten::linear")
@@ -82,10 +92,22 @@ def addmm(call: Call) -> Value:
     return lowering.affine(call.emitter, x, weight, call.value(0), alpha, beta)
 
 
-@operator("aten::matmul", "aten::mm")
+@operator("aten::baddbmm")
+def baddbmm(call: Call) -> Value:
+    """Emit ``beta b + alpha x y`` for one matrix product in every sample."""
+    product = _scaled(call, lowering.matmul(call.emitter, call.value(1), call.value(2)), "alpha")
+    if call.number("beta", 1.0) == 0.0:
+        return product
+    return lowering.add(call.emitter, _scaled(call, call.value(0), "beta"), product)
+
+
+@operator("aten::matmul", "aten::mm", "aten::bmm")
 def matmul(call: Call) -> Value:
-    """Emit a product with a weight on either side."""
-    return lowering.matmul(call.emitter, call.value(0), call.value(1))
+    """Emit a matrix product; one with a weight on its right is a dense layer."""
+    x, y = call.value(0), call.value(1)
+    if isinstance(x, Activation) and isinstance(y, Constant) and y.array.ndim == 2 and len(x.shape) == 1:
+        return lowering.dense(call.emitter, x, lowering.transposed(y), None)
+    return lowering.matmul(call.emitter, x, y)
 
 
 @operator("aten::t", "aten::numpy_T", shares=True)

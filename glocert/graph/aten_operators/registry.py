@@ -1,4 +1,4 @@
-"""The one table of TorchScript operators, and how an operator sees its arguments."""
+"""The one table of ATen operators, and how an operator sees its arguments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glocert.graph.torchscript_program import Instruction
+from glocert.graph.aten_program import Instruction
 from glocert.graph.values import BATCH, Activation, Constant, Emitter, Unsupported, Value
 
 
@@ -25,18 +25,33 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """A second output that no continuous network can use, such as the place of a maximum.
+
+    Attributes:
+        reason: one sentence for whoever reads it.
+    """
+
+    reason: str
+
+
+@dataclass(slots=True)
 class Scores:
-    """What a function at the end of a network makes; nothing else may read it.
+    """What a function makes that is at the end of a network as long as nothing else reads it.
 
     Attributes:
         value: its argument.
         operator: Softmax, LogSoftmax or Sigmoid.
         instruction: where it is.
+        arguments: the others, for the case that it is not at the end.
+        made: what it turned into in that case.
     """
 
     value: Value | Missing | Scores
     operator: str
     instruction: Instruction
+    arguments: tuple[Any, ...]
+    made: Value | Missing | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -49,12 +64,16 @@ class Cell:
         stale: whether a change through another cell of its storage made ``value`` wrong.
     """
 
-    value: Value | Missing | Scores
+    value: Value | Missing | Scores | Withheld
     storage: list[Cell] = field(default_factory=list)
     stale: bool = False
 
     def __post_init__(self) -> None:
         self.storage.append(self)
+
+
+Key = int | str
+"""Position of an argument, or its name in the operator's schema."""
 
 
 @dataclass(slots=True)
@@ -66,27 +85,35 @@ class Call:
         arguments: Python numbers, lists, strings, None, or values for tensors.
         emitter: appends canonical nodes for it.
         dtype: of the network's weights.
+        names: of the arguments, in the operator's schema.
+        overload: which of the operators of that name.
     """
 
     kind: str
     arguments: tuple[Any, ...]
     emitter: Emitter
     dtype: str
+    names: tuple[str, ...] = ()
+    overload: str = ""
 
-    def argument(self, position: int, default: Any = None) -> Any:
-        """Return an argument, or ``default`` where the call has fewer."""
+    def argument(self, key: Key, default: Any = None) -> Any:
+        """Return an argument, or ``default`` where the call has none of that place or name."""
+        if isinstance(key, str):
+            position = self.names.index(key) if key in self.names else len(self.arguments)
+        else:
+            position = key
         return self.arguments[position] if position < len(self.arguments) else default
 
-    def value(self, position: int) -> Value:
+    def value(self, key: Key) -> Value:
         """Return a tensor; a number becomes a constant as the runtime would round it."""
-        argument = self.argument(position)
+        argument = self.argument(key)
         if isinstance(argument, Constant):
             return self._float(argument)
         if isinstance(argument, Activation):
             return argument
         if isinstance(argument, bool) or not isinstance(argument, int | float) or argument == BATCH:
-            raise Unsupported(f"argument {position} is no tensor")
-        return Constant(np.array(argument, self.dtype), f"{self.emitter.output}.{position}")
+            raise Unsupported(f"argument {key} is no tensor")
+        return Constant(np.array(argument, self.dtype), f"{self.emitter.output}.{key}")
 
     def _float(self, constant: Constant) -> Constant:
         """Turn whole numbers, and single numbers of another float type, into the network's type."""
@@ -98,54 +125,78 @@ class Call:
             raise Unsupported(f"the whole numbers of {constant.name!r} would be rounded")
         return Constant(converted, constant.name)
 
-    def activation(self, position: int = 0) -> Activation:
+    def values(self, key: Key) -> list[Value]:
+        """Return a list of tensors of which at least one varies."""
+        entries = self.argument(key)
+        if not isinstance(entries, list | tuple):
+            raise Unsupported("it takes something other than a list of tensors")
+        if not all(isinstance(entry, Activation | Constant) for entry in entries):
+            raise Unsupported("it joins something other than tensors")
+        if not any(isinstance(entry, Activation) for entry in entries):
+            raise Unsupported("it computes with constants only")
+        return [self._float(entry) if isinstance(entry, Constant) else entry for entry in entries]
+
+    def activation(self, key: Key = 0) -> Activation:
         """Return a tensor that must vary."""
-        value = self.value(position)
+        value = self.value(key)
         if isinstance(value, Constant):
             raise Unsupported("it computes with constants only")
         return value
 
-    def constant(self, position: int) -> Constant:
+    def constant(self, key: Key) -> Constant:
         """Return a tensor that must be known."""
-        value = self.value(position)
+        value = self.value(key)
         if isinstance(value, Activation):
-            raise Unsupported(f"argument {position} depends on the model's input; it must be a weight")
+            raise Unsupported(f"argument {key} depends on the model's input; it must be a weight")
         return value
 
-    def optional(self, position: int) -> Constant | None:
+    def optional(self, key: Key) -> Constant | None:
         """Return a weight, or None where there is none."""
-        return None if self.argument(position) is None else self.constant(position)
+        return None if self.argument(key) is None else self.constant(key)
 
-    def number(self, position: int, default: float) -> float:
+    def number(self, key: Key, default: float) -> float:
         """Return a number as the network's type would round it."""
-        argument = self.argument(position, default)
+        argument = self.argument(key, default)
         if isinstance(argument, Constant) and argument.array.size == 1:
             argument = argument.array.item()
         if isinstance(argument, bool) or not isinstance(argument, int | float) or argument == BATCH:
-            raise Unsupported(f"argument {position} must be a known number")
+            raise Unsupported(f"argument {key} must be a known number")
         return float(np.array(argument, self.dtype))
 
-    def integer(self, position: int, default: int) -> int:
+    def integer(self, key: Key, default: int) -> int:
         """Return a whole number."""
-        argument = self.argument(position, default)
+        argument = self.argument(key, default)
         if isinstance(argument, bool) or not isinstance(argument, int):
-            raise Unsupported(f"argument {position} must be a known whole number")
+            raise Unsupported(f"argument {key} must be a known whole number")
         return argument
 
-    def flag(self, position: int, default: bool) -> bool:
+    def flag(self, key: Key, default: bool) -> bool:
         """Return a truth value."""
-        argument = self.argument(position, default)
+        argument = self.argument(key, default)
         if not isinstance(argument, bool):
-            raise Unsupported(f"argument {position} must be a known truth value")
+            raise Unsupported(f"argument {key} must be a known truth value")
         return argument
 
-    def integers(self, position: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
+    def integers(self, key: Key, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Return a list of whole numbers; a single one counts as a list."""
-        argument = self.argument(position, default)
+        argument = self.argument(key, default)
         entries = argument if isinstance(argument, list | tuple) else [argument]
         if any(isinstance(entry, bool) or not isinstance(entry, int) for entry in entries):
-            raise Unsupported(f"argument {position} must be a list of known whole numbers")
+            raise Unsupported(f"argument {key} must be a list of known whole numbers")
         return tuple(entries)
+
+    def lengths(self, key: Key) -> tuple[int, ...]:
+        """Return a list of whole numbers in which the length of the batch does not occur."""
+        entries = self.integers(key)
+        if BATCH in entries:
+            raise Unsupported("it computes with the length of the batch", "Use -1 for the batch axis.")
+        return entries
+
+    def full(self, x: Value) -> list[int]:
+        """Return the shape that a tensor has in the upload, ``BATCH`` for the batch axis."""
+        if isinstance(x, Constant):
+            return list(x.array.shape)
+        return [*([BATCH] * self.emitter.offset), *x.shape]
 
 
 Operator = Callable[[Call], Any]
@@ -156,8 +207,8 @@ class Entry:
     """A registered operator.
 
     Attributes:
-        function: makes the value.
-        shares: whether the result may share memory with the first argument.
+        function: makes the value, a list of values, or a tuple of one value for each output.
+        shares: whether a result may share memory with the first argument.
     """
 
     function: Operator

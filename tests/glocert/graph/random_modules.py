@@ -75,6 +75,7 @@ class Head(nn.Module):
 def _layer(draw: st.DrawFn, x: Tensor) -> nn.Module:
     channels, width = x.shape[1], x.shape[3]
     size, stride, pad = draw(st.integers(2, 3)), draw(st.integers(1, 2)), draw(st.integers(0, 1))
+    size = min(size, *(length + 2 * pad for length in x.shape[2:]))  # larger windows are refused
     flag = draw(st.booleans())
     kinds = {
         "conv": lambda: nn.Conv2d(channels, channels, size, stride, pad, draw(st.integers(1, 2)), bias=flag),

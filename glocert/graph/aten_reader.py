@@ -1,8 +1,9 @@
-"""An abstract interpreter for TorchScript: tensors are names and shapes, and nothing runs."""
+"""An abstract interpreter for ATen programs: tensors are names and shapes, and nothing runs."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,43 +11,36 @@ import torch
 
 from glocert.errors import InvalidGraph, Offence
 from glocert.graph import aten_operators
-from glocert.graph.aten_operators.registry import OPERATORS, UNKNOWN, Call, Cell, Missing, Scores, Unknown
+from glocert.graph.aten_lists import (
+    IDENTITIES,
+    IN_DEAD_BRANCHES,
+    SILENT,
+    STRUCTURE,
+    TAILS,
+    FirstLayer,
+    base,
+    first_layer,
+    unknown,
+)
+from glocert.graph.aten_operators.registry import (
+    OPERATORS,
+    UNKNOWN,
+    Call,
+    Cell,
+    Missing,
+    Scores,
+    Unknown,
+    Withheld,
+)
+from glocert.graph.aten_program import Block, Instruction, Program, tensor_constant
 from glocert.graph.builder import GraphBuilder
 from glocert.graph.imported import class_axis
 from glocert.graph.limits import Limits
-from glocert.graph.lowering import MANY_PRODUCTS
-from glocert.graph.refusals import SMOOTH, Refusals
+from glocert.graph.refusals import Refusals
 from glocert.graph.shapes import Shape, ShapeError
-from glocert.graph.torchscript_program import Block, Instruction, Program, tensor_constant
 from glocert.graph.values import Activation, Batch, Constant, Emitter, Unsupported, Value
 
-__all__ = ["FirstLayer", "Reader", "aten_operators"]
-
-_TAILS = {"aten::softmax": "Softmax", "aten::log_softmax": "LogSoftmax", "aten::sigmoid": "Sigmoid"}
-_STRUCTURE = frozenset(
-    {"prim::Constant", "prim::GetAttr", "prim::If", "prim::ListConstruct", "prim::TupleConstruct"}
-)
-_IN_DEAD_BRANCHES = frozenset(
-    {"prim::Loop", "prim::RaiseException", "aten::format", "aten::warn", "prim::Uninitialized"}
-)
-_IDENTITIES = frozenset({"aten::dropout", "aten::contiguous", "aten::detach", "aten::alias", "aten::clone"})
-_WEIGHTED = frozenset(
-    {"aten::linear", "aten::conv1d", "aten::conv2d", "aten::_convolution", "aten::_convolution_mode"}
-)
-_RANDOM = ("aten::rand", "aten::normal", "aten::bernoulli", "aten::multinomial", "aten::uniform")
-
-
-@dataclass(frozen=True, slots=True)
-class FirstLayer:
-    """The first layer with weights, as a hint about the input.
-
-    Attributes:
-        features: length of the first axis of a sample.
-        spatial: number of the axes behind it.
-    """
-
-    features: int
-    spatial: int
+__all__ = ["Reader", "aten_operators"]
 
 
 @dataclass(slots=True)
@@ -76,14 +70,34 @@ class Reader:
     _refused: set[str] = field(default_factory=set)
 
     @classmethod
-    def over(cls, module: Any, program: Program, shape: Shape | None, dtype: str, limits: Limits) -> Reader:
-        """Prepare a pass; without ``shape`` it finds only what is wrong whatever the shape is."""
+    def over(
+        cls,
+        program: Program,
+        shape: Shape | None,
+        dtype: str,
+        limits: Limits,
+        *,
+        module: Any = None,
+        weights: Mapping[int, Constant] | None = None,
+    ) -> Reader:
+        """Prepare a pass; without ``shape`` it finds only what is wrong whatever the shape is.
+
+        Args:
+            program: what is read.
+            shape: of one sample.
+            dtype: of the weights.
+            limits: what must not be exceeded.
+            module: what the program's owner stands for, where it has one.
+            weights: tensors that are known beforehand, by their variables.
+        """
         builder = GraphBuilder.start(program.entry.name, shape or (1,), limits)
         reader = cls(program, dtype, builder)
         start = Missing() if shape is None else Activation(builder.input, shape)
+        reader._values = {number: Cell(weight) for number, weight in (weights or {}).items()}
         reader._values[program.entry.number] = Cell(start)
-        reader._values[program.owner] = module._c
-        reader._paths[program.owner] = ""
+        if program.owner is not None:
+            reader._values[program.owner] = module
+            reader._paths[program.owner] = ""
         return reader
 
     def read(self) -> Reader:
@@ -93,19 +107,23 @@ class Reader:
 
     def refuse_unknown(self) -> None:
         """Refuse every operator that is on no list, also in branches that are never taken."""
-        allowed = {*OPERATORS, *_TAILS, *_STRUCTURE, *_IN_DEAD_BRANCHES}
+        allowed = {*OPERATORS, *STRUCTURE, *SILENT, *IN_DEAD_BRANCHES}
         for instruction in self.program.body.everything():
-            if _base(instruction.kind) not in allowed:
-                self._refuse(instruction, _unknown(instruction.kind))
+            if base(instruction.kind) not in allowed:
+                self._refuse(instruction, unknown(instruction.kind))
 
     def result(self) -> tuple[Value, list[str]]:
         """Return what is returned, and the functions that were cut off, from the output backwards."""
         cell, tails = self._values[self.program.body.returns[0]], []
+        if self.program.choice is not None:
+            cell = cell[self.program.choice]
+        if not isinstance(cell, Cell) or isinstance(cell.value, Withheld):
+            raise InvalidGraph("What the model returns is no tensor of scores.")
         value = cell.value
         while isinstance(value, Scores):
             tails.append(value.operator)
             value = value.value
-        if cell.stale or isinstance(value, Missing):
+        if cell.stale or isinstance(value, Missing | Withheld):
             raise InvalidGraph("The returned tensor was changed in place through another one.")
         return value, tails
 
@@ -145,23 +163,47 @@ class Reader:
             self._branch(instruction, values[0])
         elif kind == "prim::RaiseException":
             raise Unsupported("the model raises an error when it is run")
-        elif _base(kind) not in {*OPERATORS, *_TAILS, *_STRUCTURE}:
-            raise _unknown(kind)
-        else:
-            self._values[instruction.outputs[0].number] = self._evaluated(instruction, values)
+        elif kind in STRUCTURE:
+            self._structure(instruction, values)
+        elif base(kind) in OPERATORS:
+            self._store(instruction, self._operation(instruction, values))
+        elif kind not in SILENT:
+            raise unknown(kind)
 
-    def _evaluated(self, instruction: Instruction, values: list[Any]) -> Any:
+    def _store(self, instruction: Instruction, result: Any) -> None:
+        if len(instruction.outputs) == 1:
+            result = (result,)
+        if not isinstance(result, tuple) or len(result) != len(instruction.outputs):
+            raise Unsupported(f"it makes {len(instruction.outputs)} tensors, which is not supported")
+        for output, value in zip(instruction.outputs, result, strict=True):
+            self._values[output.number] = value
+
+    def _structure(self, instruction: Instruction, values: list[Any]) -> None:
+        """Build and take apart lists and tuples, and fetch what is stored."""
         kind = instruction.kind
+        if kind in {"prim::ListUnpack", "prim::TupleUnpack"}:
+            self._unpack(instruction, values[0])
+            return
+        result: Any
         if kind == "prim::Constant":
             literal = instruction.literal
-            return Cell(literal) if isinstance(literal, Constant) else literal
-        if kind == "prim::GetAttr":
-            return self._attribute(instruction, values[0])
-        if kind == "prim::ListConstruct":
-            return values
-        if kind == "prim::TupleConstruct":
-            return tuple(values)
-        return self._operation(instruction, values)
+            result = Cell(literal) if isinstance(literal, Constant) else literal
+        elif kind == "prim::GetAttr":
+            result = self._attribute(instruction, values[0])
+        elif kind == "prim::ListConstruct":
+            result = values
+        else:
+            result = tuple(values)
+        self._values[instruction.outputs[0].number] = result
+
+    def _unpack(self, instruction: Instruction, parts: Any) -> None:
+        if isinstance(parts, Missing | Unknown | Cell):
+            self._lose(instruction)
+            return
+        if len(parts) != len(instruction.outputs):
+            raise Unsupported(f"it takes {len(instruction.outputs)} parts out of {len(parts)}")
+        for output, part in zip(instruction.outputs, parts, strict=True):
+            self._values[output.number] = part
 
     def _attribute(self, instruction: Instruction, owner: Any) -> Any:
         """Return a submodule, a weight or a setting; a weight is one cell however often it is asked for."""
@@ -192,83 +234,106 @@ class Reader:
                 self._paths[output.number] = self._paths[number]
 
     def _operation(self, instruction: Instruction, values: list[Any]) -> Any:
-        kind = _base(instruction.kind)
-        if kind in _TAILS:
-            result = self._tail(instruction, kind, values)
-        elif kind in _IDENTITIES and isinstance(values[0], Cell) and isinstance(values[0].value, Scores):
-            result = values[0].value
+        kind = base(instruction.kind)
+        result: Any
+        if kind in TAILS and self._may_be_last(kind, values):
+            result = self._scores(instruction, kind, values)
+        elif kind in IDENTITIES and isinstance(values[0], Cell) and isinstance(values[0].value, Scores):
+            result = _fresh(values[0]).value
         else:
-            result = self._computed(instruction, kind, values)
+            result = self._computed(instruction, kind, tuple(self._plain(value) for value in values))
         if instruction.kind != kind:
             return self._in_place(instruction, values[0], result)
-        if not isinstance(result, Activation | Constant | Missing | Scores):
+        shared = OPERATORS[kind].shares and bool(values) and isinstance(values[0], Cell)
+        storage = values[0].storage if shared else None
+        return self._in_cells(instruction, result, storage)
+
+    def _in_cells(self, instruction: Instruction, result: Any, storage: list[Cell] | None) -> Any:
+        """Put tensors into variables, which share ``storage`` where there is one."""
+        if isinstance(result, list | tuple) and any(_is_tensor(entry) for entry in result):
+            self.counts[instruction.kind] += 1
+            cells = [self._cell(entry, storage) if _is_tensor(entry) else entry for entry in result]
+            return cells if isinstance(result, list) else tuple(cells)
+        if not _is_tensor(result):
             return result
         self.counts[instruction.kind] += 1
-        shared = kind in _IDENTITIES or (kind in OPERATORS and OPERATORS[kind].shares)
-        return Cell(result, values[0].storage if shared and isinstance(values[0], Cell) else [])
+        return self._cell(result, storage)
 
-    def _computed(self, instruction: Instruction, kind: str, values: list[Any]) -> Any:
-        arguments = tuple(self._plain(value) for value in values)
+    def _cell(self, value: Any, storage: list[Cell] | None) -> Cell:
+        return Cell(value) if storage is None else Cell(value, storage)
+
+    def _computed(self, instruction: Instruction, kind: str, arguments: tuple[Any, ...]) -> Any:
         lost = _lost(arguments)
         if lost is not None:
             return self._behind(instruction, kind, arguments, lost)
         output = instruction.outputs[0].name
         emitter = Emitter(self.builder, self.batch, instruction.where, instruction.kind, output)
-        return OPERATORS[kind].function(Call(kind, arguments, emitter, self.dtype))
+        call = Call(kind, arguments, emitter, self.dtype, instruction.names, instruction.overload)
+        return OPERATORS[kind].function(call)
 
     def _plain(self, value: Any) -> Any:
         """Look into variables, and refuse to read what is no longer true."""
-        if isinstance(value, list):
+        if isinstance(value, list | tuple):
             return [self._plain(entry) for entry in value]
         if not isinstance(value, Cell):
             return value
-        if value.stale:
-            raise Unsupported("it reads a tensor that was changed in place through another one")
-        if isinstance(value.value, Scores):
-            self._refuse_scores(value.value)
-            return Missing()
-        return value.value
+        content = _fresh(value).value
+        if isinstance(content, Withheld):
+            raise Unsupported(content.reason)
+        return self._made(content) if isinstance(content, Scores) else content
 
-    def _refuse_scores(self, scores: Scores | Value | Missing) -> None:
-        """Refuse functions at the end of a network that turn out not to be at its end."""
-        while isinstance(scores, Scores):
-            self._refuse(scores.instruction, _unknown(scores.instruction.kind))
-            scores = scores.value
+    def _made(self, scores: Scores) -> Value | Missing:
+        """Compute a function that turns out not to be at the end of the network."""
+        if scores.made is None:
+            inner = scores.value
+            first = self._made(inner) if isinstance(inner, Scores) else inner
+            kind = base(scores.instruction.kind)
+            try:
+                scores.made = self._computed(scores.instruction, kind, (first, *scores.arguments))
+            except Unsupported as refusal:
+                self._refuse(scores.instruction, refusal)
+                scores.made = Missing()
+        return scores.made
 
     def _behind(self, instruction: Instruction, kind: str, arguments: tuple[Any, ...], lost: Any) -> Any:
         """Go on behind a tensor or number that is not known, and say what is wrong anyway."""
-        if kind in _WEIGHTED and self.first is None and isinstance(arguments[1], Constant):
-            shape = arguments[1].array.shape
-            place = 8 if kind == "aten::_convolution" else 6
-            group = arguments[place] if len(arguments) > place else 1
-            self.first = FirstLayer(shape[1] * (group if isinstance(group, int) else 1), len(shape) - 2)
-        tensors = [part for part in arguments[:2] if isinstance(part, Activation | Missing)]
-        if kind in {"aten::mul", "aten::matmul", "aten::mm"} and len(tensors) == 2:
-            raise Unsupported(MANY_PRODUCTS)
-        if kind == "aten::div" and isinstance(arguments[1], Activation | Missing):
-            raise Unsupported("a division by an activation is not piecewise linear")
+        self.first = self.first or first_layer(kind, arguments, instruction.names)
         if kind.endswith(("Int", "Float", "Bool", "item", "Implicit")) and isinstance(lost, Missing):
             raise Unsupported("it reads a number out of a tensor that depends on the input")
-        return Missing() if instruction.outputs[0].is_tensor else UNKNOWN
+        lost_outputs = tuple(Missing() if output.is_tensor else UNKNOWN for output in instruction.outputs)
+        return lost_outputs if len(lost_outputs) > 1 else lost_outputs[0]
 
-    def _tail(self, instruction: Instruction, kind: str, values: list[Any]) -> Any:
+    def _may_be_last(self, kind: str, values: list[Any]) -> bool:
+        """Whether a function keeps the order of the scores, should it be at the end."""
+        value = values[0].value if isinstance(values[0], Cell) else None
+        while isinstance(value, Scores):
+            value = value.value
+        if not isinstance(value, Activation | Missing):
+            return False
+        if kind == "aten::sigmoid":
+            return True
+        if values[2:] and values[2] not in (None, False):  # another type
+            return False
+        return isinstance(value, Missing) or self._over_classes(values[1], value.shape)
+
+    def _over_classes(self, axis: Any, shape: Shape) -> bool:
+        """Whether ``axis`` of the upload is the one axis of the scores."""
+        offset = int(self.batch.present)
+        full = len(shape) + offset
+        inside = isinstance(axis, int) and not isinstance(axis, bool) and -full <= axis < full
+        return inside and axis % full - offset == class_axis(shape)
+
+    def _scores(self, instruction: Instruction, kind: str, values: list[Any]) -> Scores:
         """Set a function of the scores aside until it is known whether anything follows."""
-        cell = values[0]
-        if cell.stale:
-            raise Unsupported("it reads a tensor that was changed in place through another one")
-        value = cell.value
-        if kind != "aten::sigmoid":
-            inner = value
-            while isinstance(inner, Scores):
-                inner = inner.value
-            if isinstance(inner, Activation) and not _over_classes(values[1], inner.shape):
-                raise Unsupported(f"{kind} is not taken over the class scores")
-            if len(values) > 2 and values[2] is not None:
-                raise Unsupported("a conversion of a tensor is not supported")
-        return Scores(value, _TAILS[kind], instruction)
+        content = _fresh(values[0]).value
+        if isinstance(content, Withheld):
+            raise Unsupported(content.reason)
+        return Scores(content, TAILS[kind], instruction, tuple(values[1:]))
 
     def _in_place(self, instruction: Instruction, cell: Any, result: Any) -> Cell:
         """Change a variable; whatever shares its memory must not be read again."""
+        if isinstance(cell, Cell) and result is cell.value:
+            return cell
         if not isinstance(cell, Cell) or isinstance(cell.value, Constant):
             raise Unsupported("it changes a weight or a number in place")
         before = cell.value
@@ -281,9 +346,15 @@ class Reader:
         return cell
 
 
-def _base(kind: str) -> str:
-    """Return the operator without the underscore of its in-place form."""
-    return kind[:-1] if kind.endswith("_") and not kind.endswith("__") else kind
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Activation | Constant | Missing | Scores | Withheld)
+
+
+def _fresh(cell: Cell) -> Cell:
+    """Refuse to read what is no longer true."""
+    if cell.stale:
+        raise Unsupported("it reads a tensor that was changed in place through another one")
+    return cell
 
 
 def _lost(arguments: tuple[Any, ...]) -> Any:
@@ -296,25 +367,3 @@ def _lost(arguments: tuple[Any, ...]) -> Any:
         elif isinstance(value, Missing | Unknown):
             return value
     return None
-
-
-def _over_classes(axis: Any, shape: Shape) -> bool:
-    """Whether ``axis`` of the upload is the one axis of the scores."""
-    rank = len(shape) + 1
-    return isinstance(axis, int) and -rank <= axis < rank and axis % rank - 1 == class_axis(shape)
-
-
-def _unknown(kind: str) -> Unsupported:
-    """Say why an operator is not on the list."""
-    name = _base(kind).partition("::")[2]
-    if kind in {"prim::Loop", "prim::If"}:
-        return Unsupported(
-            f"{kind} is control flow", "Export the model by tracing, without branches or loops."
-        )
-    if kind.startswith(_RANDOM):
-        return Unsupported(f"{kind} is random: the output is not a function of the input")
-    if name in SMOOTH:
-        return Unsupported(f"{kind} is not piecewise linear", "Use relu, leaky_relu or clamp instead.")
-    if not kind.startswith(("aten::", "prim::")):
-        return Unsupported(f"{kind} is a custom operator", "Use standard operators.")
-    return Unsupported(f"{kind} is not supported")
