@@ -281,3 +281,21 @@ def _pad(node: Node, shape: tuple[int, ...], operands: list[Any]) -> Curve:
     widths = list(zip(pads[:rank], pads[rank:], strict=True))
     value = number(node["attributes"].get("value", 0.0))
     return Curve(np.pad(x.values, [(0, 0), *widths], constant_values=value), np.pad(x.radius, widths))
+
+
+@transfer("Gather")
+def _gather(node: Node, _shape: tuple[int, ...], operands: list[Any]) -> Curve:
+    (x,) = operands
+    axis, indices = node["attributes"]["axis"], node["attributes"]["indices"]
+    return Curve(np.take(x.values, indices, axis + 1), np.take(x.radius, indices, axis))
+
+
+@transfer("ReduceSum")
+def _reduce_sum(node: Node, shape: tuple[int, ...], operands: list[Any]) -> Curve:
+    (x,) = operands
+    axes = tuple(axis + 1 for axis in node["attributes"]["axes"])
+
+    def total(z: Float64) -> Float64:
+        return np.asarray(z.sum(axis=axes)).reshape(-1, *shape)
+
+    return linear(x, total, total, x.radius.size // max(int(np.prod(shape)), 1))

@@ -132,3 +132,27 @@ def pad(node: Node, site: Site) -> tuple[Affine, Order]:
     source = site.gather(name, np.arange(size(shape))) if len(shape) else None
     index = site.index(wanted) if source is None else source[site.index(wanted)]
     return Padded(site.index(inside), index, size(target), node.number("value")), order
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Numbers read from given places in memory; a number that is read twice is two coordinates."""
+
+    index: Tensor
+
+    def __call__(self, *inputs: Knots) -> Knots:
+        """Move values, radius and extent."""
+        return inputs[0].take(self.index)
+
+
+@transfer("Gather")
+def gather(node: Node, site: Site) -> tuple[Affine, Order]:
+    """Read entries along an axis; where they are a permutation, the order absorbs it and nothing moves."""
+    name, axis, indices = node.inputs[0], int(node.number("axis")), node.ints("indices")
+    shape, target = site.shape(name), site.shape(node.output)
+    source = np.take(plain(shape).reshape(shape), indices, axis).reshape(-1)
+    if sorted(indices) == list(range(shape[axis])):
+        return Same(), np.argsort(source, kind="stable")[site.orders[name]]
+    order = natural(target)
+    places = np.argsort(site.orders[name], kind="stable")
+    return Picked(site.index(places[source[order]])), order

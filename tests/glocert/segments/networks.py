@@ -120,7 +120,7 @@ def random_segment(rng: np.random.Generator, shape: Sequence[int], whole: bool =
 
 IMAGE_BLOCKS = (
     *("conv", "conv", "max", "max", "average", "norm", "residual", "concat", "pad", "turn", "arithmetic"),
-    *("matmul", "flat"),
+    *("matmul", "flat", "gather", "sum"),
 )
 
 
@@ -171,6 +171,16 @@ class Wild(Draft):
             return self.same("Clip", x, min=bounds[0], max=bounds[1])
         return self.relu(x)
 
+    def gathered(self, x: str, axis: int, length: int = 0) -> str:
+        """Append a selection: sometimes a permutation, else entries in any order, repeated or left out."""
+        shape = list(self.shapes[x])
+        length = length or int(self.rng.integers(1, shape[axis] + 2))
+        positions = self.rng.integers(0, shape[axis], length)
+        if self.rng.random() < 0.3:
+            positions = np.resize(self.rng.permutation(shape[axis]), length)
+        shape[axis] = length
+        return self.node("Gather", [x], shape, axis=axis, indices=tuple(int(p) for p in positions))
+
     def _arithmetic(self, x: str) -> str:
         shape = self.shapes[x]
         operator = self._pick(["Add", "Sub", "Mul", "Div", "Sub-from"])
@@ -188,7 +198,15 @@ class Wild(Draft):
 
     def _vector(self, x: str) -> str:
         size = self.shapes[x][0]
-        block = self._pick(["dense", "dense", "residual", "concat", "arithmetic", "matmul", "image"])
+        block = self._pick(
+            ["dense", "dense", "residual", "concat", "arithmetic", "matmul", "image", "gather", "sum"]
+        )
+        if block == "gather":
+            return self.gathered(x, 0)
+        if block == "sum":
+            pairs = self.reshape(self.gathered(x, 0, 2 * size), 2, size)
+            axis = int(self.rng.integers(2))
+            return self.bent(self.node("ReduceSum", [pairs], [(size, 2)[axis]], axes=(axis,)))
         if block == "dense":
             width = int(self.rng.integers(2, 6))
             return self.bent(self.gemm(x, self.numbers(width, size), self.numbers(width)))
@@ -263,6 +281,14 @@ class Wild(Draft):
     def _turn_block(self, x: str, channels: int, height: int, width: int) -> str:
         turned = self.node("Transpose", [x], [height, width, channels], perm=(1, 2, 0))
         return self.reshape(turned, width, channels, height)
+
+    def _gather_block(self, x: str, channels: int, height: int, width: int) -> str:
+        return self.gathered(x, int(self.rng.integers(3)))
+
+    def _sum_block(self, x: str, channels: int, height: int, width: int) -> str:
+        axes = [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2), (0, 1, 2)][int(self.rng.integers(7))]
+        kept = [size for axis, size in enumerate((channels, height, width)) if axis not in axes]
+        return self.reshape(self.node("ReduceSum", [x], kept, axes=axes), int(np.prod(kept)))
 
     def _arithmetic_block(self, x: str, channels: int, height: int, width: int) -> str:
         return self._arithmetic(x)

@@ -232,6 +232,14 @@ def _pad(node: Node, shape, x: Exact) -> Exact:
     return np.pad(x, widths, constant_values=Fraction(node.number("value")))
 
 
+def _gather(node: Node, _shape, x: Exact) -> Exact:
+    return np.take(x, node.ints("indices"), int(node.number("axis")) + 1)
+
+
+def _reduce_sum(node: Node, shape, x: Exact) -> Exact:
+    return x.sum(axis=tuple(axis + 1 for axis in node.ints("axes"))).reshape(len(x), *shape)
+
+
 def _matmul(node: Node, shape, x: Exact, y: Exact) -> Exact:
     if y.shape[0] == 1:
         return (x @ y[0]).reshape(len(x), *shape)
@@ -256,4 +264,6 @@ _EVALUATE = {
     "Transpose": _transpose,
     "Concat": _concat,
     "Pad": _pad,
+    "Gather": _gather,
+    "ReduceSum": _reduce_sum,
 }

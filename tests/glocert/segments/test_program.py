@@ -55,7 +55,7 @@ def test_the_registry_holds_the_canonical_operators():
             "LeakyRelu",
             "Clip",
         ),
-        *("MaxPool", "AveragePool", "Reshape", "Transpose", "Concat", "Pad"),
+        *("MaxPool", "AveragePool", "Reshape", "Transpose", "Concat", "Pad", "Gather", "ReduceSum"),
     }
 
 

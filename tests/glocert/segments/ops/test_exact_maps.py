@@ -49,6 +49,20 @@ DRAFTS = {
     "add wider": lambda d: d.node("Add", ["x", d.parameter(_numbers(2, 4, 6, 7))], [2, 4, 6, 7]),
     "mul": lambda d: d.node("Mul", [d.parameter(_numbers(1)), "x"], [4, 6, 7]),
     "div": lambda d: d.same("Div", "x", _numbers(4, 1, 1)),
+    "gather": lambda d: d.node("Gather", ["x"], [4, 5, 7], axis=1, indices=(3, 0, 3, 5, 1)),
+    "gather, channels": lambda d: d.node("Gather", ["x"], [2, 6, 7], axis=0, indices=(3, 1)),
+    "gather, reversed": lambda d: d.gemm(
+        d.flat(d.node("Gather", ["x"], [4, 6, 7], axis=2, indices=(6, 5, 4, 3, 2, 1, 0))), _numbers(3, 168)
+    ),
+    "gather, turned": lambda d: d.node(
+        "Gather", [d.node("Transpose", ["x"], [7, 4, 6], perm=(2, 0, 1))], [7, 1, 6], axis=1, indices=(2,)
+    ),
+    "sum": lambda d: d.node("ReduceSum", ["x"], [4, 7], axes=(1,)),
+    "sum, image": lambda d: d.node("ReduceSum", ["x"], [4], axes=(1, 2)),
+    "sum, everything": lambda d: d.reshape(d.node("ReduceSum", ["x"], [], axes=(0, 1, 2)), 1),
+    "sum, turned": lambda d: d.node(
+        "ReduceSum", [d.node("Transpose", ["x"], [7, 4, 6], perm=(2, 0, 1))], [7, 6], axes=(1,)
+    ),
     "pad": lambda d: d.node("Pad", ["x"], [5, 7, 10], pads=(1, 0, 1, 0, 1, 2), value=0.5),
     "crop": lambda d: d.node("Pad", ["x"], [4, 4, 8], pads=(0, -1, 1, 0, -1, 0), value=0.5),
     "norm": lambda d: d.same(
