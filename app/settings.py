@@ -51,7 +51,23 @@ class Settings(BaseSettings):
     max_inputs: PositiveInt = Field(10_000, description="Inputs of one job.")
     max_nodes: PositiveInt = Field(5_000, description="Nodes of an uploaded graph.")
     max_parameters: PositiveInt = Field(200_000_000, description="Weights of an uploaded graph.")
+    max_tensor: PositiveInt = Field(100_000_000, description="Elements of one stored tensor.")
     max_activation: PositiveInt = Field(50_000_000, description="Elements of one activation tensor.")
+    max_rank: PositiveInt = Field(16, description="Axes of a tensor.")
+    max_name: PositiveInt = Field(1_000, description="Characters of a name in an uploaded graph.")
+    max_initializers: PositiveInt = Field(20_000, description="Stored tensors of an uploaded graph.")
+    max_attributes: PositiveInt = Field(100, description="Attributes of one node.")
+    max_graph_inputs: PositiveInt = Field(
+        20_000, description="Declared inputs of a graph; old exporters list the weights among them."
+    )
+    max_graph_outputs: PositiveInt = Field(1_000, description="Declared outputs of a graph.")
+    max_nesting: PositiveInt = Field(32, description="How deep the messages of an ONNX file may lie.")
+    max_fields: PositiveInt = Field(1_000_000, description="Fields of an ONNX file, all messages together.")
+    max_members: PositiveInt = Field(20_000, description="Files in an uploaded archive of a model.")
+    max_model_unpacked_bytes: PositiveInt = Field(
+        1024 * MIB, description="Size of a PyTorch archive once unpacked."
+    )
+    max_expansion: PositiveInt = Field(200, description="Largest ratio of a member to its compressed size.")
     max_dataset_items: PositiveInt = Field(200_000, description="Rows of a data set.")
     max_dataset_unpacked_bytes: PositiveInt = Field(
         4096 * MIB, description="Size of a data set once unpacked."
@@ -89,6 +105,32 @@ class Settings(BaseSettings):
     child_bytes: PositiveInt = Field(8192 * MIB, description="Memory a certification child may take.")
     child_threads: Annotated[int, Field(ge=0)] = Field(0, description="Threads of a child; 0: all cores.")
     block_bytes: PositiveInt = Field(64 * MIB, description="Memory of one depth-first block of the engine.")
+
+    # References to models in registries
+    references: str = Field(
+        "",
+        description="Prefixes of references that `POST /v1/models` may follow, with commas, such as "
+        "`hf://myorg/,models:/`; empty: none.",
+    )
+    reference_s: PositiveFloat = Field(300.0, description="Seconds that following a reference may take.")
+    reference_hosts: str = Field(
+        ".hf.co,.huggingface.co",
+        description="Hosts that a registry may redirect to; a leading dot means all below it.",
+    )
+    reference_private_hosts: str = Field(
+        "", description="Hosts of registries that may have private addresses, with commas."
+    )
+    hf_endpoint: str = Field("https://huggingface.co", description="Address of the Hugging Face Hub.")
+    hf_token: str = Field("", description="Token for the Hugging Face Hub.")
+    mlflow_tracking_uri: str = Field("", description="Address of the MLflow server behind `models:/…`.")
+    mlflow_authorization: str = Field(
+        "", description="Header `Authorization` for the MLflow server, such as `Bearer …` or `Basic …`."
+    )
+    s3_endpoint: str = Field("", description="Address of the object store behind `s3://…`; empty: Amazon's.")
+    s3_region: str = Field("us-east-1", description="Region of the object store.")
+    s3_access_key_id: str = Field("", description="Its access key; empty: public objects only.")
+    s3_secret_access_key: str = Field("", description="Its secret.")
+    s3_session_token: str = Field("", description="Its session token, where it is a temporary one.")
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -32,7 +32,7 @@ class Network(Base):
     id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("mdl"))
     owner: Mapped[str] = mapped_column(index=True)
     identity: Mapped[str]
-    """sha256 over bytes, role, format, input shape, classes and preprocessing: the same again is one row"""
+    """sha256 over the bytes and everything that the form says of them: the same again is one row"""
     name: Mapped[str] = mapped_column(index=True)
     filename: Mapped[str]
     role: Mapped[str]
@@ -42,6 +42,14 @@ class Network(Base):
     input_shape: Mapped[list[Any] | None]
     classes: Mapped[list[Any] | None]
     preprocessing: Mapped[dict[str, Any]]
+    output: Mapped[str | None]
+    """name or position of the output to use; the first by default"""
+    threshold: Mapped[float | None]
+    """of a classifier with one output: label 1 where it is greater"""
+    decision: Mapped[str] = mapped_column(default="max", server_default="max")
+    """``max`` or ``min``: which score decides"""
+    reference: Mapped[dict[str, Any] | None]
+    """where the bytes were fetched from: ``uri``, ``resolved`` and ``sha256``; None for an upload"""
     status: Mapped[str] = mapped_column(default=UploadStatus.UPLOADED, index=True)
     graph_sha256: Mapped[str | None]
     inspection: Mapped[dict[str, Any] | None]

@@ -14,6 +14,7 @@ from app.settings import Settings
 from app.storage import BlobStore
 from app.units import repository
 from app.units.leases import Lease
+from glocert.graph.limits import SETTINGS
 from models import Dataset, Job, Network, UnitKind
 from workers.conversation import Message
 
@@ -87,12 +88,9 @@ def _inspect_network(
         "out": str(out),
         "format": network.format,
         "input_shape": network.input_shape,
-        "limits": {
-            "file_bytes": settings.max_model_bytes,
-            "nodes": settings.max_nodes,
-            "parameters": settings.max_parameters,
-            "activation": settings.max_activation,
-        },
+        "output": network.output,
+        "purpose": {"role": network.role, "threshold": network.threshold, "decision": network.decision},
+        "limits": {limit: getattr(settings, name) for limit, name in SETTINGS.items()},
         **_inspection(settings),
     }
 

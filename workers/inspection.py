@@ -17,6 +17,7 @@ def inspect_network(command: Message) -> Iterator[Message]:
     """Turn an uploaded network into an inert graph."""
     from glocert.graph.inspect import inspect_network as inspect
     from glocert.graph.limits import Limits
+    from glocert.graph.purpose import Purpose
 
     layers = _lock(command)
     report = inspect(
@@ -24,6 +25,8 @@ def inspect_network(command: Message) -> Iterator[Message]:
         Path(command["out"]),
         format=command["format"],
         input_shape=command["input_shape"],
+        output=command["output"],
+        purpose=Purpose(**command["purpose"]),
         limits=Limits(**command["limits"]),
     )
     yield _inspected(report, layers)

@@ -19,7 +19,7 @@ OPERATORS = (
 """LogSoftmax, Sigmoid and Softmax at the end only, where they are removed; some only in constant shapes."""
 LIMITS = (
     "max_model_bytes", "max_dataset_bytes", "max_body_bytes", "max_models", "max_datasets", "max_active_jobs",
-    "max_inputs", "max_nodes", "max_parameters", "max_activation", "max_dataset_items",
+    "max_inputs", "max_nodes", "max_parameters", "max_tensor", "max_activation", "max_dataset_items",
     "max_dataset_unpacked_bytes", "max_page", "max_wait_s", "max_job_s",
 )  # fmt: skip
 
@@ -34,7 +34,7 @@ def describe(settings: Settings, *, open_mode: bool) -> dict[str, Any]:
         "arithmetics": [arithmetic.value for arithmetic in Arithmetic],
         "mutations": dict(MUTATION_UNITS),
         "model_formats": ["onnx", "torchscript"],
-        "roles": ["classifier", "generator", "encoder"],
+        "roles": ["classifier", "regressor", "generator", "encoder"],
         "dataset_formats": ["npz", "npy", "zip", "csv"],
         "operators": list(OPERATORS),
         "scopes": list(SCOPES),

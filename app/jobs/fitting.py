@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from app.datasets import arrays
 from app.errors import DatasetNotReady, NetworkNotReady
@@ -53,9 +54,14 @@ def subject(network: Network, dataset: Dataset, store: BlobStore) -> Subject:
         stored[0],
         tuple(stored[1:]),
         tuple(found["input"]["shape"]),
-        prod(found["outputs"][0]["shape"]),
+        prod(_used(found["outputs"])["shape"]),
         store.path(dataset.labels_sha256) if dataset.labels_sha256 else None,
     )
+
+
+def _used(outputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the output that was imported; inspections of old listed no other."""
+    return next((output for output in outputs if output.get("used")), outputs[0])
 
 
 def indices(body: SegmentCertification, of: Subject, settings: Settings) -> list[int]:

@@ -31,8 +31,19 @@ FORM: dict[str, Any] = {
     "properties": {
         "file": {"type": "string", "format": "binary", "minLength": 1},
         "name": {"type": "string", "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]*$"},
-        "role": {"enum": ["classifier", "generator", "encoder"], "default": "classifier"},
-        "format": {"enum": ["onnx", "torchscript"], "description": "Found out by default."},
+        "role": {"enum": ["classifier", "regressor", "generator", "encoder"], "default": "classifier"},
+        "format": {"enum": ["onnx", "torchscript", "pt2"], "description": "Found out by default."},
+        "output": {
+            "type": "string",
+            "maxLength": 200,
+            "pattern": r"^[^\x00-\x1f\x7f]*$",
+            "description": "Name or position of the output to use; the first by default.",
+        },
+        "threshold": {
+            "type": "string",
+            "description": "Of a classifier with one output: label 1 where it is greater than this number.",
+        },
+        "decision": {"enum": ["max", "min"], "default": "max", "description": "Which score decides."},
         "input_shape": {
             "type": "string",
             "description": "JSON: shape of one sample.",
@@ -86,8 +97,7 @@ def upload_model(
     """Upload a network.
 
     The service stores the bytes and queues their inspection; `GET` of the `Location` tells the outcome.
-    The same bytes with the same role, format, shape, classes and preprocessing are the same model: 200 and
-    its id.
+    The same bytes with the same settings, save for the name, are the same model: 200 and its id.
     """
     form = forms.read(NetworkForm, upload.fields)
     network, new = service.create(

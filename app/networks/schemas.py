@@ -10,14 +10,18 @@ from pydantic import (
     Field,
     FiniteFloat,
     Json,
+    ValidationInfo,
     computed_field,
+    field_validator,
     model_validator,
 )
 
-from app.schemas import Answer, Body, Line, Listing, Moment, Search
+from app.schemas import Answer, Body, Line, Listing, Moment, Search, plain
 from glocert.spec import Preprocessing
 
-Role = Literal["classifier", "generator", "encoder"]
+Role = Literal["classifier", "regressor", "generator", "encoder"]
+Format = Literal["onnx", "torchscript", "pt2"]
+Decision = Literal["max", "min"]
 Status = Literal["uploaded", "ready", "rejected"]
 CHANNELS = 4096
 
@@ -64,17 +68,81 @@ class PreprocessingBody(Body):
         return Preprocessing.from_json(self.model_dump()).to_json()
 
 
-class NetworkForm(Body):
+InputShape = Annotated[list[Annotated[int, Field(ge=1, le=2**31 - 1)]], Field(max_length=8)]
+Classes = Annotated[list[Line], Field(min_length=2, max_length=100_000)]
+
+
+class NetworkSettings(Body):
+    """What is said of a network besides its bytes; all of it but the name is part of its identity."""
+
+    name: Annotated[Line | None, Field(description="Shown in lists; the file's name by default.")] = None
+    role: Role = "classifier"
+    format: Annotated[Format | None, Field(description="Found out by default.")] = None
+    output: Annotated[
+        Line | None, Field(description="Name or position of the output to use; the first by default.")
+    ] = None
+    decision: Annotated[Decision, Field(description="Of a classifier: which score decides.")] = "max"
+    input_shape: Annotated[InputShape | None, Field(description="Shape of one sample.")] = None
+    classes: Annotated[Classes | None, Field(description="Names of the classes.")] = None
+    threshold: Annotated[
+        FiniteFloat | None,
+        Field(description="Of a classifier with one output: label 1 where it is greater, label 0 elsewhere."),
+    ] = None
+    preprocessing: PreprocessingBody = Field(default_factory=PreprocessingBody)
+
+    @field_validator("decision")
+    @classmethod
+    def _of_classifiers(cls, decision: str, info: ValidationInfo) -> str:
+        role = info.data.get("role", "classifier")
+        if role != "classifier" and decision != "max":
+            raise ValueError(f"a {role} makes no decision")
+        return decision
+
+    @field_validator("threshold")
+    @classmethod
+    def _between_two(cls, threshold: float | None, info: ValidationInfo) -> float | None:
+        if threshold is None:
+            return None
+        role = info.data.get("role", "classifier")
+        if role != "classifier":
+            raise ValueError(f"a {role} has no threshold")
+        if info.data.get("decision") == "min":
+            raise ValueError("threshold and decision=min exclude each other")
+        if len(info.data.get("classes") or ("0", "1")) != 2:
+            raise ValueError("a threshold makes two classes")
+        return threshold
+
+
+class NetworkForm(NetworkSettings):
     """Fields of the upload form besides the file; those that are no plain text are JSON."""
 
-    name: Line | None = None
-    role: Role = "classifier"
-    format: Literal["onnx", "torchscript"] | None = None
-    input_shape: (
-        Json[Annotated[list[Annotated[int, Field(ge=1, le=2**31 - 1)]], Field(max_length=8)]] | None
-    ) = None
-    classes: Json[Annotated[list[Line], Field(min_length=2, max_length=100_000)]] | None = None
+    input_shape: Json[InputShape] | None = None
+    classes: Json[Classes] | None = None
     preprocessing: Json[PreprocessingBody] = Field(default_factory=PreprocessingBody)
+
+
+class NetworkReference(NetworkSettings):
+    """A network that lies in a registry or an object store, and the same settings as in the form."""
+
+    uri: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=2_000,
+            description="`https://…`, `hf://org/repo@revision/path`, `s3://bucket/key`, `models:/name@alias` "
+            "or `models:/name/version`.",
+        ),
+        AfterValidator(plain),
+    ]
+
+
+class Reference(Answer):
+    uri: str
+    """as it was asked for"""
+    resolved: str
+    """the same with what may change replaced: a commit, a version"""
+    sha256: str
+    """of the bytes that were found there"""
 
 
 class NetworkFilter(Listing):
@@ -103,6 +171,12 @@ class NetworkRead(Answer):
     """as given at the upload"""
     classes: list[str] | None
     preprocessing: PreprocessingBody
+    output: str | None
+    """name or position of the output, as given at the upload; `outputs` says which one is used"""
+    threshold: float | None
+    decision: Decision
+    reference: Reference | None
+    """where the bytes were fetched from, if they were"""
     graph_sha256: str | None
     """of the inert graph that inspection made of the upload; what is certified"""
     opset: int | None = None
@@ -111,12 +185,16 @@ class NetworkRead(Answer):
     """of the upload, with counts"""
     canonical_operators: dict[str, int] | None = None
     parameters: int | None = None
+    """of the upload"""
     nonlinear_units: int | None = None
+    nonlinear_units_by_operator: dict[str, int] | None = None
     input: dict[str, Any] | None = None
     outputs: list[dict[str, Any]] | None = None
+    """all that the upload offers, and which one is used"""
+    family: Literal["exact", "enclosure"] | None = None
     piecewise_linear: bool | None = None
     methods: dict[str, Any] | None = None
-    """which methods admit the network, and why not"""
+    """which methods admit the network, why not, and the nodes that stand in the way"""
     notes: list[str] | None = None
     comparison: dict[str, Any] | None = None
     """difference between the graph and the upload on random inputs"""

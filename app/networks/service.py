@@ -16,7 +16,7 @@ from app.errors import InUse, LimitExceeded, NotFound
 from app.jobs import repository as jobs
 from app.keys.service import Caller
 from app.networks import repository
-from app.networks.schemas import NetworkFilter, NetworkForm
+from app.networks.schemas import NetworkFilter, NetworkSettings
 from app.paging import Page
 from app.storage import Incoming
 from app.units import service as units
@@ -24,9 +24,24 @@ from models import Network, UnitKind, UploadStatus
 
 
 def create(
-    session: Session, caller: Caller, file: Incoming, filename: str, form: NetworkForm, max_models: int
+    session: Session,
+    caller: Caller,
+    file: Incoming,
+    filename: str,
+    form: NetworkSettings,
+    max_models: int,
+    reference: dict[str, str] | None = None,
 ) -> tuple[Network, bool]:
     """Store a network and queue its inspection; return it, and whether it is new.
+
+    Args:
+        session: the transaction.
+        caller: whose network it becomes.
+        file: its bytes, not kept yet.
+        filename: what they are called.
+        form: everything else that is said of them.
+        max_models: how many the owner may have.
+        reference: where the bytes were fetched from; a network that was uploaded before is given it.
 
     Raises:
         LimitExceeded: the owner has as many as the settings allow.
@@ -34,6 +49,7 @@ def create(
     identity = _identity(file.sha256, form)
     known = repository.by_identity(session, caller.owner, identity)
     if known is not None:
+        known.reference = known.reference or reference
         return known, False
     if repository.count(session, caller.owner) >= max_models:
         raise LimitExceeded(
@@ -41,6 +57,7 @@ def create(
             extra={"limit": max_models, "setting": "max_models"},
         )
     network = _new(caller, file, filename, form, identity)
+    network.reference = reference
     try:
         repository.add(session, network)
     except IntegrityError:
@@ -109,8 +126,9 @@ def record_inspection(
     network.status = UploadStatus.READY if ready else UploadStatus.REJECTED
 
 
-def _identity(sha256: str, form: NetworkForm) -> str:
-    settings = {
+def _identity(sha256: str, form: NetworkSettings) -> str:
+    """Hash what makes a network; members that came later count only where they are used."""
+    settings: dict[str, Any] = {
         "sha256": sha256,
         "role": form.role,
         "format": form.format,
@@ -118,10 +136,14 @@ def _identity(sha256: str, form: NetworkForm) -> str:
         "classes": form.classes,
         "preprocessing": form.preprocessing.canonical(),
     }
+    later = {"output": form.output, "threshold": form.threshold}
+    settings |= {name: value for name, value in later.items() if value is not None}
+    if form.decision != "max":
+        settings["decision"] = form.decision
     return hashlib.sha256(rfc8785.dumps(settings)).hexdigest()
 
 
-def _new(caller: Caller, file: Incoming, filename: str, form: NetworkForm, identity: str) -> Network:
+def _new(caller: Caller, file: Incoming, filename: str, form: NetworkSettings, identity: str) -> Network:
     return Network(
         owner=caller.owner,
         identity=identity,
@@ -134,6 +156,9 @@ def _new(caller: Caller, file: Incoming, filename: str, form: NetworkForm, ident
         input_shape=form.input_shape,
         classes=form.classes,
         preprocessing=form.preprocessing.canonical(),
+        output=form.output,
+        threshold=form.threshold,
+        decision=form.decision,
     )
 
 
