@@ -136,15 +136,19 @@ def test_batch_normalisation_and_division_are_not_folded() -> None:
     assert graph.parameters["three"] == 3.0
 
 
-def test_float_arithmetic_between_constants_is_folded_only_where_exact() -> None:
+def test_float_arithmetic_between_constants_is_exact_or_rounded_as_the_runtime_does_and_said_so() -> None:
     def proto(first: float, second: float) -> onnx.ModelProto:
         nodes = [node("Add", ["a", "b"], "c"), node("Mul", ["x", "c"], "y")]
         return model(nodes, {"a": np.array(first), "b": np.array(second)})
 
-    parameters = imported(proto(0.1, 0.5)).graph.parameters
-    assert parameters["c"] == np.float64(np.float32(0.1)) + 0.5
-    error = refusal(UnsupportedOperators, proto(1e30, 1.1))
-    assert "round" in error.offences[0].detail
+    exact = imported(proto(0.1, 0.5)).graph
+    assert exact.parameters["c"] == np.float64(np.float32(0.1)) + 0.5
+    assert not exact.notes
+    rounded = imported(proto(1e30, 1.1)).graph
+    assert rounded.parameters["c"] == np.float32(1e30) + np.float32(1.1)
+    assert "rounded" in rounded.notes[0]
+    error = refusal(UnsupportedOperators, proto(3e38, 3e38))
+    assert "overflows" in error.offences[0].detail
 
 
 def test_one_dimensional_convolution_and_pooling() -> None:
@@ -187,6 +191,41 @@ def test_a_function_behind_the_scores_is_cut_off_and_said_so(
     graph = imported(model(nodes, {"W": weights(4, 3)}, opset=opset)).graph
     assert graph.operators == {"Gemm": 1}
     assert tail in graph.notes[0]
+
+
+@pytest.mark.parametrize("tail", ["Softmax", "LogSoftmax", "Sigmoid"])
+@pytest.mark.parametrize(
+    "shaping",
+    [
+        [node("Reshape", ["s", "column"], "y")],
+        [node("Flatten", ["s"], "y")],
+        [node("Unsqueeze", ["s", "two"], "u"), node("Squeeze", ["u", "two"], "y")],
+        [node("Identity", ["s"], "i"), node("Reshape", ["i", "row"], "r"), node("Flatten", ["r"], "y")],
+    ],
+    ids=lambda nodes: "-".join(part.op_type for part in nodes),
+)
+def test_a_function_is_cut_off_where_only_the_shape_changes_behind_it(
+    tail: str, shaping: list[onnx.NodeProto]
+) -> None:
+    nodes = [node("Gemm", ["x", "W"], "h"), node(tail, ["h"], "s"), *shaping]
+    tensors = {"W": weights(4, 3), "column": np.array([-1, 3, 1]), "row": np.array([0, 1, 3])}
+    result = imported(model(nodes, tensors | {"two": np.array([2])}))
+    assert [part.operator for part in result.tails] == [tail]
+    assert result.scores == "h"
+    assert as_classifier(result.graph).output_shape == (3,)
+    assert set(result.graph.operators) <= {"Gemm", "Reshape"}
+
+
+def test_a_function_in_front_of_a_layer_is_kept() -> None:
+    nodes = [
+        node("Softmax", ["x"], "s"),
+        node("Gemm", ["s", "W"], "h"),
+        node("Sigmoid", ["h"], "g"),
+        node("Gemm", ["g", "V"], "y"),
+    ]
+    result = imported(model(nodes, {"W": weights(4, 3), "V": weights(3, 3)}))
+    assert result.graph.operators == {"Gemm": 2, "Sigmoid": 1, "Softmax": 1}
+    assert result.tails == ()
 
 
 def test_several_functions_are_cut_off_and_compared_in_their_order() -> None:
