@@ -23,7 +23,7 @@ def wilson(right: int, items: int) -> Interval:
     share, z2 = right / items, TWO_SIDED_95**2
     centre = (share + z2 / (2 * items)) / (1 + z2 / items)
     spread = TWO_SIDED_95 / (1 + z2 / items) * sqrt(share * (1 - share) / items + z2 / (4 * items**2))
-    return Interval(max(0.0, centre - spread), min(1.0, centre + spread))
+    return Interval(min(share, max(0.0, centre - spread)), max(share, min(1.0, centre + spread)))
 
 
 def alike(one: NDArray[np.bool_], other: NDArray[np.bool_], level: float = 0.05) -> bool:
