@@ -128,12 +128,35 @@ def _broadcast(writer: _Writer, node: Node) -> None:
 @write("MatMul")
 def _matmul(writer: _Writer, node: Node) -> None:
     x, y = node.inputs
+    if writer.graph.is_activation(x) and writer.graph.is_activation(y):
+        _product(writer, node)
+        return
     if writer.graph.is_activation(x) or len(writer.shape(y)) > 1:
         writer.emit("MatMul", [x, y], node.output)
         return
     # W x of one vector per sample is x W^T of the batch.
     weight = writer.graph.parameters[x]
     writer.emit("MatMul", [y, writer.constant(_single(weight.T, x), f"{x}/transposed")], node.output)
+
+
+def _product(writer: _Writer, node: Node) -> None:
+    """Write a product of two activations: as matrices of one rank, so that the batch meets the batch."""
+    shapes = [writer.shape(name) for name in node.inputs]
+    full = [(1, *shapes[0]) if len(shapes[0]) == 1 else shapes[0]]
+    full.append((*shapes[1], 1) if len(shapes[1]) == 1 else shapes[1])
+    rank = max(map(len, full))
+    names = []
+    for position, (name, shape) in enumerate(zip(node.inputs, full, strict=True)):
+        target = (1,) * (rank - len(shape)) + shape
+        same = target == shapes[position]
+        names.append(
+            name if same else _reshaped(writer, name, target, writer.within(node, f"matrix{position}"))
+        )
+    if shapes == full:
+        writer.emit("MatMul", names, node.output)
+        return
+    product = writer.emit("MatMul", names, writer.within(node, "product"))
+    _reshaped(writer, product, writer.shape(node.output), node.output)
 
 
 @write("Gemm")

@@ -11,8 +11,6 @@ import numpy as np
 from glocert.graph.shapes import ShapeError
 from glocert.graph.values import Activation, Constant, Emitter, Unsupported, Value
 
-MANY_PRODUCTS = "a product of two activations is not piecewise linear"
-
 
 def _pair(emitter: Emitter, x: Value, y: Value) -> tuple[Value, Value]:
     """Check that two operands broadcast sample by sample."""

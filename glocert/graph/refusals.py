@@ -6,23 +6,6 @@ from dataclasses import dataclass, field
 
 from glocert.errors import InvalidGraph, Offence, UnsupportedOperators
 
-SMOOTH = frozenset(
-    {
-        *("celu", "cos", "elu", "erf", "exp", "gelu", "hardswish", "hard_swish", "silu", "log", "logsoftmax"),
-        *("log_softmax", "mish", "pow", "selu", "sigmoid", "sin", "softmax", "softplus", "softsign", "sqrt"),
-        *(
-            "layernormalization",
-            "layer_norm",
-            "instancenormalization",
-            "instance_norm",
-            "lrn",
-            "tanh",
-            "swish",
-        ),
-    }
-)
-"""Operators that are no straight lines, in lower case."""
-
 
 @dataclass(slots=True)
 class Refusals:
