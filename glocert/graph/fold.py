@@ -146,7 +146,7 @@ def _floats(operator: str, a: _Array, b: _Array) -> Folded:
     dtype = np.result_type(a.dtype, b.dtype)
     with np.errstate(all="ignore"):
         result, exact = _attempt(operator, a.astype(np.float64), b.astype(np.float64))
-        if exact and np.isfinite(result).all():
+        if exact and np.isfinite(result.astype(dtype)).all():
             return Folded(narrowed(result, dtype))
         return _finite(_FLOAT[operator](a, b), a, b)
 

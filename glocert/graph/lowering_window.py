@@ -10,10 +10,10 @@ import numpy as np
 
 from glocert.errors import ModelTooLarge, Offence
 from glocert.graph import lowering_volume
-from glocert.graph.ir import Attribute
+from glocert.graph.ir import Attribute, Node
 from glocert.graph.lowering_shape import reshape
 from glocert.graph.pooling import divisors, real_positions
-from glocert.graph.shapes import Shape, ShapeError
+from glocert.graph.shapes import Shape, ShapeError, infer
 from glocert.graph.sliding import Window
 from glocert.graph.values import BATCH, Activation, Constant, Emitter, Unsupported
 
@@ -126,7 +126,7 @@ def average_pool(
     x = _as_image(emitter, x, window)
     flat = window.in_two_dimensions()
     if any(dilation != 1 for dilation in flat.dilations):
-        raise Unsupported("a dilated average pooling is not supported")
+        return _restored(emitter, _dilated_average(emitter, x, flat, ceil, include_pad), window)
     attributes: dict[str, Attribute] = {
         "kernel_shape": flat.kernel,
         "strides": flat.strides,
@@ -137,6 +137,33 @@ def average_pool(
     if not np.all(divisors(emitter.builder.nodes[-1], x.shape[1:], y.shape[1:])):
         raise Unsupported("one of its windows lies in the padding only")
     return _restored(emitter, y, window)
+
+
+def _dilated_average(
+    emitter: Emitter, x: Activation, flat: Window, ceil: bool, include_pad: bool
+) -> Activation:
+    """Emit sums over dilated windows as a convolution with ones, divided by the exact counts.
+
+    Raises:
+        Unsupported: a window hangs over the end, or lies in the padding only.
+    """
+    attributes: dict[str, Attribute] = {
+        "kernel_shape": flat.kernel,
+        "strides": flat.strides,
+        "pads": flat.pads,
+        "dilations": flat.dilations,
+        "count_include_pad": int(include_pad),
+    }
+    y = infer("AveragePool", attributes, x.shape)
+    if ceil and infer("AveragePool", attributes, x.shape, ceil=True) != y:
+        raise Unsupported("a dilated average over windows that hang over the end is not supported")
+    counts = divisors(Node("", "AveragePool", (), "", attributes), x.shape[1:], y[1:])
+    if not np.all(counts):
+        raise Unsupported("one of its windows lies in the padding only")
+    ones = Constant(np.ones((x.shape[0], 1, *flat.kernel), np.float32), f"{emitter.name}.ones")
+    geometry: dict[str, Attribute] = {"strides": flat.strides, "pads": flat.pads, "dilations": flat.dilations}
+    sums = emitter.add("Conv", (x, ones), {**geometry, "group": x.shape[0]})
+    return emitter.add("Div", (sums, Constant(counts.astype(np.float64), f"{emitter.name}.counts")))
 
 
 def _everything(x: Activation) -> Window:

@@ -28,6 +28,8 @@ from glocert.graph.values import Activation, Batch, Constant, Emitter, Unsupport
 
 __all__ = ["onnx_operators", "read_onnx"]
 
+_FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
+
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
@@ -231,5 +233,13 @@ def _finished(
         output=output,
         scores=reader.scores or output,
         outputs=offered,
-        parameters=sum(math.prod(tensor.dims) for tensor in model.graph.initializer),
+        parameters=_weights(model.graph, nodes),
     )
+
+
+def _weights(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> int:
+    """Count the floats that the file stores for ``nodes``, as initialisers or as Constant nodes."""
+    read = {name for node in nodes for name in node.input}
+    stored = [tensor for tensor in graph.initializer if tensor.name in read]
+    stored += [attribute.t for node in nodes if node.op_type == "Constant" for attribute in node.attribute]
+    return sum(math.prod(tensor.dims) for tensor in stored if tensor.data_type in _FLOATS)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from glocert.errors import InvalidGraph, Offence, UnreadableModel, UnsupportedOperators
+from glocert.errors import InvalidGraph, Offence, UnreadableModel
 from glocert.graph.limits import Limits
+from glocert.graph.onnx_functions import inlined
 from glocert.graph.wire import Malformed, check_message
 
 OPSETS = range(7, 24)
@@ -26,7 +27,7 @@ def parse(data: bytes, limits: Limits) -> onnx.ModelProto:
     Raises:
         UnreadableModel: empty, not ONNX, no graph, an unknown version, or weights in another file.
         ModelTooLarge: the file, the nodes or a name exceed a limit.
-        UnsupportedOperators: the model defines functions.
+        UnsupportedOperators: a function that the model defines cannot be put in the places that call it.
         InvalidGraph: a name is missing or used twice.
     """
     if not data:
@@ -39,6 +40,7 @@ def parse(data: bytes, limits: Limits) -> onnx.ModelProto:
     if not model.HasField("graph"):
         raise UnreadableModel("The file is not a readable ONNX model: it has no graph.")
     _check_versions(model)
+    model = inlined(model, limits)
     _check_container(model, limits)
     _check_names(model.graph)
     return model
@@ -88,12 +90,6 @@ def _check_versions(model: onnx.ModelProto) -> None:
 def _check_container(model: onnx.ModelProto, limits: Limits) -> None:
     graph = model.graph
     _check_counts(graph, limits)
-    if model.functions:
-        offences = [
-            Offence(f"function {function.name}", "model functions are not supported", way_out="Inline them.")
-            for function in model.functions
-        ]
-        raise UnsupportedOperators("The model defines functions of its own.", offences)
     if graph.sparse_initializer:
         raise InvalidGraph("Sparse initialisers are not supported.")
     external = [tensor.name for tensor in tensors(graph) if is_external(tensor)]
