@@ -21,6 +21,7 @@ from glocert.lipschitz.constants import constant, refusal
 from glocert.lipschitz.explicit import Matrix, matrix_of
 from glocert.lipschitz.norm import Norm
 from glocert.lipschitz.regions import Region, joined, regions, runs
+from glocert.lipschitz.sorting import sorts_pairs
 from glocert.rounding import UP, dot, grow
 
 
@@ -87,7 +88,9 @@ def _part(graph: Graph, group: list[Region]) -> Part:
 
 
 def _bent(region: Graph) -> Norm:
-    """Bound a part that is not affine by a bound for every tensor."""
+    """Bound a part that is not affine by a bound for every tensor, unless it sorts pairs."""
+    if sorts_pairs(region):
+        return Norm(1.0, 1.0, "sorts pairs")
     bounds = {region.input: 1.0}
     for node in region.nodes:
         bounds[node.output] = _of_node(region, node, bounds) * grow(4)

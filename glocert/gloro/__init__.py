@@ -1,0 +1,1 @@
+"""GloRo networks: layers whose Lipschitz constant is known while they learn, losses with ⊥, training."""

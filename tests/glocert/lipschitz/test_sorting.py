@@ -1,0 +1,62 @@
+"""MinMax in the graph is recognised, and nothing that only looks like it."""
+
+from __future__ import annotations
+
+import pytest
+
+from glocert.graph.builder import GraphBuilder
+from glocert.graph.ir import Graph, Node
+from glocert.graph.limits import Limits
+from glocert.lipschitz.network import bound
+from glocert.lipschitz.sorting import sorts_pairs
+
+HALVES = ((0, 1), (2, 3))
+
+
+def pairs(
+    first: tuple[int, ...] = (0, 1),
+    second: tuple[int, ...] = (2, 3),
+    larger: tuple[str, str] = ("b", "lead"),
+    smaller: tuple[str, str] = ("a", "lead"),
+    gap: tuple[str, str] = ("a", "b"),
+) -> Graph:
+    """Return a graph that sorts pairs, or something close to it."""
+    builder = GraphBuilder.start("x", (4,), Limits())
+    names: dict[str, str] = {}
+
+    def add(name: str, operator: str, *inputs: str, **attributes: object) -> None:
+        node = Node(name, operator, tuple(names.get(key, key) for key in inputs), name, attributes, operator)  # type: ignore[arg-type]
+        names[name] = builder.add(node)
+
+    add("a", "Gather", "x", axis=0, indices=first)
+    add("b", "Gather", "x", axis=0, indices=second)
+    add("gap", "Sub", *gap)
+    add("lead", "Relu", "gap")
+    add("larger", "Add", *larger)
+    add("smaller", "Sub", *smaller)
+    add("out", "Concat", "larger", "smaller", axis=0)
+    return builder.finish(names["out"])
+
+
+@pytest.mark.parametrize("halves", [((0, 1), (2, 3)), ((0, 2), (1, 3)), ((3, 0), (2, 1))])
+def test_sorted_pairs_have_the_constant_one(halves: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+    graph = pairs(*halves)
+    assert sorts_pairs(graph)
+    assert 1.0 <= bound(graph).scores <= 1.0 + 1e-12
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        pairs(first=(0, 1), second=(1, 2)),
+        pairs(larger=("a", "lead")),
+        pairs(smaller=("b", "lead")),
+        pairs(gap=("b", "a")),
+        pairs(gap=("a", "a")),
+    ],
+    ids=["overlap", "wrong half for max", "wrong half for min", "gap the other way", "gap of one half"],
+)
+def test_what_only_looks_like_it_is_not(graph: Graph) -> None:
+    """Each of these stretches some distance by more than one."""
+    assert not sorts_pairs(graph)
+    assert bound(graph).scores > 1.1
