@@ -78,7 +78,7 @@ class Reader:
         limits: Limits,
         *,
         module: Any = None,
-        weights: Mapping[int, Constant] | None = None,
+        weights: Mapping[int, Constant | None] | None = None,
     ) -> Reader:
         """Prepare a pass; without ``shape`` it finds only what is wrong whatever the shape is.
 
@@ -88,12 +88,13 @@ class Reader:
             dtype: of the weights.
             limits: what must not be exceeded.
             module: what the program's owner stands for, where it has one.
-            weights: tensors that are known beforehand, by their variables.
+            weights: what is known beforehand, by its variable; None for what is no tensor.
         """
         builder = GraphBuilder.start(program.entry.name, shape or (1,), limits)
         reader = cls(program, dtype, builder)
         start = Missing() if shape is None else Activation(builder.input, shape)
-        reader._values = {number: Cell(weight) for number, weight in (weights or {}).items()}
+        for number, weight in (weights or {}).items():
+            reader._values[number] = None if weight is None else Cell(weight)
         reader._values[program.entry.number] = Cell(start)
         if program.owner is not None:
             reader._values[program.owner] = module
@@ -114,18 +115,24 @@ class Reader:
 
     def result(self) -> tuple[Value, list[str]]:
         """Return what is returned, and the functions that were cut off, from the output backwards."""
-        cell, tails = self._values[self.program.body.returns[0]], []
+        value, tails = self.returned(), []
+        while isinstance(value, Scores):
+            tails.append(value.operator)
+            value = value.value
+        if isinstance(value, Missing):
+            raise InvalidGraph("What the model returns could not be made.")
+        return value, tails
+
+    def returned(self) -> Value | Missing | Scores:
+        """Return what is returned, with the functions that may be cut off."""
+        cell = self._values[self.program.body.returns[0]]
         if self.program.choice is not None:
             cell = cell[self.program.choice]
         if not isinstance(cell, Cell) or isinstance(cell.value, Withheld):
             raise InvalidGraph("What the model returns is no tensor of scores.")
-        value = cell.value
-        while isinstance(value, Scores):
-            tails.append(value.operator)
-            value = value.value
-        if cell.stale or isinstance(value, Missing | Withheld):
+        if cell.stale:
             raise InvalidGraph("The returned tensor was changed in place through another one.")
-        return value, tails
+        return cell.value
 
     def _block(self, block: Block) -> None:
         for instruction in block.instructions:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from glocert.errors import UnreadableModel
-from glocert.graph import onnx_runtime, torchscript
+from glocert.graph import onnx_runtime, pt2, torchscript
 from glocert.graph.compare import Original
 from glocert.graph.gzipped import MAGIC, unpacked
 from glocert.graph.imported import Imported
@@ -15,6 +15,7 @@ from glocert.graph.limits import Limits
 from glocert.graph.onnx import read_onnx
 from glocert.graph.onnx_archive import holds_onnx, single_file
 from glocert.graph.onnx_file import message
+from glocert.graph.pt2_archive import holds_program
 
 _FOREIGN = {
     b"\x89HDF": "an HDF5 file, as Keras writes; convert it with tf2onnx",
@@ -97,12 +98,23 @@ def _onnx(data: bytes, wanted: Wanted) -> Read:
 
 def _torchscript(data: bytes, wanted: Wanted) -> Read:
     imported, original = torchscript.read_torchscript(
-        data, input_shape=wanted.input_shape, limits=wanted.limits
+        data, input_shape=wanted.input_shape, output=wanted.output, limits=wanted.limits
     )
     return Read(imported, lambda _: original, torchscript.RUNTIME)
 
 
-FORMATS: Mapping[str, Callable[[bytes, Wanted], Read]] = {"onnx": _onnx, "torchscript": _torchscript}
+def _pt2(data: bytes, wanted: Wanted) -> Read:
+    imported, original = pt2.read_pt2(
+        data, input_shape=wanted.input_shape, output=wanted.output, limits=wanted.limits
+    )
+    return Read(imported, original, pt2.RUNTIME, True)
+
+
+FORMATS: Mapping[str, Callable[[bytes, Wanted], Read]] = {
+    "onnx": _onnx,
+    "torchscript": _torchscript,
+    "pt2": _pt2,
+}
 
 
 def _recognised(data: bytes) -> str:
@@ -119,5 +131,5 @@ def _recognised(data: bytes) -> str:
                 f"The file is neither an ONNX model nor a TorchScript archive: it is {kind}."
             )
     if data.startswith(_ZIP):
-        return "onnx" if holds_onnx(data) else "torchscript"
+        return "onnx" if holds_onnx(data) else "pt2" if holds_program(data) else "torchscript"
     return "onnx"

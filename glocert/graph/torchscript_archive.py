@@ -20,7 +20,7 @@ _ALLOWED_MODULES = re.compile(r"__torch__(\.[\w.]+)?|torch\.jit\._pickle")
 _FORBIDDEN_CLASSES = re.compile(r"__torch__\.torch\.classes(\.|$)")
 _ALLOWED_GLOBALS = frozenset({("collections", "OrderedDict"), ("torch._utils", "_rebuild_tensor_v2")})
 _STORAGE = re.compile(r"(Float|Double|Half|Long|Int|Short|Char|Byte|Bool)Storage")
-_UNREADABLE = (
+DAMAGED = (
     zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError,
 )  # fmt: skip
 """what zipfile raises for archives whose directory or data lie"""
@@ -49,16 +49,27 @@ def check_archive(data: bytes, limits: Limits) -> None:
         raise UnreadableModel(f"The file is not a TorchScript archive. {_WAY_OUT}")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _check_members(archive, limits)
+            check_members(archive, limits, compressible="code/")
             _check_kind(archive)
             _check_pickles(archive)
             _check_tensors(archive)
             _check_code(archive)
-    except _UNREADABLE:
+    except DAMAGED:
         raise UnreadableModel("The file is not a readable TorchScript archive.") from None
 
 
-def _check_members(archive: zipfile.ZipFile, limits: Limits) -> None:
+def check_members(archive: zipfile.ZipFile, limits: Limits, *, compressible: str = "") -> None:
+    """Refuse an archive whose directory announces too much, or names that lead somewhere else.
+
+    Args:
+        archive: opened, nothing read.
+        limits: ``members``, ``unpacked_bytes`` and ``expansion`` bound it.
+        compressible: folder whose members may be compressed; none where empty.
+
+    Raises:
+        UnreadableModel: encrypted or compressed members, two of one name, or paths outside the one folder.
+        ModelTooLarge: too many members, or too large once unpacked.
+    """
     members = archive.infolist()
     if len(members) > limits.members:
         raise ModelTooLarge(f"The archive has {len(members)} members, more than {limits.members}.")
@@ -71,17 +82,17 @@ def _check_members(archive: zipfile.ZipFile, limits: Limits) -> None:
     if len(roots) != 1 or any(name.startswith("/") or ".." in PurePosixPath(name).parts for name in names):
         raise UnreadableModel("The archive holds paths outside its folder.")
     for member in members:
-        _check_member(member, limits)
+        _check_member(member, limits, compressible)
 
 
-def _check_member(member: zipfile.ZipInfo, limits: Limits) -> None:
+def _check_member(member: zipfile.ZipInfo, limits: Limits, compressible: str) -> None:
     """Tensors are never compressed by PyTorch; code may be, within reason."""
     if member.flag_bits & 1:
         raise UnreadableModel("The archive is encrypted.")
     if member.compress_type == zipfile.ZIP_STORED:
         return
-    inner = _inner(member.filename)
-    if member.compress_type != zipfile.ZIP_DEFLATED or not inner.startswith("code/"):
+    inner = inner_name(member.filename)
+    if member.compress_type != zipfile.ZIP_DEFLATED or not (compressible and inner.startswith(compressible)):
         raise UnreadableModel(
             f"Compressed members such as {inner!r} are not accepted: they might expand too much."
         )
@@ -89,13 +100,14 @@ def _check_member(member: zipfile.ZipInfo, limits: Limits) -> None:
         raise ModelTooLarge(f"Member {inner!r} of the archive expands too much.")
 
 
-def _inner(name: str) -> str:
+def inner_name(name: str) -> str:
+    """Return a member's name within the one folder of the archive."""
     return name.partition("/")[2]
 
 
 def _check_kind(archive: zipfile.ZipFile) -> None:
     """Tell the files that people take for TorchScript by their names."""
-    inner = {_inner(name) for name in archive.namelist()}
+    inner = {inner_name(name) for name in archive.namelist()}
     if "constants.pkl" in inner and "data.pkl" in inner and any(name.startswith("code/") for name in inner):
         return
     if "data.pkl" in inner:
@@ -106,12 +118,12 @@ def _check_kind(archive: zipfile.ZipFile) -> None:
             raise UnreadableModel(f"The file is a pickled module (torch.save(model)). {_WAY_OUT}")
         raise UnreadableModel(f"The file is a pickled Python object, not a TorchScript archive. {_WAY_OUT}")
     if any(name.startswith("models/") or name == "archive_format" for name in inner):
-        raise UnreadableModel(f"The file is a torch.export program, which cannot be read yet. {_WAY_OUT}")
+        raise UnreadableModel("The file is a torch.export program, not TorchScript; its format is `pt2`.")
     raise UnreadableModel(f"The file is not a TorchScript archive. {_WAY_OUT}")
 
 
 def _read(archive: zipfile.ZipFile, inner: str) -> bytes:
-    name = next(name for name in archive.namelist() if _inner(name) == inner)
+    name = next(name for name in archive.namelist() if inner_name(name) == inner)
     return archive.read(name)
 
 
@@ -123,7 +135,8 @@ def _check_pickles(archive: zipfile.ZipFile) -> None:
         strangers = {reference for reference in _globals(archive.read(name)) if not _is_allowed(*reference)}
         if strangers:
             offences = [
-                Offence(_inner(name), f"its pickle calls {'.'.join(pair)!r}") for pair in sorted(strangers)
+                Offence(inner_name(name), f"its pickle calls {'.'.join(pair)!r}")
+                for pair in sorted(strangers)
             ]
             raise UnreadableModel(
                 "The file is not a readable TorchScript archive: it calls Python.", offences
@@ -132,7 +145,7 @@ def _check_pickles(archive: zipfile.ZipFile) -> None:
 
 def _check_tensors(archive: zipfile.ZipFile) -> None:
     """Measure the tensors of the pickles that ``torch.jit.load`` unpickles."""
-    sizes = {_inner(member.filename): member.file_size for member in archive.infolist()}
+    sizes = {inner_name(member.filename): member.file_size for member in archive.infolist()}
     for pickle in ("data", "constants"):
         lengths = {
             name.removeprefix(f"{pickle}/"): size
@@ -166,11 +179,11 @@ def _check_code(archive: zipfile.ZipFile) -> None:
     """Refuse methods that ``torch.jit.load`` itself would run."""
     offences = []
     for name in archive.namelist():
-        if _inner(name).casefold().startswith("code/") and name.casefold().endswith(".py"):
+        if inner_name(name).casefold().startswith("code/") and name.casefold().endswith(".py"):
             found = _RUNS_AT_LOAD.search(archive.read(name).decode())
             if found:
                 detail = f"{found[1]} runs while the file is loaded"
-                offences.append(Offence(_inner(name), detail, f"prim::{found[1]}"))
+                offences.append(Offence(inner_name(name), detail, f"prim::{found[1]}"))
     if offences:
         raise UnsupportedOperators("The model runs code of its own while it is loaded.", offences)
 
@@ -181,7 +194,7 @@ def traced_shape(data: bytes) -> tuple[int, ...] | None:
     The pickle is only listed: behind its storage, a tensor is an offset, then lengths, then strides.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if "traced_inputs.pkl" not in {_inner(name) for name in archive.namelist()}:
+        if "traced_inputs.pkl" not in {inner_name(name) for name in archive.namelist()}:
             return None
         steps = [
             (opcode.name, argument)
