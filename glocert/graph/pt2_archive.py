@@ -185,6 +185,9 @@ def _taken_apart(archive: zipfile.ZipFile, limits: Limits) -> Archive:
         raise UnreadableModel(f"The torch.export archive holds {len(models)} programs; it must be one.")
     if archive.read(names["byteorder"]) != b"little":
         raise UnreadableModel("The weights of the torch.export program are not little-endian.")
+    version = archive.read(names["archive_version"])
+    if version.strip() != b"0":
+        raise UnreadableModel(f"The torch.export archive is of version {version[:8]!r}, not 0. {_AGAIN}")
     stem = models[0].removeprefix("models/").removesuffix(".json")
     program = _json(archive, names[models[0]])
     if program["schema_version"]["major"] != _VERSION:
