@@ -28,6 +28,9 @@ from glocert.graph.values import Activation, Batch, Constant, Emitter, Unsupport
 
 __all__ = ["onnx_operators", "read_onnx"]
 
+_SHAPES = frozenset({"Shape", "Size"})
+"""Operators whose value is known although their input varies."""
+
 _FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 
 
@@ -189,7 +192,7 @@ def _behind_missing(reader: _Reader, node: onnx.NodeProto, missing: Sequence[_Mi
             raise Unsupported(value.detail)
     varying = [_varies(reader, onnx.NodeProto(input=[name])) for name in node.input]
     check_varying(node, varying)
-    return _Missing(varies=any(varying))
+    return _Missing(varies=any(varying) and node.op_type not in _SHAPES)
 
 
 def _cut_off(reader: _Reader, call: Call) -> Value:

@@ -184,3 +184,27 @@ def test_an_exported_layer_normalization_is_as_few_nodes() -> None:
     tensors = {"two": np.array(2.0), "epsilon": np.array(1e-5), "w": weights(4)}
     graph = agree(model(nodes, tensors), _small((4,))).graph
     assert sorted(operators(graph)) == sorted([*STANDARD, "Mul"])
+
+
+NORMS = ["ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"]
+
+
+@pytest.mark.parametrize("kind", NORMS)
+@pytest.mark.parametrize(("axes", "keepdims"), [([1], 1), ([-1], 0), ([1, 2], 1), ([2, 1], 0)])
+def test_norms_and_logarithms_over_axes(kind: str, axes: list[int], keepdims: int) -> None:
+    x = np.abs(_small((3, 4))) + np.float32(0.1)
+    for opset in opsets(kind):
+        if opset < 18:
+            proto = model(
+                [node(kind, ["x"], "y", axes=axes, keepdims=keepdims)], shape=["N", 3, 4], opset=opset
+            )
+        else:
+            layer = node(kind, ["x", "axes"], "y", keepdims=keepdims)
+            proto = model([layer], {"axes": np.array(axes)}, shape=["N", 3, 4], opset=opset)
+        agree(proto, x)
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_a_norm_over_no_axes_or_over_the_batch_is_refused(kind: str) -> None:
+    for layer in (node(kind, ["x"], "y", noop_with_empty_axes=1), node(kind, ["x"], "y")):
+        assert refusal(UnsupportedOperators, model([layer], opset=18)).offences[0].where == "make y"

@@ -70,6 +70,16 @@ def test_every_offending_node_is_named() -> None:
     assert "random" in offences[3].detail
 
 
+def test_a_shape_behind_a_refused_node_is_no_fault() -> None:
+    nodes = [
+        node("Floor", ["x"], "f"),
+        node("Shape", ["f"], "sizes"),
+        node("Reshape", ["f", "sizes"], "y"),
+    ]
+    offences = refusal(UnsupportedOperators, model(nodes)).offences
+    assert [offence.where for offence in offences] == ["make f"]
+
+
 @pytest.mark.parametrize(
     ("operator", "domain", "reason"),
     [
