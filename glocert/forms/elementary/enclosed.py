@@ -74,22 +74,22 @@ class Enclosed:
         """Return a lower bound of the exact numbers."""
         return self.value - self.error - self._slack()
 
+    def errors(self) -> Tensor:
+        """Return the error of each number."""
+        error = self.error
+        return error if isinstance(error, Tensor) else torch.full_like(self.value, error)
+
     def _slack(self) -> Tensor:
         return (self.value.abs() + self.error) * (4 * UNIT) + TINY
 
     def where(self, mask: Tensor, other: Enclosed) -> Enclosed:
         """Return these numbers where ``mask``, else those of ``other``."""
-        error = torch.where(mask, _full(self), _full(other))
+        error = torch.where(mask, self.errors(), other.errors())
         return Enclosed(torch.where(mask, self.value, other.value), error)
 
     def unknown(self, mask: Tensor) -> Enclosed:
         """Forget what is known where ``mask``."""
-        return Enclosed(self.value, torch.where(mask, torch.inf, _full(self)))
-
-
-def _full(number: Enclosed) -> Tensor:
-    error = number.error
-    return error if isinstance(error, Tensor) else torch.full_like(number.value, error)
+        return Enclosed(self.value, torch.where(mask, torch.inf, self.errors()))
 
 
 def horner(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
