@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from glocert.errors import ModelTooLarge, Offence, UnreadableModel, UnsupportedOperators
 from glocert.graph.limits import Limits
+from glocert.graph.torchscript_code import LINES, check_code
 from glocert.graph.torchscript_storages import check_storages
 
 _CODE_BYTES = 16 * 2**20
@@ -176,11 +177,16 @@ def _globals(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _check_code(archive: zipfile.ZipFile) -> None:
-    """Refuse methods that ``torch.jit.load`` itself would run."""
-    offences = []
+    """Refuse methods that ``torch.jit.load`` itself would run, and code that its parser would not survive."""
+    offences, lines = [], 0
     for name in archive.namelist():
         if inner_name(name).casefold().startswith("code/") and name.casefold().endswith(".py"):
-            found = _RUNS_AT_LOAD.search(archive.read(name).decode())
+            code = archive.read(name).decode()
+            lines += code.count("\n")
+            if lines > LINES:
+                raise ModelTooLarge(f"The code of the archive has more than {LINES} lines.")
+            check_code(inner_name(name), code)
+            found = _RUNS_AT_LOAD.search(code)
             if found:
                 detail = f"{found[1]} runs while the file is loaded"
                 offences.append(Offence(inner_name(name), detail, f"prim::{found[1]}"))

@@ -1,9 +1,9 @@
 """Whether the tensors of a TorchScript archive lie inside the bytes that it carries.
 
 ``torch.jit.load`` believes a pickle: it takes a storage to be as long as the pickle says, however short the
-member is that holds its numbers, and a tensor to be where its offset, lengths and strides say. A file that lies
-makes it read memory that belongs to somebody else. So the pickles are followed here, without calling anything,
-and every storage and every tensor is measured first.
+member is that holds its numbers, and a tensor to be where its offset, lengths and strides say. A file that
+lies makes it read memory that belongs to something else. So the pickles are followed here, without calling
+anything, and every storage and every tensor is measured first.
 
 Format: the Python library reference, *pickletools*; PyTorch's ``unpickler.cpp`` says which opcodes it reads.
 """
@@ -22,6 +22,8 @@ _ITEM_BYTES = {
     "ShortStorage": 2, "CharStorage": 1, "ByteStorage": 1, "BoolStorage": 1,
 }  # fmt: skip
 _REBUILD = "torch._utils _rebuild_tensor_v2"
+_DEPTH = 500
+"""PyTorch calls itself for everything that lies in something else; networks of many modules stay below 50"""
 _IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
 _LITERALS = frozenset(
     {"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE", "BINSTRING",
@@ -51,6 +53,21 @@ class _Lie(Exception):
 
 
 @dataclass(slots=True)
+class _Held:
+    """A tuple, a list, a dictionary or an object.
+
+    Attributes:
+        items: of a tuple.
+        depth: how deep things lie in one another inside.
+        sealed: whether it lies in something else: PyTorch fills things first, and puts them away then.
+    """
+
+    items: tuple[Any, ...] = ()
+    depth: int = 1
+    sealed: bool = False
+
+
+@dataclass(slots=True)
 class _Reader:
     """A pickle that is being followed: lists and objects are put on the stack, but not filled."""
 
@@ -58,17 +75,39 @@ class _Reader:
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
 
-    def arguments(self) -> tuple[Any, ...]:
+    def marked(self) -> tuple[Any, ...]:
         """Take everything down to the last mark."""
         taken = []
         while not isinstance(top := self.stack.pop(), _Mark):
             taken.append(top)
         return tuple(reversed(taken))
 
+    def last(self, count: int) -> tuple[Any, ...]:
+        """Take so many."""
+        return tuple(reversed([self.stack.pop() for _ in range(count)]))
+
+    def hold(self, items: tuple[Any, ...], *, keep: bool = False) -> None:
+        """Put something on the stack that holds the items."""
+        depth = 1 + max((item.depth for item in items if isinstance(item, _Held)), default=0)
+        if depth > _DEPTH:
+            raise _Lie(f"things lie more than {_DEPTH} deep in one another")
+        for item in items:
+            if isinstance(item, _Held):
+                item.sealed = True
+        self.stack.append(_Held(items if keep else (), depth))
+
+    def fill(self, items: tuple[Any, ...]) -> None:
+        """Put the items into what lies on the stack."""
+        self.hold(items)
+        added, holder = self.stack.pop(), self.stack[-1]
+        if not isinstance(holder, _Held) or holder.sealed:
+            raise _Lie("something is filled that was put away before")
+        holder.depth = max(holder.depth, added.depth)
+
     def storage(self) -> _Storage:
         """Measure the member that a persistent id names."""
         match self.stack.pop():
-            case ("storage", _Global(name), str(key), str(), int(elements), *_):
+            case _Held(("storage", _Global(name), str(key), str(), int(elements), *_)):
                 size = _ITEM_BYTES.get(name.removeprefix("torch "), 0) * elements
             case _:
                 raise _Lie("a tensor names no storage")
@@ -77,19 +116,19 @@ class _Reader:
         return _Storage(elements)
 
     def call(self) -> None:
-        """Follow a call; only those that make tensors matter, and what they make needs no measuring again."""
-        arguments, function = self.stack.pop(), self.stack.pop()
+        """Follow a call; of those only the ones that make tensors are measured."""
+        function, arguments = self.last(2)
         if not isinstance(function, _Global):
             raise _Lie("it calls something that has no name")
         if function.name == _REBUILD:
             _check_tensor(arguments)
-        self.stack.append(None)
+        self.hold((arguments,))
 
 
 def _check_tensor(arguments: Any) -> None:
     """Refuse a tensor that reaches beyond its storage."""
     match arguments:
-        case (_Storage(elements), int(offset), tuple(lengths), tuple(strides), *_):
+        case _Held((_Storage(elements), int(offset), _Held(lengths), _Held(strides), *_)):
             numbers = (offset, *lengths, *strides)
         case _:
             raise _Lie("a tensor is not described as PyTorch does")
@@ -100,40 +139,27 @@ def _check_tensor(arguments: Any) -> None:
         raise _Lie("a tensor reaches beyond its storage")
 
 
-def _fill(reader: _Reader) -> None:
-    reader.arguments()
-
-
-def _drop(reader: _Reader) -> None:
-    reader.stack.pop()
-
-
-def _drop_two(reader: _Reader) -> None:
-    reader.stack.pop()
-    reader.stack.pop()
-
-
-_STEPS: Mapping[str, Callable[[_Reader, Any], None]] = {
+_STEPS: Mapping[str, Callable[[_Reader, Any], object]] = {
     "MARK": lambda reader, _: reader.stack.append(_Mark()),
     "GLOBAL": lambda reader, name: reader.stack.append(_Global(name)),
-    "EMPTY_TUPLE": lambda reader, _: reader.stack.append(()),
-    "EMPTY_LIST": lambda reader, _: reader.stack.append(None),
-    "EMPTY_DICT": lambda reader, _: reader.stack.append(None),
-    "TUPLE": lambda reader, _: reader.stack.append(reader.arguments()),
-    "TUPLE1": lambda reader, _: reader.stack.append((reader.stack.pop(),)),
-    "TUPLE2": lambda reader, _: reader.stack.append(tuple(reversed([reader.stack.pop() for _ in range(2)]))),
-    "TUPLE3": lambda reader, _: reader.stack.append(tuple(reversed([reader.stack.pop() for _ in range(3)]))),
+    "EMPTY_TUPLE": lambda reader, _: reader.hold(()),
+    "EMPTY_LIST": lambda reader, _: reader.hold(()),
+    "EMPTY_DICT": lambda reader, _: reader.hold(()),
+    "TUPLE": lambda reader, _: reader.hold(reader.marked(), keep=True),
+    "TUPLE1": lambda reader, _: reader.hold(reader.last(1), keep=True),
+    "TUPLE2": lambda reader, _: reader.hold(reader.last(2), keep=True),
+    "TUPLE3": lambda reader, _: reader.hold(reader.last(3), keep=True),
     "BINPUT": lambda reader, key: reader.memo.__setitem__(key, reader.stack[-1]),
     "LONG_BINPUT": lambda reader, key: reader.memo.__setitem__(key, reader.stack[-1]),
     "BINGET": lambda reader, key: reader.stack.append(reader.memo[key]),
     "LONG_BINGET": lambda reader, key: reader.stack.append(reader.memo[key]),
-    "APPENDS": lambda reader, _: _fill(reader),
-    "SETITEMS": lambda reader, _: _fill(reader),
-    "APPEND": lambda reader, _: _drop(reader),
+    "APPENDS": lambda reader, _: reader.fill(reader.marked()),
+    "SETITEMS": lambda reader, _: reader.fill(reader.marked()),
+    "APPEND": lambda reader, _: reader.fill(reader.last(1)),
+    "SETITEM": lambda reader, _: reader.fill(reader.last(2)),
     "BUILD": lambda reader, _: reader.call(),
-    "SETITEM": lambda reader, _: _drop_two(reader),
     "REDUCE": lambda reader, _: reader.call(),
-    "NEWOBJ": lambda reader, _: _drop(reader),  # as PyTorch does: BUILD makes the object
+    "NEWOBJ": lambda reader, _: reader.stack.pop(),  # as PyTorch does: BUILD makes the object
     "BINPERSID": lambda reader, _: reader.stack.append(reader.storage()),
 }
 

@@ -91,7 +91,8 @@ def test_code_that_runs_at_load_is_found_whatever_the_case_of_its_name(members):
     "data",
     [
         b"\x80\x02K\x00)R.",  # PyTorch takes a number for the function of that place
-        b"\x80\x02(X\x07\x00\x00\x00storageK\x06X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x01tQ.",  # a number for a type
+        # a number for the type
+        b"\x80\x02(X\x07\x00\x00\x00storageK\x06X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x01tQ.",
         b"\x80\x02h\x05.",  # nothing was put there
         b"\x80\x02t.",  # no mark
         b"\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00\x8c\x01x\x94.",  # an opcode of a later protocol
