@@ -41,6 +41,7 @@ dataset: dict[str, Any] = {
 }  # fmt: skip
 request: dict[str, Any] = {
     **EXAMPLE, "inputs": {"limit": 60, "indices": None}, "arithmetic": "real", "gap": 0.001,
+    "property": {"type": "label"},
     "budget": {"seconds_per_input": 30.0, "seconds": 3600.0}, "partition": False,
 }  # fmt: skip
 job: dict[str, Any] = {
@@ -73,6 +74,36 @@ row: dict[str, Any] = {
     },
     "files": {"counterexample.png": f"{HERE}/results/0/counterexample.png"},
 }  # fmt: skip
+guess: dict[str, Any] = {
+    "name": "MNIST",
+    "preprocessing": {
+        "scale": True, "mean": [0.1307], "std": [0.3081], "layout": "NCHW", "domain": [0.0, 1.0],
+    },
+    "current": False, "leads": True, "items": 200, "right": 199, "accuracy": 0.995,
+    "interval": {"lower": 0.972, "upper": 0.999}, "loss": 0.105, "information": 2.77, "label_entropy": 3.28,
+    "labels": None, "mean_margin": 4.02, "not_finite": 0,
+}  # fmt: skip
+precheck: dict[str, Any] = {
+    "model_id": MODEL, "role": "classifier", "family": "exact",
+    "methods": {"segment": {"admitted": "exact", "nodes": []}}, "parameters": 10218, "nonlinear_units": 1604,
+    "nonlinear_units_by_operator": {"Relu": 1604}, "input": network["input"], "outputs": network["outputs"],
+    "preprocessing": network["preprocessing"], "notes": [], "dataset_id": DATASET,
+    "job": {"id": JOB, "status": "succeeded", "href": HERE},
+    "summary": {
+        "model": {"family": "exact", "parameters": 10218, "outputs": 10},
+        "fit": {"items": 1000, "item_shape": [28, 28], "layouts": ["NCHW", "NHWC"], "problems": []},
+        "labels": {"labelled": True, "problems": []}, "guesses": [guess],
+        "recommended": {"name": guess["name"], "preprocessing": guess["preprocessing"]}, "rearranged": [],
+        "outputs": None,
+        "warnings": ["77.0% right with the model's own settings, 99.5% with MNIST: upload the model with the "
+                     "recommended preprocessing."],
+        "estimate": {
+            "mutation": {"type": "brightness", "from": 0.0, "to": 0.1}, "measured": 3,
+            "seconds_per_input": {"least": 0.012, "median": 0.013, "most": 0.019}, "inputs": 1000,
+            "workers": 2, "seconds": 6.3, "at_least": False, "note": "An estimate from 3 of 1000 inputs…",
+        },
+    },
+}  # fmt: skip
 artifact: dict[str, Any] = {
     "index": 0, "name": "counterexample.png", "media_type": "image/png", "size_bytes": 1213, "sha256": DIGEST,
     "href": f"{HERE}/results/0/counterexample.png",
@@ -95,6 +126,7 @@ BY_SCHEMA: Mapping[str, Any] = {
     "DatasetPage": {"items": [dataset], "next": None},
     "JobRead": job,
     "JobPage": {"items": [job], "next": None},
+    "PrecheckRead": precheck,
     "ResultRead": row,
     "ResultPage": {"items": [row], "next": None},
     "ArtifactPage": {"items": [artifact], "next": None},
@@ -103,7 +135,7 @@ BY_SCHEMA: Mapping[str, Any] = {
     "KeyCreated": key | {"key": "glc_8hQz1xTw…"},
     "KeyPage": {"items": [key], "next": None},
     "Capabilities": {
-        "version": "0.1.0", "authentication": "keys", "kinds": ["segment-certification"],
+        "version": "0.1.0", "authentication": "keys", "kinds": ["segment-certification", "precheck"],
         "analyses": ["complete", "quantitative"], "arithmetics": ["real"],
         "mutations": {"brightness": "intensity", "fog": "density"}, "model_formats": ["onnx", "torchscript"],
         "roles": ["classifier", "regressor", "generator", "encoder"],

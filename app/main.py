@@ -28,6 +28,7 @@ from app.keys.routes import router as api_keys
 from app.metrics import Metrics
 from app.middleware import BodyLimit, Envelope
 from app.networks.routes import router as networks
+from app.prechecks.routes import router as prechecks
 from app.results.routes import router as results
 from app.settings import Settings
 from app.storage import BlobStore
@@ -36,7 +37,7 @@ from app.units.reaping import Reaper
 from glocert import __version__
 
 log = structlog.get_logger()
-ROUTERS = (networks, datasets, jobs, results, certificates, capabilities, api_keys, health)
+ROUTERS = (networks, prechecks, datasets, jobs, results, certificates, capabilities, api_keys, health)
 
 
 def create_app(

@@ -8,6 +8,8 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 
 NAMED = {"query": "parameter", "header": "header", "cookie": "cookie"}
+UNTOLD = "union_tag_not_found"
+MISSING = frozenset({"missing", UNTOLD})
 
 
 def offences_of(error: RequestValidationError) -> dict[str, Any]:
@@ -36,9 +38,11 @@ def pointer(path: Sequence[str | int], *, missing: bool, body: Any) -> str:
 
 def _offence(item: dict[str, Any], body: Any) -> dict[str, str]:
     place, path, detail = item["loc"][0], item["loc"][1:], _sentence(item["msg"])
+    if item["type"] == UNTOLD and not path:
+        path, detail = (str(item["ctx"]["discriminator"]).strip("'"),), "Field required."
     if place in NAMED:
         return {NAMED[place]: str(path[0]) if path else "", "detail": detail}
-    return {"pointer": pointer(path, missing=item["type"] == "missing", body=body), "detail": detail}
+    return {"pointer": pointer(path, missing=item["type"] in MISSING, body=body), "detail": detail}
 
 
 def _encodable(text: str) -> str:

@@ -19,6 +19,12 @@ class UnitKind(StrEnum):
     INSPECT_DATASET = "inspect-dataset"
     ACCURACY = "accuracy"
     SEGMENT = "segment"
+    PRECHECK = "precheck"
+
+    @property
+    def of_job(self) -> bool:
+        """Whether the subject of such units is a job, not an upload."""
+        return self in {UnitKind.ACCURACY, UnitKind.SEGMENT, UnitKind.PRECHECK}
 
 
 class UnitStatus(StrEnum):

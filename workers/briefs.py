@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -15,7 +16,7 @@ from app.storage import BlobStore
 from app.units import repository
 from app.units.leases import Lease
 from glocert.graph.limits import SETTINGS
-from models import Dataset, Job, Network, UnitKind
+from models import Dataset, Job, Network, UnitKind, now
 from workers.conversation import Message
 
 ROOT = Path(__file__).parents[1]
@@ -144,6 +145,8 @@ def _certify(
         "labels": None if labels is None else str(store.path(labels)),
         "preprocessing": network.preprocessing,
         "spec": job.spec,
+        "role": network.role,
+        "workers": max(1, repository.workers_since(session, now() - timedelta(seconds=settings.lease_s))),
         "indices": list(indices),
         "out": str(out),
         "device": "cpu",

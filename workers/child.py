@@ -60,6 +60,7 @@ def _commands() -> dict[str, Command]:
         "prepare": _prepare,
         "accuracy": _accuracy,
         "segment": _segment,
+        "precheck": _precheck,
         "inspect-network": inspection.inspect_network,
         "inspect-dataset": inspection.inspect_dataset,
     }
@@ -106,6 +107,28 @@ def _segment(command: Message) -> Iterator[Message]:
     )
     for report in reports:
         yield {"event": "result", "index": report.index, "row": report.to_json(), "files": list(report.files)}
+
+
+def _precheck(command: Message) -> Iterator[Message]:
+    from glocert.certification.precheck import Wanted, precheck
+    from glocert.spec import Mutation
+
+    asked = command["spec"]["mutation"]
+    wanted = Wanted(
+        command["indices"],
+        None if asked is None else Mutation.from_json(asked),
+        classifier=command["role"] == "classifier",
+        workers=command["workers"],
+        block_bytes=command["block_bytes"],
+    )
+    running = precheck(_case(command), wanted, Path(command["out"]), device=_device(command))
+    while True:
+        try:
+            share = next(running)
+        except StopIteration as end:
+            yield {"event": "prechecked", "outcome": end.value}
+            return
+        yield {"event": "progress", "done": int(share * len(wanted.indices))}
 
 
 def _case(command: Message) -> Any:

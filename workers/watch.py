@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.units import leases, outcomes
 from app.units.leases import Lease, LeaseLost, Pulse
 from glocert.errors import GlocertError, InspectionFailed, WorkerLost
-from models import now
+from models import UnitKind, now
 from workers import briefs, findings
 from workers.children import Child
 from workers.conversation import Garbled, Message
@@ -152,6 +152,10 @@ class Watch:
             )
         elif event == "accuracy" and lease.of_job:
             persist(lambda session: outcomes.save_accuracy(session, lease, message["outcome"], until))
+        elif event == "prechecked" and lease.kind is UnitKind.PRECHECK:
+            persist(lambda session: outcomes.save_precheck(session, lease, message["outcome"], until))
+        elif event == "progress" and lease.kind is UnitKind.PRECHECK:
+            persist(lambda session: outcomes.save_progress(session, lease, message["done"], until))
         elif event == "inspected" and not lease.of_job:
             found = findings.inspection(self._supervisor.store, lease.kind, message.get("report"), out)
             persist(

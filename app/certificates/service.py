@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.certificates import repository, statement
 from app.db import store_of
 from app.errors import CertificateNotIssued
+from app.jobs import precheck
 from models import Job
 
 COUNTEREXAMPLE = "counterexample.png"
@@ -30,6 +31,8 @@ def read(session: Session, job: Job) -> bytes:
     Raises:
         CertificateNotIssued: the job has not succeeded.
     """
+    if job.kind == precheck.KIND:
+        raise CertificateNotIssued("A precheck certifies nothing: only certification jobs have certificates.")
     if job.certificate_sha256 is None:
         raise CertificateNotIssued(f"The job is {job.status}; only one that succeeded has a certificate.")
     return store_of(session).path(job.certificate_sha256).read_bytes()

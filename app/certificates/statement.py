@@ -33,6 +33,15 @@ FORMULA = (
     "for every listed input x with verdict certified and every t in [0, 1]: "
     "score(label, f(clamp(x(t)))) - max over other classes of score > margin"
 )
+BAND_FORMULA = (
+    "for every listed input x with verdict certified, every t in [0, 1] and every output i: "
+    "|y_i(clamp(x(t))) - centre_i| < width, with the recorded centre of the input: y(clamp(x(0))) in float64"
+)
+BAND_NOT_CLAIMED = (
+    "The centre of a band is the recorded float64 number; the exact output at the start of the path may "
+    "differ from it by rounding.",
+    "robust_mass encloses the share for the band whose ends are rounded inwards to float64.",
+)
 
 
 def build(
@@ -66,7 +75,7 @@ def build(
             "results": [_result(row, pictures) for row in rows],
             "aggregate": _aggregate(job),
             "warnings": job.warnings,
-            "claims_not_made": list(CLAIMS_NOT_MADE),
+            "claims_not_made": _not_claimed(job),
             "reproducibility": _reproducibility(job, network),
             "times": {"submitted_at": _moment(job.created_at), "issued_at": _moment(job.finished_at)},
         },
@@ -74,11 +83,13 @@ def build(
 
 
 def _property(job: Job) -> dict[str, Any]:
+    band = _is_band(job)
     return {
         "standard": "ISO/IEC 24029-2:2023",
         "kind": "stability",
-        "formula": FORMULA,
+        "formula": BAND_FORMULA if band else FORMULA,
         "robust_mass": "encloses the share of t in [0, 1] at which the inequality holds",
+        **({"width": job.spec["property"]["width"]} if band else {}),
         "margin": job.spec["margin"],
         "tie_rule": "a tie counts as a violation",
     }
@@ -96,11 +107,25 @@ def _domain(
             "labels_sha256": dataset.labels_sha256,
         },
         "indices": [row["index"] for row in rows],
-        "labels": "data set" if dataset.labels_sha256 else "the network's own, on the unchanged input",
+        "labels": _labels(job, dataset),
         "preprocessing": network.preprocessing,
         "mutation": mutation | {"unit": MUTATION_UNITS[mutation["type"]]},
         "t": [0.0, 1.0],
     }
+
+
+def _not_claimed(job: Job) -> list[str]:
+    return [*CLAIMS_NOT_MADE, *(BAND_NOT_CLAIMED if _is_band(job) else ())]
+
+
+def _labels(job: Job, dataset: Dataset) -> str:
+    if _is_band(job):
+        return "none: the property is about the outputs"
+    return "data set" if dataset.labels_sha256 else "the network's own, on the unchanged input"
+
+
+def _is_band(job: Job) -> bool:
+    return (job.spec.get("property") or {}).get("type") == "band"
 
 
 def _method(job: Job) -> dict[str, Any]:
@@ -116,12 +141,13 @@ def _method(job: Job) -> dict[str, Any]:
 
 def _result(row: Mapping[str, Any], pictures: Mapping[int, str]) -> dict[str, Any]:
     names = (
-        "index", "label", "predicted", "verdict", "reason", "robust_mass", "certified_to", "min_margin",
-        "error_radius", "pieces", "family", "partition",
+        "index", "label", "predicted", "outputs", "centre", "verdict", "reason", "robust_mass",
+        "certified_to", "min_margin", "error_radius", "pieces", "family", "partition",
     )  # fmt: skip
     result = {name: _finite(row[name]) for name in names if name in row}
     if found := row.get("counterexample"):
-        kept = {name: found[name] for name in ("t", "value", "predicted", "confirmed_in")}
+        members = ("t", "value", "predicted", "outputs", "confirmed_in")
+        kept = {name: found[name] for name in members if name in found}
         result["counterexample"] = kept | {"image_sha256": pictures.get(row["index"])}
     return result
 

@@ -11,7 +11,8 @@ from typing import Any
 from app.datasets import arrays
 from app.errors import DatasetNotReady, NetworkNotReady
 from app.jobs.mutations import Blend, Chord, OverlayItem, Veil
-from app.jobs.schemas import SegmentCertification
+from app.jobs.precheck import PrecheckJob
+from app.jobs.schemas import BandProperty, SegmentCertification
 from app.settings import Settings
 from app.storage import BlobStore
 from glocert.errors import InvalidSpec, Offence
@@ -19,6 +20,9 @@ from models import Dataset, Network, UploadStatus
 
 FLAT, PER_IMAGE = 1, 3
 """Axes of an item."""
+PREDICTING = ("classifier", "regressor")
+MOST_OUTPUTS = 1000
+"""of a band, which doubles them"""
 USUAL_CHANNELS = frozenset({1, 3, 4})
 
 
@@ -64,7 +68,7 @@ def _used(outputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return next((output for output in outputs if output.get("used")), outputs[0])
 
 
-def indices(body: SegmentCertification, of: Subject, settings: Settings) -> list[int]:
+def indices(body: SegmentCertification | PrecheckJob, of: Subject, settings: Settings) -> list[int]:
     """Return the items that the request means, in order.
 
     Raises:
@@ -78,28 +82,59 @@ def indices(body: SegmentCertification, of: Subject, settings: Settings) -> list
             raise _unfit(f"/inputs/indices/{outside}", detail)
     else:
         chosen = list(range(min(of.items, body.inputs.limit or of.items)))
+        if isinstance(body, PrecheckJob):
+            chosen = chosen[: settings.max_inputs]  # it shows how many it has looked at
     if len(chosen) > settings.max_inputs:
         raise _unfit("/inputs", f"A job takes {settings.max_inputs} inputs at most, these are {len(chosen)}.")
     return chosen
 
 
-def check(body: SegmentCertification, of: Subject, chosen: list[int], settings: Settings) -> None:
+def check(
+    body: SegmentCertification | PrecheckJob, of: Subject, chosen: list[int], settings: Settings
+) -> None:
     """Compare request, network and data.
 
     Raises:
         InvalidSpec: naming everything that does not fit.
     """
-    offences = [
-        *_network(of), *_shapes(of), *_labels(of, chosen), *_mutation(body, of), *_budget(body, settings)
-    ]  # fmt: skip
+    if isinstance(body, PrecheckJob):
+        offences = [*_role(of, PREDICTING), *_size(of), *_mutation(body, of), *_budget(body, settings)]
+    else:
+        offences = [
+            *_property(body, of), *_method(of), *_shapes(of), *_labels(body, of, chosen),
+            *_mutation(body, of), *_budget(body, settings),
+        ]  # fmt: skip
     if offences:
         raise InvalidSpec(offences[0].detail, offences)
 
 
-def _network(of: Subject) -> list[Offence]:
+def _role(of: Subject, allowed: Sequence[str]) -> list[Offence]:
+    if of.network.role in allowed:
+        return []
+    needed = " or ".join(f"a {role}" for role in allowed)
+    return [Offence("/model_id", f"The model is a {of.network.role}, {needed} is needed.")]
+
+
+def _property(body: SegmentCertification, of: Subject) -> list[Offence]:
+    if not isinstance(body.property, BandProperty):
+        if of.network.role != "regressor":
+            return _role(of, ["classifier"])
+        detail = "The model is a regressor: its outputs are values, and none of them is a label."
+        way_out = 'Send "property": {"type": "band", "width": …}, or upload the model with role=classifier.'
+        return [Offence("/property", detail, way_out=way_out)]
+    offences = _role(of, PREDICTING)
+    if of.classes > MOST_OUTPUTS:
+        detail = f"A band takes {MOST_OUTPUTS} outputs at most, the model has {of.classes}."
+        offences.append(Offence("/property", detail))
+    if body.margin:
+        offences.append(Offence("/margin", "A band has no margin: make it narrower instead."))
+    if body.partition:
+        offences.append(Offence("/partition", "A band has no labels along the path."))
+    return offences
+
+
+def _method(of: Subject) -> list[Offence]:
     offences = []
-    if of.network.role != "classifier":
-        offences.append(Offence("/model_id", f"The model is a {of.network.role}, a classifier is needed."))
     segment = ((of.network.inspection or {}).get("methods") or {}).get("segment") or {}
     if segment.get("admitted") == "no":
         detail = f"The segment method does not admit the model: {segment.get('because', 'no reason given')}"
@@ -107,11 +142,17 @@ def _network(of: Subject) -> list[Offence]:
     return offences
 
 
+def _size(of: Subject) -> list[Offence]:
+    item, taken = list(of.item_shape), list(of.input_shape)
+    if prod(item) == prod(taken):
+        return []
+    return [Offence("/dataset_id", f"Items of shape {item} do not fit the model's input of shape {taken}.")]
+
+
 def _shapes(of: Subject) -> list[Offence]:
     item, taken = list(of.item_shape), list(of.input_shape)
-    if prod(item) != prod(taken):
-        detail = f"Items of shape {item} do not fit the model's input of shape {taken}."
-        return [Offence("/dataset_id", detail)]
+    if offences := _size(of):
+        return offences
     if not _fits(of.item_shape, of.input_shape, of.network.preprocessing.get("layout", "NCHW")):
         detail = (
             f"Items of shape {item} do not fit the model's input of shape {taken} "
@@ -152,8 +193,8 @@ def _channels(of: Subject) -> int:
     return 1 if len(taken) == FLAT + 1 and 1 not in taken else prod(item)
 
 
-def _labels(of: Subject, chosen: Sequence[int]) -> list[Offence]:
-    if of.labels is None:
+def _labels(body: SegmentCertification, of: Subject, chosen: Sequence[int]) -> list[Offence]:
+    if of.labels is None or isinstance(body.property, BandProperty):
         return []
     wrong = arrays.label_outside(of.labels, list(chosen), of.classes)
     if wrong is None:
@@ -164,7 +205,7 @@ def _labels(of: Subject, chosen: Sequence[int]) -> list[Offence]:
     ]
 
 
-def _mutation(body: SegmentCertification, of: Subject) -> list[Offence]:
+def _mutation(body: SegmentCertification | PrecheckJob, of: Subject) -> list[Offence]:
     mutation, offences = body.mutation, []
     if isinstance(mutation, Chord) and mutation.item >= of.items:
         offences.append(
@@ -180,8 +221,10 @@ def _mutation(body: SegmentCertification, of: Subject) -> list[Offence]:
     return offences
 
 
-def _budget(body: SegmentCertification, settings: Settings) -> list[Offence]:
-    members = {"seconds": body.budget.seconds, "seconds_per_input": body.budget.seconds_per_input}
+def _budget(body: SegmentCertification | PrecheckJob, settings: Settings) -> list[Offence]:
+    members = {"seconds": body.budget.seconds}
+    if isinstance(body, SegmentCertification):
+        members["seconds_per_input"] = body.budget.seconds_per_input
     return [
         Offence(f"/budget/{name}", f"At most {settings.max_job_s:g} seconds are allowed.")
         for name, value in members.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response, Security
@@ -14,8 +14,8 @@ from starlette.concurrency import run_in_threadpool
 
 from app import waiting
 from app.deps import Parts, PartsDep, SessionDep, SettingsDep, get_caller
-from app.jobs import service, showing
-from app.jobs.schemas import EXAMPLE, JobFilter, JobPage, JobRead, SegmentCertification
+from app.jobs import precheck, service, showing
+from app.jobs.schemas import EXAMPLE, JobBody, JobFilter, JobPage, JobRead
 from app.keys.service import Caller
 from app.problems import Responses, problems
 from models import Job, JobStatus
@@ -32,6 +32,7 @@ Key = Annotated[
         description="The same key with the same body gives the job that it gave first.",
     ),
 ]
+EXAMPLES: dict[str, Any] = {"brightness": {"value": EXAMPLE}, "precheck": {"value": precheck.EXAMPLE}}
 RETRY_AFTER_S = "1"
 STREAM_S = 600.0
 LOOK_S = 0.5
@@ -77,14 +78,14 @@ def require_job(job_id: str, caller: Reader, session: SessionDep) -> None:
     "", status_code=202, operation_id="createJob", responses=ANSWER | problems(400, 404, 409, 413, 415, 429)
 )
 def create_job(
-    body: Annotated[SegmentCertification, Body(openapi_examples={"brightness": {"value": EXAMPLE}})],
+    body: Annotated[JobBody, Body(discriminator="kind", openapi_examples=EXAMPLES)],
     caller: Writer,
     session: SessionDep,
     settings: SettingsDep,
     response: Response,
     idempotency_key: Key = None,
 ) -> JobRead:
-    """Queue a certification.
+    """Queue a certification or a precheck.
 
     Request, model and data set are compared before anything is queued; `errors` names all that does not fit.
     """

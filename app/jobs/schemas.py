@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue, computed_field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, JsonValue, computed_field
 
-from app.jobs.mutations import Index, MutationBody
-from app.schemas import Answer, Body, Listing, Moment, Search, plain
+from app.jobs import precheck
+from app.jobs.mutations import MutationBody
+from app.jobs.parts import Identity, Inputs, Priority, Tags
+from app.jobs.precheck import PrecheckJob, PrecheckSummary
+from app.schemas import Answer, Body, Listing, Moment, Search
 
-KINDS = ("segment-certification",)
+SEGMENT = "segment-certification"
+KINDS = (SEGMENT, precheck.KIND)
 """What this release offers."""
-Kind = Literal["segment-certification"]
+Kind = Literal["segment-certification", "precheck"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-TagKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]{1,63}$")]
-TagValue = Annotated[str, Field(max_length=200), AfterValidator(plain)]
-Tags = Annotated[dict[TagKey, TagValue], Field(max_length=32)]
-Identity = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(plain)]
 EXAMPLE: dict[str, JsonValue] = {
     "kind": "segment-certification",
     "model_id": "mdl_019361f4a1c20123456789abcdef0123",
@@ -32,21 +31,6 @@ EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class Inputs(Body):
-    """Which items; all of the data set by default."""
-
-    limit: Annotated[int | None, Field(ge=1, description="Only the first so many.")] = None
-    indices: Annotated[list[Index] | None, Field(min_length=1, description="Only these.")] = None
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> Inputs:
-        if self.limit is not None and self.indices is not None:
-            raise ValueError("give limit or indices, not both")
-        if self.indices is not None and len(set(self.indices)) < len(self.indices):
-            raise ValueError("indices must not repeat")
-        return self
-
-
 class BudgetBody(Body):
     """How long the job may take."""
 
@@ -56,25 +40,35 @@ class BudgetBody(Body):
     ] = None
 
 
+class LabelProperty(Body):
+    """The label of the data set beats all others."""
+
+    type: Literal["label"]
+
+
+class BandProperty(Body):
+    """Every output stays closer than `width` to its value at the start of the path."""
+
+    type: Literal["band"]
+    width: Annotated[float, Field(gt=0, allow_inf_nan=False, description="In the unit of the outputs.")]
+
+
+PropertyBody = Annotated[LabelProperty | BandProperty, Field(discriminator="type", title="Property")]
+
+
 class SegmentCertification(Body):
-    """Certify that no point of a path changes the label."""
+    """Certify a property on the whole path of every input."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    kind: Kind
-
-    @model_validator(mode="before")
-    @classmethod
-    def _offered(cls, body: Any) -> Any:
-        kind = body.get("kind") if isinstance(body, dict) else None
-        if isinstance(kind, str) and kind not in KINDS:
-            raise PydanticCustomError("kind_not_offered", "the kind is not offered by this release")
-        return body
-
+    kind: Literal["segment-certification"]
     model_id: Identity
     dataset_id: Identity
     inputs: Inputs = Field(default_factory=Inputs)
     mutation: MutationBody
+    property: Annotated[
+        PropertyBody, Field(description="`label` for classifiers; `band` for regressors, and for scores.")
+    ] = LabelProperty(type="label")
     analysis: Annotated[
         Literal["complete", "quantitative"],
         Field(description="`complete` answers yes or no; `quantitative` bounds the robust mass up to `gap`."),
@@ -96,7 +90,7 @@ class SegmentCertification(Body):
         bool, Field(description="Whether rows list the label of every part of the path.")
     ] = False
     tags: Tags = Field(default_factory=dict)
-    priority: Annotated[int, Field(ge=0, le=9, description="0 (last) to 9 (first).")] = 3
+    priority: Priority = 3
 
     def stored(self, seconds: float) -> dict[str, Any]:
         """Return the request with every default filled in."""
@@ -105,6 +99,10 @@ class SegmentCertification(Body):
             "mutation": self.mutation.stored(),
             "budget": {"seconds_per_input": self.budget.seconds_per_input, "seconds": seconds},
         }
+
+
+JobBody = SegmentCertification | PrecheckJob
+"""A request for a job of any kind; ``kind`` decides."""
 
 
 class JobFilter(Listing):
@@ -170,7 +168,7 @@ class JobRead(Answer):
     status: Status
     model_id: str
     dataset_id: str
-    request: SegmentCertification
+    request: Annotated[JobBody, Field(discriminator="kind")]
     """with every default filled in"""
     tags: dict[str, str]
     priority: int
@@ -178,7 +176,8 @@ class JobRead(Answer):
     progress: Progress
     clean_accuracy: float | None
     warnings: list[str]
-    summary: Summary | None
+    summary: Summary | PrecheckSummary | None
+    """of the job's kind, when it has succeeded"""
     error: dict[str, Any] | None
     """a problem, of a failed job"""
     certificate: CertificateLink | None

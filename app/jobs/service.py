@@ -15,7 +15,8 @@ from app.certificates import service as certificates
 from app.datasets import service as datasets
 from app.db import store_of
 from app.errors import IdempotencyMismatch, JobFinished, NotFound, TooManyJobs
-from app.jobs import fitting, repository
+from app.jobs import fitting, precheck, repository
+from app.jobs.precheck import PrecheckJob
 from app.jobs.schemas import JobFilter, SegmentCertification
 from app.jobs.summary import summarise
 from app.keys.service import Caller
@@ -29,9 +30,10 @@ from models import Job, JobStatus, now
 DEFAULT_S = 3600.0
 
 
-def create(
-    session: Session, caller: Caller, body: SegmentCertification, key: str | None, settings: Settings
-) -> Job:
+Request = SegmentCertification | PrecheckJob
+
+
+def create(session: Session, caller: Caller, body: Request, key: str | None, settings: Settings) -> Job:
     """Check a request against its network and data, and queue it; a repeated key gives the first job back.
 
     Raises:
@@ -106,11 +108,23 @@ def record_accuracy(session: Session, job: Job, outcome: Mapping[str, Any]) -> N
     session.flush()
 
 
+def record_precheck(session: Session, job: Job, outcome: Mapping[str, Any]) -> None:
+    """Write down what a precheck found."""
+    job.summary = dict(outcome)
+    job.warnings = list(outcome["warnings"])
+    job.clean_accuracy = next((one["accuracy"] for one in outcome["guesses"] if one["current"]), None)
+    job.version = _next_version()
+    session.flush()
+
+
 def finish(session: Session, job: Job) -> None:
-    """End a job whose units are all done: summary, certificate, status."""
+    """End a job whose units are all done: summary, certificate, status; a precheck certifies nothing."""
     if JobStatus(job.status).final:
         return
     session.flush()
+    if job.kind == precheck.KIND:
+        _finish_precheck(session, job)
+        return
     results = repository.rows(session, job.id)
     if len(results) != job.inputs_total:
         lost = GlocertError(f"{job.inputs_total - len(results)} of {job.inputs_total} results are missing.")
@@ -120,6 +134,14 @@ def finish(session: Session, job: Job) -> None:
     job.finished_at = now()
     job.summary = summarise(rows, job.clean_accuracy, job.spec["arithmetic"])
     job.certificate_sha256 = certificates.issue(session, job, rows)
+    _end(session, job, JobStatus.SUCCEEDED)
+
+
+def _finish_precheck(session: Session, job: Job) -> None:
+    if job.summary is None:
+        fail(session, job, GlocertError("The precheck ended without an answer.").to_problem())
+        return
+    job.finished_at, job.inputs_done = now(), job.inputs_total
     _end(session, job, JobStatus.SUCCEEDED)
 
 
@@ -142,7 +164,7 @@ def _next_version() -> Any:
     return Job.version + 1  # counted by the database: workers count it up as well
 
 
-def _digest(body: SegmentCertification) -> str:
+def _digest(body: Request) -> str:
     return hashlib.sha256(rfc8785.dumps(body.model_dump(mode="json", by_alias=True))).hexdigest()
 
 
@@ -159,12 +181,15 @@ def _refuse_too_many(session: Session, caller: Caller, settings: Settings) -> No
         raise TooManyJobs(f"You have {limit} queued and running jobs, which is the limit.", extra=extra)
 
 
-def _new(caller: Caller, body: SegmentCertification, inputs: int, settings: Settings) -> Job:
-    seconds = body.budget.seconds or min(DEFAULT_S, settings.max_job_s)
+def _new(caller: Caller, body: Request, inputs: int, settings: Settings) -> Job:
+    if isinstance(body, PrecheckJob):
+        spec = body.stored(settings.max_job_s)
+    else:
+        spec = body.stored(body.budget.seconds or min(DEFAULT_S, settings.max_job_s))
     return Job(
         owner=caller.owner,
         kind=body.kind,
-        spec=body.stored(seconds),
+        spec=spec,
         network_id=body.model_id,
         dataset_id=body.dataset_id,
         tags=dict(body.tags),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app.jobs import precheck
+from app.jobs.precheck import PrecheckJob, PrecheckSummary
 from app.jobs.schemas import CertificateLink, JobRead, Progress, SegmentCertification, Summary
 from models import Job, JobStatus, now
 
@@ -14,20 +16,33 @@ def read(job: Job) -> JobRead:
         status=job.status,
         model_id=job.spec["model_id"],
         dataset_id=job.spec["dataset_id"],
-        request=SegmentCertification.model_validate(job.spec),
+        request=request(job),
         tags=job.tags,
         priority=job.priority,
         cancel_requested=job.cancel_requested,
         progress=progress(job),
         clean_accuracy=job.clean_accuracy,
         warnings=job.warnings,
-        summary=Summary.model_validate(job.summary) if job.summary else None,
+        summary=summary(job),
         error=job.error,
         certificate=certificate(job),
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
     )
+
+
+def request(job: Job) -> SegmentCertification | PrecheckJob:
+    """Return what was asked for, with every default filled in."""
+    kind = PrecheckJob if job.kind == precheck.KIND else SegmentCertification
+    return kind.model_validate(job.spec)
+
+
+def summary(job: Job) -> Summary | PrecheckSummary | None:
+    """Return what the whole job found."""
+    if job.summary is None or job.status != JobStatus.SUCCEEDED:
+        return None
+    return (PrecheckSummary if job.kind == precheck.KIND else Summary).model_validate(job.summary)
 
 
 def progress(job: Job) -> Progress:

@@ -31,11 +31,14 @@ class MinMargin(Answer):
 class CounterexampleRead(Answer):
     t: float
     value: float
-    predicted: int
-    image: str
-    """address of the picture"""
+    predicted: int | None
+    """label that the runtimes give; null for bands"""
+    image: str | None
+    """address of the picture; null for inputs that are no pictures"""
     confirmed_in: list[str]
-    """runtimes that give this label, in float32"""
+    """runtimes that show it, in float32"""
+    outputs: list[float] | None = None
+    """of the network there, for bands"""
 
 
 class PartRead(Answer):
@@ -48,8 +51,10 @@ class ResultRead(Answer):
     model_config = ConfigDict(extra="allow")
 
     index: int
-    label: int
-    predicted: int
+    label: int | None
+    """null for bands"""
+    predicted: int | None
+    """null for bands"""
     verdict: Verdict
     seconds: float
     reason: str | None = None
@@ -66,6 +71,10 @@ class ResultRead(Answer):
     family: Literal["exact", "enclosure"] | None = None
     """whether the network was followed exactly, or bounded on parts of the path"""
     partition: list[PartRead] | None = None
+    centre: list[float] | None = None
+    """of a band: the outputs at the start of the path in float64, about which the band is certified"""
+    outputs: list[float] | None = None
+    """of a band: the network's at the unchanged input, in float32"""
     counterexample: CounterexampleRead | None = None
     files: dict[str, str] = Field(default_factory=dict)
     """addresses of the pictures, by name"""

@@ -74,6 +74,6 @@ def _shown(session: Session, job: Job, results: Sequence[Result]) -> list[dict[s
 
 def _addressed(row: dict[str, Any], job: Job, files: dict[str, str]) -> dict[str, Any]:
     shown = row | {"files": files}
-    if found := row.get("counterexample"):
+    if (found := row.get("counterexample")) and found["image"] is not None:
         shown["counterexample"] = found | {"image": address(job.id, row["index"], found["image"])}
     return shown

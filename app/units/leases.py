@@ -48,7 +48,7 @@ class Lease:
     @property
     def of_job(self) -> bool:
         """Whether the subject is a job, not an upload."""
-        return self.kind in {UnitKind.ACCURACY, UnitKind.SEGMENT}
+        return self.kind.of_job
 
 
 def claim(session: Session, subject: str, worker: str, lease_s: float) -> Lease | None:

@@ -39,6 +39,21 @@ def save_accuracy(session: Session, lease: Lease, outcome: dict[str, Any], lease
     jobs.record_accuracy(session, _job(session, lease.subject), outcome)
 
 
+def save_precheck(session: Session, lease: Lease, outcome: dict[str, Any], lease_until: Any) -> None:
+    """Write what a precheck found; a second copy takes the place of the first."""
+    if not repository.lock_job(session, lease.subject):
+        raise LeaseLost(lease.unit_id)
+    _hold(session, lease, lease_until)
+    jobs.record_precheck(session, _job(session, lease.subject), outcome)
+
+
+def save_progress(session: Session, lease: Lease, done: int, lease_until: Any) -> None:
+    """Write how many inputs a unit has looked at."""
+    if not repository.lock_job(session, lease.subject, inputs_done=done):
+        raise LeaseLost(lease.unit_id)
+    _hold(session, lease, lease_until)
+
+
 def complete(session: Session, lease: Lease) -> None:
     """End a unit of a job; whoever ends the last one finishes the job."""
     if repository.closed_by(session, lease.unit_id, lease.token):
@@ -86,7 +101,7 @@ def fail_job(session: Session, job_id: str, problem: dict[str, Any]) -> None:
 
 def give_up(session: Session, unit_id: str, kind: UnitKind, subject: str, token: str, attempts: int) -> None:
     """End for good a unit that has lost its worker too often; the reaper's part."""
-    if kind in {UnitKind.ACCURACY, UnitKind.SEGMENT}:
+    if kind.of_job:
         detail = f"A unit of this job lost its worker or its process {attempts} times."
         fail_job(session, subject, WorkerLost(detail).to_problem())
     elif repository.close(session, unit_id, token, UnitStatus.FAILED, now()):

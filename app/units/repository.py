@@ -284,6 +284,11 @@ def beat(session: Session, row: dict[str, Any]) -> None:
     session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=fresh))
 
 
+def workers_since(session: Session, moment: datetime) -> int:
+    """Count the workers that reported since then."""
+    return session.scalar(select(func.count()).select_from(Worker).where(Worker.beat_at >= moment)) or 0
+
+
 def forget_worker(session: Session, name: str) -> None:
     """Remove a worker that has gone in good order."""
     session.execute(delete(Worker).where(Worker.name == name))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.orm import Session
 
 from app.broker import Task, doorbells_of, ring_after_commit
+from app.jobs import precheck
 from app.units import repository
 from app.units.sizing import inputs_per_unit
 from models import Dataset, Job, JobStatus, Network, Unit, UnitKind, UnitStatus, now
@@ -20,6 +21,7 @@ TASKS = {
     UnitKind.INSPECT_DATASET: Task.INSPECT,
     UnitKind.ACCURACY: Task.CERTIFY,
     UnitKind.SEGMENT: Task.CERTIFY,
+    UnitKind.PRECHECK: Task.CERTIFY,
 }
 
 
@@ -31,7 +33,7 @@ def queue_inspection(session: Session, kind: UnitKind, subject: str) -> None:
 
 
 def queue_job(session: Session, job: Job, indices: Sequence[int]) -> None:
-    """Cut a job into units and queue them; the accuracy of labelled data is computed first."""
+    """Cut a job into units and queue them; a classifier's accuracy on labelled data is computed first."""
     session.add(job)
     session.flush()
     units = list(_units(session, job, indices))
@@ -65,9 +67,13 @@ def ring(session: Session, kind: UnitKind, subject: str, priority: int) -> None:
 
 
 def _units(session: Session, job: Job, indices: Sequence[int]) -> Iterator[Unit]:
+    if job.kind == precheck.KIND:
+        yield _unit(job, UnitKind.PRECHECK, 0, indices)
+        return
     network = session.get(Network, job.network_id)
     dataset = session.get(Dataset, job.dataset_id)
-    if dataset is not None and dataset.labels_sha256 is not None:
+    classifier = network is None or network.role == "classifier"
+    if classifier and dataset is not None and dataset.labels_sha256 is not None:
         yield _unit(job, UnitKind.ACCURACY, 0, indices)
     facts = network.inspection if network is not None else None
     size = doorbells_of(session).settings.unit_inputs or inputs_per_unit(facts)

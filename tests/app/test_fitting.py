@@ -40,6 +40,11 @@ def cancel(served: Served, answer: httpx.Response) -> None:
         ({"budget": {"seconds": 1e9}}, "/budget/seconds"),
         ({"budget": {"seconds_per_input": 0}}, "/budget/seconds_per_input"),
         ({"priority": 10}, "/priority"),
+        ({"property": {"type": "band"}}, "/property/width"),
+        ({"property": {"type": "band", "width": 0}}, "/property/width"),
+        ({"property": {"type": "cube"}}, "/property"),
+        ({"property": {"type": "band", "width": 1}, "margin": 0.5}, "/margin"),
+        ({"property": {"type": "band", "width": 1}, "partition": True}, "/partition"),
         ({"tags": {"a b": "c"}}, "/tags/a b"),
         ({"tags": {"a": "two\nlines"}}, "/tags/a"),
     ],
@@ -78,7 +83,7 @@ def test_bytes_that_are_no_text_are_malformed(steady: Served) -> None:
 def test_other_kinds_are_refused_with_what_is_offered(steady: Served) -> None:
     answer = steady.client.post("/v1/jobs", json={"kind": "gloro-training", "epochs": 100})
     assert (answer.status_code, code(answer)) == (422, "kind-not-offered")
-    assert answer.json()["offered"] == ["segment-certification"]
+    assert answer.json()["offered"] == ["segment-certification", "precheck"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ def test_a_job_is_queued_with_every_default_filled_in(on_each_database: Served) 
     assert (answer.headers["retry-after"], job["status"]) == ("1", "queued")
     assert job["request"] == body | {
         "inputs": {"limit": None, "indices": [4, 0, 2]}, "analysis": "complete", "arithmetic": "real",
+        "property": {"type": "label"},
         "margin": 0.0, "gap": 0.001, "budget": {"seconds_per_input": 30.0, "seconds": 3600.0},
         "partition": False, "priority": 3,
     }  # fmt: skip
