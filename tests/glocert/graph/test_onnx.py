@@ -228,6 +228,14 @@ def test_a_function_in_front_of_a_layer_is_kept() -> None:
     assert result.tails == ()
 
 
+@pytest.mark.parametrize("behind", ["Relu", "Neg", "Exp"])
+def test_a_function_behind_which_something_is_computed_is_kept(behind: str) -> None:
+    nodes = [node("Gemm", ["x", "W"], "h"), node("Sigmoid", ["h"], "s"), node(behind, ["s"], "y")]
+    result = imported(model(nodes, {"W": weights(4, 3)}))
+    assert result.tails == ()
+    assert [part.operator for part in result.graph.nodes][:2] == ["Gemm", "Sigmoid"]
+
+
 def test_several_functions_are_cut_off_and_compared_in_their_order() -> None:
     nodes = [node("Gemm", ["x", "W"], "h"), node("Sigmoid", ["h"], "s"), node("LogSoftmax", ["s"], "y")]
     result = imported(model(nodes, {"W": weights(4, 3)}))

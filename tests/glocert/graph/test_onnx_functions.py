@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -11,6 +13,7 @@ import torch
 from onnx import TensorProto
 
 from glocert.errors import UnsupportedOperators
+from glocert.graph.families import smooth_nodes
 from glocert.graph.onnx import read_onnx
 from tests.glocert.graph.agreement import agree, normal, operators, opsets
 from tests.glocert.graph.importing import refusal
@@ -191,3 +194,19 @@ def test_a_network_of_functions_between_layers() -> None:
     ]
     tensors = {"W": weights(4, 6), "V": weights(6, 5), "U": weights(5, 3)}
     assert operators(agree(model(nodes, tensors)).graph) == ["Gemm", "Tanh", "Gemm", "Elu", "Gemm"]
+
+
+@pytest.mark.parametrize(
+    ("name", "smooth", "tails"),
+    [
+        ("cifar_vit_pgd_2_3_16", {"Softmax": 2, "MatMul": 4}, ()),
+        ("mnist_sigmoid_mlp", {"Sigmoid": 1}, ("Sigmoid",)),
+        ("cifar_conv_sigmoid", {"Sigmoid": 3}, ()),
+    ],
+)
+def test_real_networks_with_smooth_nodes(
+    shared_data: Path, name: str, smooth: Mapping[str, int], tails: tuple[str, ...]
+) -> None:
+    result = agree(onnx.load(shared_data / "models" / f"{name}.onnx"), rtol=1e-4, atol=1e-4)
+    assert Counter(part.operator for part in smooth_nodes(result.graph)) == smooth
+    assert tuple(tail.operator for tail in result.tails) == tails
