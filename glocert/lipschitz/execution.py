@@ -1,7 +1,7 @@
 """How far the scores of a running network may be from those of the theorem.
 
 The bound is about real numbers; a client runs floats. Two numbers are kept for every tensor: ``size``, a
-bound on its l2 norm over the whole input domain, and ``drift``, a bound on the l2 norm of what rounding
+bound on its l2 norm over all inputs in question, and ``drift``, a bound on the l2 norm of what rounding
 has changed. An affine node with norm sigma, and norm N of its absolute matrix, sums of n terms and bias b
 makes
 
