@@ -15,8 +15,10 @@ from glocert.errors import ModelTooLarge, Offence
 from glocert.graph.lowering_shape import ALONE, MIXES, pad, reshape
 from glocert.graph.values import BATCH, Activation, Emitter, Unsupported
 
-_OPEN = 2**31 - 1
-"""An end of a slice from which on exporters mean the end of the axis."""
+_LONGEST = 2**21
+"""positions of one axis; as a list they take fifty times as much memory as the numbers themselves"""
+_OPEN = (2**31 - 1, 2**63 - 1)
+"""Ends of a slice that mean the end of the axis, also backwards."""
 
 
 def full(emitter: Emitter, shape: Sequence[int]) -> list[int]:
@@ -28,9 +30,9 @@ def check_length(emitter: Emitter, length: int) -> None:
     """Refuse an axis that is too long, before its positions are listed.
 
     Raises:
-        ModelTooLarge: more than ``limits.activation`` entries.
+        ModelTooLarge: more than ``limits.activation`` entries, or more than are worth listing.
     """
-    if length > emitter.builder.limits.activation:
+    if length > min(emitter.builder.limits.activation, _LONGEST):
         detail = f"an axis of {length} entries is too long"
         raise ModelTooLarge("A tensor of the model is too large.", [Offence(emitter.name, detail)])
 
@@ -56,6 +58,7 @@ def gather(emitter: Emitter, x: Activation, axis: int, indices: NDArray[np.integ
     Raises:
         Unsupported: an index is out of range, or the axis is that of the batch.
     """
+    check_length(emitter, indices.size)
     inner = emitter.axis(axis, len(x.shape))
     picked = take(emitter, x, inner, _positive(indices.ravel(), x.shape[inner]))
     shape = (*x.shape[:inner], *indices.shape, *x.shape[inner + 1 :])
@@ -78,7 +81,7 @@ def slice_positions(size: int, start: int, stop: int, step: int) -> range:
     if step == 0:
         raise Unsupported("its step is zero")
     start = start + size if start < 0 else start
-    stop = stop + size if stop < 0 else stop
+    stop = -1 if step < 0 and stop in _OPEN else stop + size if stop < 0 else stop
     if step > 0:
         return range(min(max(start, 0), size), min(max(stop, 0), size), step)
     return range(min(max(start, 0), size - 1), min(max(stop, -1), size - 1), step)
@@ -103,7 +106,7 @@ def slice_(emitter: Emitter, x: Activation, axis: int, start: int, stop: int, st
 
 def _whole_batch(emitter: Emitter, start: int, stop: int, step: int) -> bool:
     size = emitter.batch.size
-    return start == 0 and step == 1 and (stop == BATCH or stop >= (_OPEN if size is None else size))
+    return start == 0 and step == 1 and (stop == BATCH or stop >= (_OPEN[0] if size is None else size))
 
 
 def split(emitter: Emitter, x: Activation, axis: int, sizes: Sequence[int]) -> list[Activation]:
