@@ -5,14 +5,16 @@
     GlocertError
     └── ServiceError
         ├── InvalidRequest           a field, parameter or header is not valid
-        │   └── InvalidCursor            not a cursor that this list gave
+        │   ├── InvalidCursor            not a cursor that this list gave
+        │   └── ReferenceUnresolved      the registry has no such file, or none for this service
         ├── MalformedRequest         the body cannot be read as what it claims to be
         ├── UnsupportedMediaType     the body is of a kind that the route does not take
         ├── NotAPicture              the item cannot be shown as a picture
         ├── PayloadTooLarge          a limit on bytes is exceeded
         ├── Unauthorized             no key, or not a valid one
         ├── Forbidden                the key lacks the scope
-        │   └── ForeignOrigin            open mode answers to this machine only
+        │   ├── ForeignOrigin            open mode answers to this machine only
+        │   └── ReferenceForbidden       the settings do not allow the reference, or where it leads
         ├── NotFound                 not there, or not the caller's
         ├── MethodNotAllowed         the path is there, the method is not
         ├── Conflict                 the state of the thing does not allow it
@@ -24,6 +26,7 @@
         ├── IdempotencyMismatch      the key was used with another body
         ├── LimitExceeded            an owner has as many as the settings allow
         │   └── TooManyJobs              … queued and running jobs; waiting helps
+        ├── ReferenceUnavailable     the registry does not answer
         └── KindNotOffered           the job kind is not part of this release
 """
 
@@ -64,6 +67,13 @@ class InvalidCursor(InvalidRequest):
 
     code = "invalid-cursor"
     title = "The cursor is not valid"
+
+
+class ReferenceUnresolved(InvalidRequest):
+    """The registry has no such file, does not give it to this service, or says something odd."""
+
+    code = "reference-unresolved"
+    title = "The reference leads to no file"
 
 
 class MalformedRequest(ServiceError):
@@ -113,6 +123,20 @@ class ForeignOrigin(Forbidden):
 
     code = "foreign-origin"
     title = "Without API keys, only this machine is answered"
+
+
+class ReferenceForbidden(Forbidden):
+    """The settings do not allow the reference, or an address that it leads to."""
+
+    code = "reference-forbidden"
+    title = "The service does not follow this reference"
+
+
+class ReferenceUnavailable(ServiceError):
+    """The registry did not answer, or not in time."""
+
+    code = "reference-unavailable"
+    title = "The registry does not answer"
 
 
 class NotFound(ServiceError):

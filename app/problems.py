@@ -62,6 +62,7 @@ TABLE: dict[type[GlocertError], Row] = {
     service.ServiceError: Row(500, "Try again; if it comes back, report the request id of the answer."),
     service.InvalidRequest: Row(422, "Change the fields, parameters or headers that `errors` names."),
     service.InvalidCursor: Row(422, "Pass `next` of the page before unchanged, with the same filters."),
+    service.ReferenceUnresolved: Row(422, "Correct the reference, or the service's access to the registry."),
     service.MalformedRequest: Row(400, "Send a complete JSON document or multipart form."),
     service.UnsupportedMediaType: Row(415, "Send the media type that the documentation of the route names."),
     service.NotAPicture: Row(422, "Only items of one or three channels can be shown."),
@@ -69,6 +70,10 @@ TABLE: dict[type[GlocertError], Row] = {
     service.Unauthorized: Row(401, "Send `Authorization: Bearer <key>`.", {"WWW-Authenticate": "Bearer"}),
     service.Forbidden: Row(403, "Use a key with the scope that is named."),
     service.ForeignOrigin: Row(403, "Configure API keys (`GLOCERT_ADMIN_KEY`) to be reached from elsewhere."),
+    service.ReferenceForbidden: Row(
+        403, "Upload the file, or add the reference to the setting that `setting` names."
+    ),
+    service.ReferenceUnavailable: Row(502, "Try again later."),
     service.NotFound: Row(404, "Check the address; things of other owners look as if they were not there."),
     service.MethodNotAllowed: Row(405, "The header `Allow` names the methods."),
     service.Conflict: Row(409, "Look at the present state first."),
@@ -85,6 +90,9 @@ TABLE: dict[type[GlocertError], Row] = {
     service.KindNotOffered: Row(422, "Use one of the kinds in `offered`."),
 }
 
+OF_REQUESTS = (InvalidSpec, service.InvalidRequest, service.ReferenceForbidden)
+"""Errors whose offences lie in the request, not in an upload."""
+
 
 def error_tree(root: type[GlocertError] = GlocertError) -> Iterator[type[GlocertError]]:
     """Yield ``root`` and every class below it."""
@@ -97,7 +105,7 @@ def render(error: GlocertError, request: Request | None = None) -> JSONResponse:
     """Return the answer for an error."""
     row = TABLE[type(error)]
     problem = error.to_problem() | {"status": row.status}
-    if isinstance(error, InvalidSpec | service.InvalidRequest) and error.offences:
+    if isinstance(error, OF_REQUESTS) and error.offences:
         problem["errors"] = [_place(offence) for offence in error.offences]
     if request is not None:
         problem["instance"] = quote(request.scope["path"])

@@ -16,7 +16,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
-from app.errors import InvalidRequest, MalformedRequest, PayloadTooLarge, UnsupportedMediaType
+from app.errors import InvalidRequest, MalformedRequest, UnsupportedMediaType
+from app.limits import Limit
 from app.storage import BlobStore, Incoming
 from glocert.errors import Offence
 
@@ -25,19 +26,6 @@ FORM_BYTES = 2**20
 """What a form may weigh besides its file."""
 PARTS = 32
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """How large a file may be, and which setting says so."""
-
-    max_bytes: int
-    setting: str
-
-    def refuse(self, what: str) -> PayloadTooLarge:
-        """Return the error for more than that."""
-        extra = {"limit_bytes": self.max_bytes, "setting": self.setting}
-        return PayloadTooLarge(f"{what} is larger than the limit of {self.max_bytes} bytes.", extra=extra)
 
 
 @dataclass(frozen=True, slots=True)

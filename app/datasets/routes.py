@@ -13,8 +13,9 @@ from app.datasets import service
 from app.datasets.schemas import DatasetFilter, DatasetForm, DatasetPage, DatasetRead
 from app.deps import PartsDep, SessionDep, SettingsDep, get_caller
 from app.keys.service import Caller
+from app.limits import Limit
 from app.problems import Responses, problems
-from app.uploads import Limit, Upload, receive
+from app.uploads import Upload, receive
 from models import UploadStatus
 
 router = APIRouter(prefix="/v1/datasets", tags=["Data sets"])

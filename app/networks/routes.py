@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response, Security
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
 from app import forms, waiting
 from app.deps import PartsDep, SessionDep, SettingsDep, get_caller
-from app.errors import InvalidRequest
+from app.errors import MalformedRequest
 from app.keys.service import Caller
+from app.limits import Limit
 from app.networks import service
-from app.networks.schemas import NetworkFilter, NetworkForm, NetworkPage, NetworkRead
+from app.networks.schemas import (
+    NetworkFilter,
+    NetworkForm,
+    NetworkPage,
+    NetworkRead,
+    NetworkReference,
+    NetworkSettings,
+)
 from app.problems import Responses, problems
-from app.uploads import Limit, Upload, receive
-from glocert.errors import Offence
+from app.references import service as references
+from app.storage import Incoming
+from app.uploads import receive
 from models import Network, UploadStatus
 
 router = APIRouter(prefix="/v1/models", tags=["Models"])
@@ -54,18 +68,50 @@ FORM: dict[str, Any] = {
 }
 
 
+REFERENCE = NetworkReference.model_json_schema(ref_template="#/components/schemas/{model}")
+REFERENCE.pop("$defs")  # the answers bring them along
+EXAMPLE = {"uri": "hf://myorg/digits@v1.2/digits.onnx", "name": "digits"}
+CONTENT = {
+    "multipart/form-data": {"schema": FORM},
+    "application/json": {"schema": REFERENCE, "example": EXAMPLE},
+}
 BYTES: Responses = {200: {"content": {"application/octet-stream": {}}, "description": "The bytes"}}
 KNOWN: Responses = {200: {"model": NetworkRead, "description": "The same upload is there already"}}
 
 
-async def receive_form(request: Request, _: Writer, parts: PartsDep) -> AsyncIterator[Upload]:
-    """Read the upload of a caller who may send one."""
-    if request.headers.get("content-type", "").startswith("application/json"):
-        detail = "References to models in registries are not offered by this release: upload the file."
-        raise InvalidRequest(detail, [Offence("/uri", detail)])
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A network's bytes, not kept yet, and what is said of them."""
+
+    file: Incoming
+    filename: str
+    said: NetworkSettings
+    reference: dict[str, str] | None = None
+
+
+async def receive_network(request: Request, _: Writer, parts: PartsDep) -> AsyncIterator[Received]:
+    """Read the upload of a caller who may send one, or fetch what the caller refers to."""
     limit = Limit(parts.settings.max_model_bytes, "max_model_bytes")
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+        wanted = _read_reference(await request.body())
+        with parts.store.incoming() as file:
+            fetched = await run_in_threadpool(references.fetch, wanted.uri, parts.settings, file, limit)
+            yield Received(file, fetched.filename, wanted, fetched.reference)
+        return
     async with receive(request, parts.store, limit, FIELDS) as upload:
-        yield upload
+        yield Received(upload.file, upload.filename, forms.read(NetworkForm, upload.fields))
+
+
+def _read_reference(data: bytes) -> NetworkReference:
+    try:
+        body = json.loads(data)
+    except ValueError:
+        raise MalformedRequest("The body is not JSON.") from None
+    try:
+        return NetworkReference.model_validate(body)
+    except ValidationError as error:
+        found = [item | {"loc": ("body", *item["loc"])} for item in error.errors(include_url=False)]
+        raise RequestValidationError(found, body=body) from error
 
 
 async def wait_for_inspection(
@@ -84,25 +130,25 @@ async def wait_for_inspection(
     "",
     status_code=201,
     operation_id="uploadModel",
-    responses=KNOWN | problems(400, 409, 413, 415),
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FORM}}}},
+    responses=KNOWN | problems(400, 409, 413, 415, 502),
+    openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 def upload_model(
-    upload: Annotated[Upload, Depends(receive_form, scope="function")],
+    received: Annotated[Received, Depends(receive_network, scope="function")],
     caller: Writer,
     session: SessionDep,
     parts: PartsDep,
     response: Response,
 ) -> NetworkRead:
-    """Upload a network.
+    """Upload a network, or name one in a registry that the service may read (`GLOCERT_REFERENCES`).
 
     The service stores the bytes and queues their inspection; `GET` of the `Location` tells the outcome.
     The same bytes with the same settings, save for the name, are the same model: 200 and its id.
     """
-    form = forms.read(NetworkForm, upload.fields)
     network, new = service.create(
-        session, caller, upload.file, upload.filename, form, parts.settings.max_models
-    )
+        session, caller, received.file, received.filename, received.said, parts.settings.max_models,
+        received.reference,
+    )  # fmt: skip
     if new:
         parts.metrics.upload_bytes.labels("model").inc(network.size_bytes)
     response.status_code = 201 if new else 200

@@ -184,7 +184,3 @@ def test_fields_that_are_not_valid_are_named(steady: Served, fields: dict[str, s
     assert (steady.blobs, steady.incoming) == ([], [])
 
 
-def test_references_are_refused_in_words(steady: Served) -> None:
-    answer = steady.client.post("/v1/models", json={"uri": "models:/digits@champion"})
-    assert (answer.status_code, code(answer)) == (422, "invalid-request")
-    assert answer.json()["errors"][0]["pointer"] == "/uri"

@@ -1,0 +1,1 @@
+"""Models in registries and object stores: from a URI to bytes, for the prefixes that the settings allow."""
