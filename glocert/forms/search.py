@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from glocert.budget import Budget
 from glocert.forms.decision import Decided, decide
 from glocert.forms.form import Form
-from glocert.forms.ledger import Ledger
+from glocert.forms.ledger import Ledger, Span
 from glocert.forms.margins import Margins, margins
 from glocert.forms.path import Parts, Path
 from glocert.forms.program import Program
@@ -57,6 +57,7 @@ class Search:
         ledger: what is proven.
         pending: rows that are still to be looked at.
         points: parameters that are to be looked at in the next round.
+        scale: largest absolute score met.
     """
 
     program: Program
@@ -67,10 +68,11 @@ class Search:
     ledger: Ledger = field(default_factory=Ledger)
     pending: list[Row] = field(default_factory=list)
     points: list[float] = field(default_factory=lambda: [0.0, 1.0])
+    scale: float = 0.0
 
-    def run(self, enough: Callable[[], bool]) -> None:
-        """Look at rows until ``enough``, or until nothing is left or a limit is met."""
-        ends = np.linspace(0.0, 1.0, _FIRST + 1).tolist()
+    def run(self, enough: Callable[[], bool], span: Span = (0.0, 1.0)) -> None:
+        """Look at rows of a part of the path until ``enough``, nothing is left or a limit is met."""
+        ends = np.linspace(*span, _FIRST + 1).tolist()
         self.pending = [Row(*pair, np.inf) for pair in pairwise(ends)]
         while self.pending and not self.exhausted and not enough():
             self._round()
@@ -101,6 +103,7 @@ class Search:
         known = self.margins(Parts.between(np.array(starts), np.array(stops)))
         found = decide(known)
         self.ledger.add(known, found)
+        self.scale = max([self.scale, *known.scale[np.isfinite(known.scale)].tolist()])
         return known, found
 
     def margins(self, parts: Parts) -> Margins:
@@ -131,11 +134,19 @@ class Search:
         points, found = self._evaluate(middles, middles)
         undecided = {row for *_, row in found.rest}
         for at, (start, stop, row) in enumerate(rest):
-            reason = _obstacle(known, row, points, at) if at in undecided else ""
-            if reason or known.parts.half[row] <= _NARROWEST:
-                self.ledger.stuck.add(reason or _kind(known, row))
+            hopeless = at in undecided and _hopeless(known, row, points, at)
+            if hopeless or known.parts.half[row] <= _NARROWEST:
+                self.ledger.stuck.add(
+                    self._reason(float(points.radius[at] if hopeless else known.radius[row]))
+                )
             else:
                 self._put_back(known, start, stop, row)
+
+    def _reason(self, error: float) -> str:
+        """Say why a part is given up whose margins are known up to ``error``."""
+        if not np.isfinite(error):
+            return "non-finite"
+        return "tie" if error <= _RELATIVE * max(self.scale, 1e-300) else "numeric"
 
     def _put_back(self, known: Margins, start: float, stop: float, row: int) -> None:
         """Look at a part again: as it is where much was cut off, else in halves."""
@@ -166,16 +177,7 @@ def _suspicious(known: Margins, start: float, stop: float, row: int, before: flo
     return error <= _RELATIVE * scale or width <= _DEEP or (width <= 2.0**-6 and error > _SHRUNK * before)
 
 
-def _obstacle(known: Margins, row: int, points: Margins, at: int) -> str:
-    """Return why a part cannot be decided by halving it, or nothing."""
-    error, floor = float(known.radius[row]), float(points.radius[at])
-    if not np.isfinite(floor):
-        return "non-finite"
-    return _kind(points, at) if error <= _FLOOR * floor else ""
-
-
-def _kind(known: Margins, row: int) -> str:
-    error, scale = float(known.radius[row]), float(known.scale[row])
-    if not np.isfinite(error):
-        return "non-finite"
-    return "tie" if error <= _RELATIVE * max(scale, 1e-300) else "numeric"
+def _hopeless(known: Margins, row: int, points: Margins, at: int) -> bool:
+    """Whether halving a part would not help, seen from the undecided point in its middle."""
+    floor = float(points.radius[at])
+    return not np.isfinite(floor) or float(known.radius[row]) <= _FLOOR * floor

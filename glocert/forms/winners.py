@@ -1,22 +1,22 @@
-"""Which class wins on each part of a path, as far as it is proven."""
+"""Which class wins on each part of a path, as far as it is proven.
+
+Where the label was proven to win, nothing is left to do. On a stretch where it was not, the class that leads
+in the middle takes its place in the same search, and again on what that class is proven to lose. What no
+search can decide, a tie for instance, is left out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from glocert.forms.decision import Spans, proven
-from glocert.forms.ledger import Span, gaps, joined, length
-from glocert.forms.margins import margins
+from glocert.forms.ledger import Ledger, Span, gaps
 from glocert.forms.path import Parts
 from glocert.forms.search import Search
 from glocert.report import LabelInterval
 
-_ROWS = 128
-_NARROWEST = 2.0**-40
-_SHARE = 2.0**-20
+_NARROWEST = 2.0**-20
 
 Labelled = tuple[float, float, int]
 
@@ -24,58 +24,40 @@ Labelled = tuple[float, float, int]
 def partition(search: Search, gap: float) -> tuple[LabelInterval, ...]:
     """Return the label of every part of the path on which a winner is proven, in order.
 
-    Where the label was proven to win it is known already. The rest is cut into halves until a winner is
-    proven on all but ``gap``, or on all but parts too narrow to matter, or until the budget ends. What stays
-    open is left out; neighbours of one label are joined.
-
     Args:
-        search: finished, or ended by its budget.
-        gap: length of the path that may stay open.
+        search: finished, or ended by its budget; the rows evaluated here are added to its own.
+        gap: share of every stretch that may stay open.
     """
     found: list[Labelled] = [(start, stop, search.label) for start, stop in search.ledger.safe]
-    pending = gaps(search.ledger.safe)
-    narrowest = max(_NARROWEST, gap * _SHARE)
-    while length(pending) > gap and not search.exhausted:
-        most = min(_ROWS, search.program.rows(search.budget.block_bytes))
-        pending.sort(key=lambda span: (span[0] - span[1], span[0]))
-        rows, pending = pending[:most], pending[most:]
-        parts = Parts.between(*(np.array(ends) for ends in zip(*rows, strict=True)))
-        won = _winners(search, parts)
-        search.ledger.pieces += len(rows)
-        found += won
-        pending += _left(rows, won, narrowest)
+    open_spans = gaps(search.ledger.safe)
+    while open_spans and not search.exhausted:
+        span = open_spans.pop()
+        if span[1] - span[0] <= gap * _NARROWEST:
+            continue
+        label = _leader(search, span)
+        inner = replace(search, label=label, margin=0.0, ledger=Ledger(search.ledger.pieces), points=[])
+        _settle(inner, span, gap)
+        search.ledger.pieces = inner.ledger.pieces
+        found += [(start, stop, label) for start, stop in inner.ledger.safe]
+        open_spans += [lost for lost in inner.ledger.violated if lost != span]
     return _merged(found)
 
 
-def _winners(search: Search, parts: Parts) -> list[Labelled]:
-    """Return the parts of each row on which a class is proven to win."""
-    scores = search.scores(parts)
-    centre, slope = scores.centre.cpu().numpy(), scores.slopes[0].cpu().numpy()
-    won: list[Labelled] = []
-    for label in sorted({int(j) for u in (-1, 0, 1) for j in _leaders(centre + u * slope)}):
-        spans: Spans = proven(margins(scores, parts, label))
-        rows = np.flatnonzero(spans.held & (spans.start < spans.stop))
-        won += [(float(spans.start[row]), float(spans.stop[row]), label) for row in rows]
-    return won
+def _leader(search: Search, span: Span) -> int:
+    """Return the class of the highest computed score in the middle of a stretch."""
+    middle = np.array([(span[0] + span[1]) / 2])
+    scores = search.scores(Parts.between(middle, middle)).centre[0]
+    search.ledger.pieces += 1
+    return int(scores.nan_to_num().argmax())
 
 
-def _leaders(scores: NDArray[np.float64]) -> NDArray[np.intp]:
-    return np.asarray(np.nan_to_num(scores).argmax(1))
+def _settle(search: Search, span: Span, gap: float) -> None:
+    """Decide where the search's label wins and loses on a stretch, all but a share of ``gap``."""
 
+    def enough() -> bool:
+        return sum(row.stop - row.start for row in search.pending) <= gap * (span[1] - span[0])
 
-def _left(rows: list[Span], won: list[Labelled], narrowest: float) -> Iterable[Span]:
-    """Return what is open in each row, in halves where little was won."""
-    closed = joined((start, stop) for start, stop, _ in won)
-    for start, stop in rows:
-        inside = [span for span in closed if span[0] < stop and span[1] > start]
-        ends = [start, *(end for a, b in inside for end in (max(a, start), min(b, stop))), stop]
-        for a, b in zip(ends[::2], ends[1::2], strict=True):
-            if b - a <= narrowest:
-                continue
-            if b - a > 0.5 * (stop - start):
-                yield from ((a, (a + b) / 2), ((a + b) / 2, b))
-            else:
-                yield a, b
+    search.run(enough, span)
 
 
 def _merged(found: list[Labelled]) -> tuple[LabelInterval, ...]:

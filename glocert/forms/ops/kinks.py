@@ -143,6 +143,6 @@ def _constant(value: float) -> Transfer:
         """Forget everything but whether the input was finite."""
         lines = torch.zeros_like(x.lines())
         lines[0] += value
-        return Form.of(lines, x.reach() * 0)
+        return Form.of(lines, x.peak() * 0)
 
     return apply
