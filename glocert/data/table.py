@@ -22,6 +22,8 @@ _LABEL_NAMES = frozenset({"label", "labels", "y", "class", "target"})
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NUMBERS = re.compile(r"[0-9+\-.eE]*(?:,[0-9+\-.eE]*)*")
 _CELL_CHARACTERS = 40
+_MOST_COLUMNS = 1_000_000
+"""a row in memory takes a hundred times as much as its numbers"""
 
 
 def read_csv(path: Path, out: Path, limits: DataLimits) -> dict[str, Any]:
@@ -105,6 +107,8 @@ class _Survey:
                     number += 1
                     if not line.endswith("\n") and len(line) >= longest:
                         raise DatasetTooLarge(f"row {number} is longer than {longest} characters")
+                    if line.count(",") > _MOST_COLUMNS:
+                        raise DatasetTooLarge(f"row {number} has more than {_MOST_COLUMNS} columns")
                     if line.strip():
                         yield number, [cell.strip() for cell in line.split(",")]
         except UnicodeDecodeError as error:

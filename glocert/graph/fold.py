@@ -45,9 +45,9 @@ def check_room(shape: tuple[int, ...], limits: Limits) -> None:
     """Refuse a folded tensor that is too large, before it is made.
 
     Raises:
-        ModelTooLarge: more elements than ``limits.parameters``.
+        ModelTooLarge: more elements than ``limits.activation``: nothing that is folded need be larger.
     """
-    if math.prod(shape) > limits.parameters:
+    if math.prod(shape) > limits.activation:
         raise ModelTooLarge(f"A tensor of shape {list(shape)} is too large.")
 
 

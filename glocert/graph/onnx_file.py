@@ -81,6 +81,9 @@ def _check_versions(model: onnx.ModelProto) -> None:
         raise UnreadableModel(
             f"Unsupported IR version {model.ir_version}; {IR_VERSIONS[0]} to {IR_VERSIONS[-1]} are supported."
         )
+    versions = {entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS}
+    if len(versions) > 1:
+        raise UnreadableModel("The model imports two versions of the standard operators.")
     if opset(model) not in OPSETS:
         raise UnreadableModel(
             f"Unsupported opset {opset(model)}; opsets {OPSETS[0]} to {OPSETS[-1]} are supported."

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator
 import onnx
 from onnx import inliner
 
-from glocert.errors import InvalidGraph, Offence, UnsupportedOperators
+from glocert.errors import InvalidGraph, ModelTooLarge, Offence, UnsupportedOperators
 from glocert.graph.limits import Limits
 
 _Key = tuple[str, str, str]
 _DEFAULT = ("", "ai.onnx")
+_DEEPEST = 100
 
 
 def inlined(model: onnx.ModelProto, limits: Limits) -> onnx.ModelProto:
@@ -69,14 +70,17 @@ def _sizes(functions: dict[_Key, onnx.FunctionProto]) -> dict[_Key, int]:
 
     Raises:
         UnsupportedOperators: functions call each other in a circle.
+        ModelTooLarge: they call each other too deep for what puts them in place.
     """
     callees = {
         key: {_called(node) for node in nodes(function.node)} & functions.keys()
         for key, function in functions.items()
     }
     sizes: dict[_Key, int] = {}
-    waiting = set(functions)
+    waiting, depth = set(functions), 0
     while waiting:
+        if (depth := depth + 1) > _DEEPEST:
+            raise ModelTooLarge(f"The functions of the model call each other more than {_DEEPEST} deep.")
         ready = [key for key in waiting if callees[key] <= sizes.keys()]
         if not ready:
             offences = [

@@ -13,6 +13,7 @@ from glocert.graph.limits import Limits
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _LONGEST_VARINT = 10
 _LARGEST_FIELD = 2**29 - 1
+_PACKED = frozenset({FieldDescriptor.TYPE_INT32, FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64})
 
 
 class Malformed(Exception):
@@ -25,14 +26,15 @@ def check_message(data: bytes | memoryview, descriptor: Descriptor, limits: Limi
     Args:
         data: the whole message.
         descriptor: of its type.
-        limits: ``nesting`` and ``fields`` must not be exceeded.
+        limits: ``nesting`` and ``fields`` must not be exceeded, nor ``file_bytes`` by lists of numbers once
+            they are unpacked.
 
     Raises:
         Malformed: a tag, a length or a number breaks off or points outside, or there is a group.
-        ModelTooLarge: too deep or too many fields.
+        ModelTooLarge: too deep, too many fields or too many numbers.
     """
     inner = _InnerMessages()
-    position, fields = 0, 0
+    position, fields, packed = 0, 0, 0
     ends, kinds = [len(data)], [descriptor]
     while ends:
         if position == ends[-1]:
@@ -54,6 +56,9 @@ def check_message(data: bytes | memoryview, descriptor: Descriptor, limits: Limi
             raise Malformed("a field is longer than its message")
         kind = inner.of(kinds[-1], number)
         if kind is None:
+            packed += length * inner.growth(kinds[-1], number)
+            if packed > limits.file_bytes:
+                raise limits.exceeded("The numbers of the file take too many bytes", "file_bytes")
             position += length
             continue
         if len(ends) >= limits.nesting:
@@ -76,6 +81,12 @@ class _InnerMessages:
                 if field.type == FieldDescriptor.TYPE_MESSAGE
             }
         return self._known[kind.full_name].get(number)
+
+    @staticmethod
+    def growth(kind: Descriptor, number: int) -> int:
+        """Return how many bytes a byte of the field can become: a packed number of one takes eight."""
+        field = kind.fields_by_number.get(number)
+        return 8 if field is not None and field.type in _PACKED else 0
 
 
 def _varint(data: bytes | memoryview, position: int, end: int) -> tuple[int, int]:

@@ -210,12 +210,16 @@ def zip_no_model() -> bytes:
     return archive({"holiday.txt": b"sun"})
 
 
+def _varint(number: int) -> bytes:
+    made = b""
+    while number > 127:
+        made, number = made + bytes([number & 127 | 128]), number >> 7
+    return made + bytes([number])
+
+
 def _field(number: int, content: bytes) -> bytes:
     """Return a length-delimited protobuf field."""
-    length, size = b"", len(content)
-    while size > 127:
-        length, size = length + bytes([size & 127 | 128]), size >> 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
 
 
 def _model(graph: bytes) -> bytes:
@@ -273,9 +277,10 @@ def protobuf_long_varint() -> bytes:
 @hostile("tensor-packed.onnx")
 def tensor_packed() -> bytes:
     """A tensor of a hundred million packed numbers, one byte each, that are declared to be four."""
-    numbers = _field(7, bytes(100_000_000))
-    tensor = b"\x08\x02\x10\x07" + numbers + _field(8, b"w")
-    return _model(_field(1, _field(1, b"x") + _field(2, b"y") + _field(4, b"Relu")) + _field(5, tensor))
+    model = onnx_models.dense()
+    del model.graph.initializer[0]
+    tensor = b"\x08" + _varint(100_000_000) + b"\x10\x07" + _field(8, b"W1") + _field(7, bytes(100_000_000))
+    return bytes(model.SerializeToString()) + _field(7, _field(5, tensor))
 
 
 @hostile("name-long.onnx")

@@ -267,3 +267,18 @@ def loop_endless() -> bytes:
         onnx.helper.make_tensor_value_info("on", 9, [])])  # fmt: skip
     made = onnx.helper.make_node("Loop", ["", "yes", "x"], ["b"], body=body)
     return _bomb(made, yes=np.array(True))
+
+
+@hostile("bomb-upsample-row.onnx")
+def upsample_row() -> bytes:
+    """Upsample of one axis only, to forty million positions."""
+    nodes = [node("Upsample", ["x", "scales"], "b", mode="nearest"), node("Flatten", ["b"], "y")]
+    tensors = {"scales": np.float32([1, 1, 1, 1e7])}
+    return bytes(model(nodes, tensors, shape=("N", 1, 1, 4), opset=9).SerializeToString())
+
+
+@hostile("bomb-slice-positions.onnx")
+def many_positions() -> bytes:
+    """A selection of forty million positions, which a ConstantOfShape lists."""
+    nodes = [node("ConstantOfShape", ["n"], "i", value=onnx.helper.make_tensor("v", 7, [1], [1]))]
+    return _bomb(*nodes, node("Gather", ["x", "i"], "b", axis=1), n=np.array([40_000_000]))

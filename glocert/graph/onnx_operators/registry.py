@@ -102,6 +102,8 @@ class Call:
         stored = self._attributes.pop(key, None)
         if stored is None:
             return None
+        if stored.ref_attr_name:
+            raise Unsupported(f"its attribute {key!r} refers to one of a function")
         if stored.type not in _DECODERS:
             raise Unsupported(f"its attribute {key!r} has a type that is not supported")
         return _DECODERS[stored.type](stored)
