@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from glocert.forms.form import Form
+from glocert.forms.ops import products
 from glocert.forms.ops.registry import Site, Transfer, transfer
 from glocert.graph.ir import Node
 from glocert.rounding import CHARGE, TINY, UNIT, UP, dot, grow
@@ -71,8 +72,6 @@ def matmul(node: Node, site: Site) -> Transfer:
     """Product with a matrix or a vector on either side, as numpy defines it for each sample."""
     left, right = node.inputs
     if site.is_activation(left) and site.is_activation(right):
-        from glocert.forms.ops import products
-
         return products.matmul(node, site)
     if site.is_activation(left):
         weight = site.parameter(right)
@@ -167,8 +166,6 @@ def multiply(node: Node, site: Site) -> Transfer:
     """Product with a parameter, number by number."""
     first, second = node.inputs
     if site.is_activation(first) and site.is_activation(second):
-        from glocert.forms.ops import products
-
         return products.mul(node, site)
     factor = site.parameter(second if site.is_activation(first) else first)
     rank = len(site.shape(node.output))
