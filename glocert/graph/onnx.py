@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import onnx
 from onnx import TensorProto
 
-from glocert.errors import InvalidGraph, Offence, UnsupportedInput, UnsupportedOutput
+from glocert.errors import InvalidGraph, ModelRejected, Offence
 from glocert.graph import onnx_operators
 from glocert.graph.builder import GraphBuilder
-from glocert.graph.imported import Imported, Tail, choose_output, class_axis
+from glocert.graph.imported import Imported, Tail, class_axis
 from glocert.graph.limits import Limits
 from glocert.graph.onnx_file import DEFAULT_DOMAINS, opset, parse
-from glocert.graph.onnx_input import resolve_input
+from glocert.graph.onnx_input import only_input, resolve_input
 from glocert.graph.onnx_operators.registry import OPERATORS, Call, Result, is_known, meaning
 from glocert.graph.onnx_order import live_nodes, producers, trailing
-from glocert.graph.onnx_output import SHOWN_OUTPUTS, outputs
+from glocert.graph.onnx_output import SHOWN_OUTPUTS, chosen_output, outputs
 from glocert.graph.onnx_refusals import check_varying, unknown
-from glocert.graph.onnx_tensors import load_initializers
+from glocert.graph.onnx_tensors import load_initializers, stored_weights
 from glocert.graph.refusals import Refusals
 from glocert.graph.shapes import ShapeError
-from glocert.graph.values import Activation, Batch, Constant, Emitter, Unsupported, Value
+from glocert.graph.single import NOTE, Single
+from glocert.graph.values import Activation, Batch, Emitter, Unsupported, Value
 
 __all__ = ["onnx_operators", "read_onnx"]
 
 _SHAPES = frozenset({"Shape", "Size"})
 """Operators whose value is known although their input varies."""
-
-_FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,7 @@ class _Reader:
     tails: list[Tail] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     scores: str = ""
+    single: Single | None = None
 
 
 def read_onnx(
@@ -86,42 +85,43 @@ def read_onnx(
     limits = limits or Limits()
     model = parse(data, limits)
     constants = load_initializers(model.graph, limits)
-    entry = _only_input(model.graph, constants)
+    entry = only_input(model.graph, constants)
     shape, batch = resolve_input(entry, input_shape)
-    chosen = _chosen_output(model.graph, output)
-    builder = GraphBuilder.start(entry.name, shape, limits)
-    values: dict[str, Value | _Missing] = {**constants, entry.name: Activation(builder.input, shape)}
-    reader = _Reader(model, builder, batch, values)
+    chosen = chosen_output(model.graph, output)
     makers = producers(model.graph)
-    nodes = live_nodes(model.graph, makers, set(values), chosen)
+    nodes = live_nodes(model.graph, makers, {*constants, entry.name}, chosen)
     last = trailing(model.graph, makers, chosen)
-    for position in nodes:
-        _read_node(reader, position, position in last)
+
+    def attempt(single: bool) -> _Reader:
+        builder = GraphBuilder.start(entry.name, shape, limits)
+        values: dict[str, Value | _Missing] = {**constants, entry.name: Activation(builder.input, shape)}
+        known = Batch(size=1) if single else replace(batch)
+        reader = _Reader(model, builder, known, values)
+        reader.single = Single(builder, known) if single else None
+        for position in nodes:
+            _read_node(reader, position, position in last)
+        return reader
+
+    reader = attempt(single=False)
+    if reader.refusals.found and batch.present and batch.size in (None, 1):
+        reader = _for_one_sample(reader, attempt, batch)
     reader.refusals.raise_any()
     return _finished(reader, chosen, [model.graph.node[position] for position in nodes], entry)
 
 
-def _only_input(graph: onnx.GraphProto, constants: Mapping[str, Constant]) -> onnx.ValueInfoProto:
-    """Return the one input that is no initialiser."""
-    entries = [entry for entry in graph.input if entry.name not in constants]
-    if len(entries) != 1:
-        names = ", ".join(entry.name for entry in entries) or "none"
-        offences = [Offence(entry.name, "one of several inputs") for entry in entries]
-        raise UnsupportedInput(f"Exactly one input is supported; found {names}.", offences)
-    entry: onnx.ValueInfoProto = entries[0]
-    kind = entry.type.tensor_type.elem_type
-    if kind not in (TensorProto.FLOAT, TensorProto.DOUBLE):
-        raise UnsupportedInput(
-            f"Input {entry.name!r} must be float32 or float64.", [Offence(entry.name, "wrong type")]
-        )
-    return entry
-
-
-def _chosen_output(graph: onnx.GraphProto, wanted: str | None) -> str:
-    if not graph.output:
-        raise UnsupportedOutput("The model has no output.")
-    names = [str(item.name) for item in graph.output]
-    return names[choose_output(names, wanted)]
+def _for_one_sample(refused: _Reader, attempt: Callable[[bool], _Reader], batch: Batch) -> _Reader:
+    """Read a refused file for a batch of one; where it may have another, only say that one would do."""
+    try:
+        reader = attempt(True)
+    except ModelRejected:
+        return refused
+    if reader.refusals.found:
+        return refused
+    if batch.size is None:
+        refused.refusals.advise("Export the model with a fixed batch of one.")
+        return refused
+    reader.notes.append(NOTE)
+    return reader
 
 
 def _read_node(reader: _Reader, position: int, last: bool) -> None:
@@ -170,12 +170,16 @@ def _translated(reader: _Reader, node: onnx.NodeProto, where: str, last: bool) -
     if missing:
         return _behind_missing(reader, node, missing)
     known = tuple(value for value in inputs if not isinstance(value, _Missing))
-    emitter = Emitter(reader.builder, reader.batch, where, node.op_type, node.output[0])
-    call = Call(node, opset(reader.model), known, emitter)
-    result = _cut_off(reader, call) if tail else meaning(node.op_type, known)(call)
-    if call.unread():
-        raise Unsupported(f"its attributes {', '.join(call.unread())} are not supported")
-    return result
+
+    def compute(inputs: tuple[Value | None, ...], batch: Batch) -> Result:
+        emitter = Emitter(reader.builder, batch, where, node.op_type, node.output[0])
+        call = Call(node, opset(reader.model), inputs, emitter)
+        result = _cut_off(reader, call) if tail else meaning(node.op_type, inputs)(call)
+        if call.unread():
+            raise Unsupported(f"its attributes {', '.join(call.unread())} are not supported")
+        return result
+
+    return compute(known, reader.batch) if reader.single is None else reader.single.apply(known, compute)
 
 
 def _varies(reader: _Reader, node: onnx.NodeProto) -> bool:
@@ -236,13 +240,5 @@ def _finished(
         output=output,
         scores=reader.scores or output,
         outputs=offered,
-        parameters=_weights(model.graph, nodes),
+        parameters=stored_weights(model.graph, nodes),
     )
-
-
-def _weights(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> int:
-    """Count the floats that the file stores for ``nodes``, as initialisers or as Constant nodes."""
-    read = {name for node in nodes for name in node.input}
-    stored = [tensor for tensor in graph.initializer if tensor.name in read]
-    stored += [attribute.t for node in nodes if node.op_type == "Constant" for attribute in node.attribute]
-    return sum(math.prod(tensor.dims) for tensor in stored if tensor.data_type in _FLOATS)

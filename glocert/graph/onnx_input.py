@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import onnx
+from onnx import TensorProto
 
 from glocert.errors import Offence, UnsupportedInput
 from glocert.graph.shapes import Shape
@@ -12,6 +13,30 @@ from glocert.graph.values import Batch
 
 LONGEST = 16
 _GIVE = "Give `input_shape`, the shape of one sample."
+
+
+def only_input(graph: onnx.GraphProto, constants: Collection[str]) -> onnx.ValueInfoProto:
+    """Return the one input that is no initialiser.
+
+    Args:
+        graph: of the file.
+        constants: names of its initialisers.
+
+    Raises:
+        UnsupportedInput: there is another number of inputs, or it holds no float32 or float64.
+    """
+    entries = [entry for entry in graph.input if entry.name not in constants]
+    if len(entries) != 1:
+        names = ", ".join(entry.name for entry in entries) or "none"
+        offences = [Offence(entry.name, "one of several inputs") for entry in entries]
+        raise UnsupportedInput(f"Exactly one input is supported; found {names}.", offences)
+    entry: onnx.ValueInfoProto = entries[0]
+    kind = entry.type.tensor_type.elem_type
+    if kind not in (TensorProto.FLOAT, TensorProto.DOUBLE):
+        raise UnsupportedInput(
+            f"Input {entry.name!r} must be float32 or float64.", [Offence(entry.name, "wrong type")]
+        )
+    return entry
 
 
 def resolve_input(entry: onnx.ValueInfoProto, given: Sequence[int] | None) -> tuple[Shape, Batch]:

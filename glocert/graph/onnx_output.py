@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import onnx
 
-from glocert.graph.imported import Output
+from glocert.errors import UnsupportedOutput
+from glocert.graph.imported import Output, choose_output
 from glocert.graph.values import Batch
 
 SHOWN_OUTPUTS = 8
+
+
+def chosen_output(graph: onnx.GraphProto, wanted: str | None) -> str:
+    """Return the name of the output that the user means.
+
+    Raises:
+        UnsupportedOutput: there is no such one.
+    """
+    if not graph.output:
+        raise UnsupportedOutput("The model has no output.")
+    names = [str(item.name) for item in graph.output]
+    return names[choose_output(names, wanted)]
 
 
 def outputs(graph: onnx.GraphProto, used: str, batch: Batch) -> tuple[Output, ...]:

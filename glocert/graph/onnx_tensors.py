@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -24,6 +25,7 @@ _BYTES: dict[int, int] = {
     TensorProto.UINT8: 1,
     TensorProto.BOOL: 1,
 }
+_STORED_FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16)
 _FIELDS: dict[int, str] = {
     TensorProto.FLOAT: "float_data",
     TensorProto.DOUBLE: "double_data",
@@ -85,3 +87,11 @@ def load_initializers(graph: onnx.GraphProto, limits: Limits) -> dict[str, Const
     if total > limits.parameters:
         raise limits.exceeded(f"The model has {total} weights", "parameters")
     return {tensor.name: constant(tensor, tensor.name) for tensor in graph.initializer}
+
+
+def stored_weights(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> int:
+    """Count the floats that the file stores for ``nodes``, as initialisers or as Constant nodes."""
+    read = {name for node in nodes for name in node.input}
+    stored = [tensor for tensor in graph.initializer if tensor.name in read]
+    stored += [attribute.t for node in nodes if node.op_type == "Constant" for attribute in node.attribute]
+    return sum(math.prod(tensor.dims) for tensor in stored if tensor.data_type in _STORED_FLOATS)
