@@ -21,9 +21,11 @@ from glocert_client.decision import Decision
 from glocert_client.options import (
     Analysis,
     AsJson,
+    BandWidth,
     DataOrId,
     Deadline,
     Detach,
+    Estimated,
     Folder,
     Format,
     Gap,
@@ -34,6 +36,7 @@ from glocert_client.options import (
     Layout,
     Lenient,
     Limit,
+    Local,
     Margin,
     Mean,
     ModelFile,
@@ -50,15 +53,18 @@ from glocert_client.options import (
     Shape,
     Std,
     Tags,
+    Tried,
     UndecidedAs,
     Verdict,
     WorkerName,
     read_budget,
     read_mutations,
     read_preprocessing,
+    read_property,
     read_shape,
     read_tags,
 )  # fmt: skip
+from glocert_client.prechecks import show_precheck
 from glocert_client.report import save
 
 app = typer.Typer(
@@ -122,6 +128,7 @@ def certify(
     seconds_per_input: InputBudget = None,
     deadline: Deadline = None,
     partition: Partition = False,
+    band: BandWidth = None,
     tag: Tags = None,
     mean: Mean = "",
     std: Std = "",
@@ -140,7 +147,8 @@ def certify(
 ) -> None:
     """Upload a model and data, certify one or more mutations, and say pass or fail."""
     bodies = [{"mutation": one, "limit": limit, "analysis": analysis or None, "margin": margin, "gap": gap,
-               "partition": partition or None, "budget": read_budget(seconds_per_input, deadline),
+               "partition": partition or None, "property": read_property(band),
+               "budget": read_budget(seconds_per_input, deadline),
                "tags": read_tags(tag or [])} for one in read_mutations(mutation)]  # fmt: skip
     settings = run.ModelSettings(
         read_preprocessing(mean, std, layout, scale), format or None, read_shape(input_shape)
@@ -153,6 +161,39 @@ def certify(
             run.show_started(jobs, as_json=as_json)
             return
         raise typer.Exit(run.conclude(client, jobs, judging))
+
+
+@app.command()
+def precheck(
+    model: ModelOrId,
+    data: DataOrId,
+    limit: Tried = None,
+    mutation: Estimated = "",
+    mean: Mean = "",
+    std: Std = "",
+    layout: Layout = "",
+    scale: Scale = None,
+    input_shape: Shape = "",
+    format: Format = "",  # noqa: A002 - the name of the option
+    as_json: AsJson = False,
+    local: Local = False,
+    server: Server = LOCAL,
+    key: Key = "",
+) -> None:
+    """Show which preprocessing gives which accuracy and what a job would cost; nothing is certified."""
+    paths = read_mutations([mutation])[0] if mutation else None
+    settings = run.ModelSettings(
+        read_preprocessing(mean, std, layout, scale), format or None, read_shape(input_shape)
+    )
+    with answering(as_json), launch.reaching(server, local=local) as url, Client(url, key) as client:
+        network = run.find_model(client, model, settings)
+        job = client.precheck(network, run.find_dataset(client, data), limit=limit, mutation=paths)
+        run.wait([job], ["precheck"])
+        summary = job.require_success().summary or {}
+        if as_json:
+            write_json(summary)
+        else:
+            show_precheck(summary)
 
 
 @app.command()

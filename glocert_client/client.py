@@ -126,7 +126,7 @@ class Client:
             limit: only the first so many inputs.
             indices: only these inputs.
             idempotency_key: the same key with the same body gives the same job; a random one by default.
-            settings: other members of the body: ``analysis``, ``margin``, ``gap``, ``budget``,
+            settings: other members of the body: ``property``, ``analysis``, ``margin``, ``gap``, ``budget``,
                 ``partition``, ``tags``, ``priority``.
         """
         inputs = {"limit": limit, "indices": list(indices) if indices is not None else None}
@@ -139,6 +139,37 @@ class Client:
             **{name: value for name, value in settings.items() if value is not None},
         }
         return self.start(body, idempotency_key=idempotency_key)
+
+    def precheck(
+        self,
+        model: Model | str,
+        dataset: Dataset | str,
+        *,
+        limit: int | None = None,
+        mutation: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> Job:
+        """Ask whether model, data and preprocessing go together, and what a job would cost.
+
+        The same question gives the same job while it has not failed; its ``summary`` is the answer.
+
+        Args:
+            model: what to look at, or its id.
+            dataset: the inputs, or their id.
+            limit: try preprocessings on the first so many inputs; 200 by default.
+            mutation: of the job whose cost is estimated; a small change of brightness by default.
+            settings: other members of the body: ``budget``, ``tags``, ``priority``.
+        """
+        members = {
+            "dataset_id": dataset if isinstance(dataset, str) else dataset.id,
+            "inputs": {"limit": limit} if limit is not None else None,
+            "mutation": dict(mutation) if mutation is not None else None,
+            **settings,
+        }
+        body = {name: value for name, value in members.items() if value is not None}
+        id = model if isinstance(model, str) else model.id  # noqa: A001
+        answer = self._transport.send(Request("POST", f"/v1/models/{id}/precheck", body=body))
+        return Job(self._transport, answer.json(), answer.headers.get("etag", ""))
 
     def start(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
         """Post a job of any kind; ``body`` is the document of the API."""

@@ -120,6 +120,9 @@ def show_summaries(jobs: Sequence[Job], judgements: Sequence[Judgement]) -> None
         console.print(f"{job.id}  {escape(judgement.ground)}")
         for warning in job.data.get("warnings") or ():
             console.print(f"[yellow]warning:[/] {escape(text_of(warning))}")
+        if job.data.get("warnings"):
+            here = f"glocert precheck {job.model_id} --data {job.data['dataset_id']}"
+            console.print(f"         {here} shows which preprocessing gives which accuracy.", soft_wrap=True)
 
 
 def plain_table(titles: Sequence[str], *, left: Set[str]) -> Table:
@@ -137,7 +140,7 @@ def show_rows(rows: Iterator[Mapping[str, Any]]) -> None:
     for row in rows:
         verdict = str(row["verdict"])
         table.add_row(
-            str(row["index"]), str(row["label"]), str(row["predicted"]),
+            str(row["index"]), _label(row["label"]), _label(row["predicted"]),
             f"[{STYLES.get(verdict, '')}]{verdict}[/]" if verdict in STYLES else verdict,
             extent_of(row), mass_of(row), f"{row.get('seconds', 0.0):.3f}", escape(_remark(row)),
         )  # fmt: skip
@@ -172,6 +175,10 @@ def extents(rows: Sequence[Mapping[str, Any]]) -> str:
 def text_of(warning: Any) -> str:
     """Return the sentence of a warning."""
     return str(warning.get("detail") or warning) if isinstance(warning, Mapping) else str(warning)
+
+
+def _label(value: Any) -> str:
+    return "-" if value is None else str(value)
 
 
 def _cells(job: Job) -> list[str]:

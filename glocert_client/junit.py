@@ -91,7 +91,8 @@ def _case(
     parent: ElementTree.Element, suite: Suite, mutation: str, row: Mapping[str, Any], undecided: Undecided
 ) -> str:
     """Add the case of one row and return what it counts as, or nothing for a passed one."""
-    name = f"{mutation} input {row['index']} (label {row['label']})"
+    kept = "outputs" if row["label"] is None else f"label {row['label']}"
+    name = f"{mutation} input {row['index']} ({kept})"
     case = ElementTree.SubElement(
         parent, "testcase",
         {"classname": _clean(suite.name), "name": _clean(name), "time": f"{row.get('seconds', 0.0):.3f}"},
@@ -116,7 +117,10 @@ def describe_counterexample(row: Mapping[str, Any]) -> str:
     """Say in one sentence where a falsified input breaks."""
     found = row.get("counterexample") or {}
     reached = row.get("certified_to") or {}
-    sentence = f"classified {found.get('predicted', '?')} instead of {row['label']}"
+    if row["label"] is None:
+        sentence = "an output leaves its band"
+    else:
+        sentence = f"classified {found.get('predicted', '?')} instead of {row['label']}"
     if "value" in found:
         sentence += (
             f" at {found['value']:.6g} {reached.get('unit', '')}".rstrip() + f" (t = {found['t']:.6g})"

@@ -13,6 +13,7 @@ from glocert_client.junit import Undecided
 from glocert_client.mutation import UnreadableMutation, parse_mutation
 from glocert_client.uploads import Preprocessing
 
+Local = Annotated[bool, typer.Option("--local", help="Run the service for this command, from a checkout.")]
 Server = Annotated[str, typer.Option("--server", envvar="GLOCERT_URL", help="Address of the service.")]
 Key = Annotated[str, typer.Option("--key", envvar="GLOCERT_KEY", help="API key.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout instead of a table.")]
@@ -44,7 +45,17 @@ Gap = Annotated[float | None, typer.Option(help="Accepted width of the robust ma
 InputBudget = Annotated[float | None, typer.Option(help="Seconds that one input may take.")]
 Deadline = Annotated[float | None, typer.Option(help="Seconds that each job may take; then exit code 3.")]
 Partition = Annotated[bool, typer.Option("--partition", help="Ask for the labels along the path.")]
+BandWidth = Annotated[
+    float | None,
+    typer.Option(
+        "--band", min=0, help="Certify that every output stays this close to its first value, not the label."
+    ),
+]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="Kept with the jobs.")]
+Estimated = Annotated[
+    str, typer.Option("--mutation", metavar="TYPE=[FROM:]TO", help="Of the job whose cost is estimated.")
+]
+Tried = Annotated[int | None, typer.Option("--limit", min=1, help="Items to try; 200 by default.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Do not wait: print the ids of the jobs.")]
 
 Junit = Annotated[Path | None, typer.Option(help="Write JUnit XML here.")]
@@ -72,6 +83,15 @@ def read_mutations(texts: Sequence[str]) -> list[dict[str, Any]]:
         return [parse_mutation(text) for text in texts]
     except UnreadableMutation as error:
         raise typer.BadParameter(str(error), param_hint="--mutation") from None
+
+
+def read_property(band: float | None) -> dict[str, Any] | None:
+    """Return the member ``property`` of the jobs to start, or None for the label."""
+    if band is None:
+        return None
+    if not (math.isfinite(band) and band > 0):
+        raise typer.BadParameter("it must be greater than 0", param_hint="--band")
+    return {"type": "band", "width": band}
 
 
 def read_preprocessing(mean: str, std: str, layout: str, scale: bool | None) -> Preprocessing:
