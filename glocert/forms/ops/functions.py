@@ -23,7 +23,7 @@ _FAR: dict[str, Far] = {
     "Softplus": rising,
     "Erf": rising,
     "Silu": beside_relu(0.2785),
-    "Gelu none": beside_relu(0.17),
+    "Gelu none": beside_relu(0.1701),
     "Gelu tanh": beside_relu(0.1701),
     "Mish": beside_relu(0.3089),
     "Sin": bounded,
@@ -43,8 +43,8 @@ def along(line_of: LineOf) -> Transfer:
 
 
 def _smooth(name: str) -> Transfer:
-    jets, second, third = SUPREMA[name]
-    return along(Smooth(jets, second, third, _FAR[name]).line)
+    jets, fourth = SUPREMA[name]
+    return along(Smooth(jets, fourth, _FAR[name]).line)
 
 
 @transfer("Cos", "Erf", "Mish", "Sigmoid", "Silu", "Sin", "Softplus", "Tanh")

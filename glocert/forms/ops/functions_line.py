@@ -33,7 +33,7 @@ class Span:
         return cls(x.centre, x.reach(), *x.bounds())
 
     def at(self, mask: Tensor) -> Span:
-        """Return the spans where ``mask``, as one axis."""
+        """Return the spans where ``mask``, or at some places of one axis, as one axis."""
         return Span(self.centre[mask], self.reach[mask], self.low[mask], self.high[mask])
 
     def mirrored(self) -> Span:
@@ -71,10 +71,14 @@ class Line:
         """Forget what is known where ``mask``."""
         return Line(self.slope, self.low, torch.where(mask, torch.inf, self.high))
 
+    def at(self, mask: Tensor) -> Line:
+        """Return the lines where ``mask``, or at some places of one axis, as one axis."""
+        return Line(self.slope[mask], self.low[mask], self.high[mask])
+
     def put(self, mask: Tensor, part: Line) -> Line:
-        """Return the line with those of ``part`` where ``mask``."""
+        """Return the line with those of ``part`` there."""
         pairs = ((self.slope, part.slope), (self.low, part.low), (self.high, part.high))
-        return Line(*(whole.masked_scatter(mask, values) for whole, values in pairs))
+        return Line(*(whole.index_put((mask,), values) for whole, values in pairs))
 
 
 def between(slope: Tensor, centre: Tensor, points: Sequence[Tensor], values: Sequence[Enclosed]) -> Line:

@@ -1,8 +1,12 @@
-"""Lines of functions with bounded second and third derivatives.
+"""Lines of functions with a bounded fourth derivative.
 
-Narrow spans: Taylor about the centre. With t = x - c, |t| <= h, and f'' in [b, B] on the span, ``f(x) -
-f(c) - f'(c) t`` is in ``[min(b, 0), max(B, 0)] h^2/2``. f'' is within ``sup|f'''| h`` of f''(c), and never
-above sup|f''|. As the interval is centred afterwards, the error is about |f''| h^2/4.
+Narrow spans: Taylor about the centre. With t = x - c, |t| <= h::
+
+    f(x) = f + f' t + f'' t^2/2 + f''' t^3/6 + r,    |r| <= sup|f''''| h^4/24
+
+t^2 is in [0, h^2]. The straight line nearest to t^3 is ``3 h^2 t/4``, off by h^3/4 (Chebyshev's
+polynomial): the slope is ``f' + f''' h^2/8`` and |f'''| h^3/24 is left over. After centring the error is
+``|f''| h^2/4 + |f'''| h^3/24 + sup|f''''| h^4/24``.
 
 Wide spans: the same on PIECES pieces of the span, for a few slopes, and a line that stays bounded however
 wide the span is: between the ends where f never decreases, next to Relu for functions that go to 0 and to
@@ -22,27 +26,27 @@ from glocert.forms.ops.functions_jets import Jet, Jets
 from glocert.forms.ops.functions_line import Line, Span, best, between, constant
 from glocert.rounding import TINY, UNIT, UP
 
-PIECES = 16
-WIDE = 0.125
+PIECES = 8
+WIDE = 0.35
 """Reach from which pieces are worth their price."""
+BLOCK = 4096
+"""How many coordinates are cut in pieces at a time; keeps what is computed in the cache."""
 
 Far = Callable[[Jets, Span], Line]
 
 
 @dataclass(frozen=True, slots=True)
 class Smooth:
-    """A function with two continuous derivatives.
+    """A function with four derivatives.
 
     Attributes:
-        jets: encloses the function and its two derivatives.
-        second: bound on |f''| anywhere.
-        third: bound on |f'''| anywhere.
+        jets: encloses the function and three derivatives.
+        fourth: bound on the absolute value of the fourth anywhere.
         far: a line for spans of any width.
     """
 
     jets: Jets
-    second: float
-    third: float
+    fourth: float
     far: Far
 
     def line(self, span: Span, error: Tensor) -> Line:
@@ -50,27 +54,40 @@ class Smooth:
         line = self._taylor(span)
         wide = (span.reach > WIDE) & torch.isfinite(span.reach)
         if wide.any():
-            part = span.at(wide)
-            narrow = Line(line.slope[wide], line.low[wide], line.high[wide])
-            lines = [narrow, self.far(self.jets, part), *self._pieces(part, narrow.slope)]
-            line = line.put(wide, best(error[wide], lines))
+            part, own = span.at(wide), error[wide]
+            found = self._refined(part, own, best(own, [line.at(wide), self.far(self.jets, part)]))
+            line = line.put(wide, found)
+        return line
+
+    def _refined(self, span: Span, error: Tensor, line: Line) -> Line:
+        """Look at pieces where the error is not small next to what the line follows."""
+        rough = ~(line.high - line.low <= line.slope.abs() * span.reach * 0.02 + 1e-6)
+        for block in torch.split(rough.nonzero().squeeze(1), BLOCK):
+            part, known = span.at(block), line.at(block)
+            lines = [known, *self._pieces(part, self.jets(part.centre)[1].value)]
+            line = line.put(block, best(error[block], lines))
         return line
 
     def _taylor(self, span: Span) -> Line:
         jet = self.jets(span.centre)
-        down, up = self._deviation(jet, span.reach, jet[1].error * span.reach)
+        slope, down, up = self._about(jet, span.reach)
         slack = jet[0].error + jet[0].value.abs() * (2 * UNIT)
         low = jet[0].value - ((down + slack) * UP + TINY)
-        return Line(jet[1].value, low, jet[0].value + ((up + slack) * UP + TINY))
+        return Line(slope, low, jet[0].value + ((up + slack) * UP + TINY))
 
-    def _deviation(self, jet: Jet, reach: Tensor, tilt: Tensor) -> tuple[Tensor, Tensor]:
-        """Return how far f goes below and above ``f(c) + slope (x - c)``, given the error of the slope."""
-        bend = jet[2]
-        change = (bend.error + self.third * reach + bend.value.abs() * (2 * UNIT)) * UP
-        square = reach * reach * (0.5 * UP)
-        above = (bend.value + change).clamp(0, self.second)
-        below = (change - bend.value).clamp(0, self.second)
-        return below * square + tilt, above * square + tilt
+    def _about(self, jet: Jet, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return a slope, and how far f goes below and above ``f(c) + slope (x - c)`` for ``|x - c| <= h``.
+
+        The roundings of the slope are at most three u of ``|f'|`` and four of ``|f'''| h^2/8``.
+        """
+        first, bend, third = jet[1], jet[2], jet[3]
+        square = h * h
+        tilt = third.value * square * 0.125
+        lost = first.error + (first.value.abs() + tilt.abs()) * (8 * UNIT)
+        cubic = third.value.abs() * (h / 24) + third.error * (h / 6) + self.fourth * square / 24
+        both = lost * h + cubic * square
+        down, up = ((bend.error + sign * bend.value).clamp(min=0) * square * 0.5 for sign in (-1, 1))
+        return first.value + tilt, (down + both) * (UP * UP), (up + both) * (UP * UP)
 
     def _pieces(self, span: Span, tangent: Tensor) -> list[Line]:
         """Return the lines of the tangent's slope, of the chord's and of slope zero."""
@@ -80,17 +97,26 @@ class Smooth:
         jet = self.jets(at)
         chord = (jet[0].value[-1] - jet[0].value[0]) / (at[-1] - at[0])
         slopes = (tangent, chord.nan_to_num_(0.0, 0.0, 0.0), torch.zeros_like(tangent))
-        return [self._over(span, at, half, jet, slope) for slope in slopes]
+        about = self._about(jet, half.expand_as(at))
+        return [_over(span.centre, at, half, jet[0], about, slope) for slope in slopes]
 
-    def _over(self, span: Span, at: Tensor, half: Tensor, jet: Jet, slope: Tensor) -> Line:
-        value, first = jet[0], jet[1]
-        rise = slope * (at - span.centre)
-        tilt = ((first.value - slope).abs() * UP + first.error) * half
-        down, up = self._deviation(jet, half.expand_as(at), tilt)
-        slack = value.error + (value.value.abs() + rise.abs()) * (8 * UNIT)
-        base = value.value - rise
-        low = (base - ((down + slack) * UP + TINY)).amin(0)
-        return Line(slope, low, (base + ((up + slack) * UP + TINY)).amax(0))
+
+def _over(
+    centre: Tensor,
+    at: Tensor,
+    half: Tensor,
+    value: Enclosed,
+    about: tuple[Tensor, Tensor, Tensor],
+    slope: Tensor,
+) -> Line:
+    """Return the line of a slope from what is known about each piece, ``half`` to both sides of ``at``."""
+    own, down, up = about
+    rise = slope * (at - centre)
+    tilt = (own - slope).abs() * half
+    slack = value.error + tilt + (value.value.abs() + rise.abs()) * (8 * UNIT)
+    base = value.value - rise
+    low = (base - ((down + slack) * UP + TINY)).amin(0)
+    return Line(slope, low, (base + ((up + slack) * UP + TINY)).amax(0))
 
 
 def rising(jets: Jets, span: Span) -> Line:
