@@ -168,7 +168,7 @@ def _on_validation(request: Request, error: Exception) -> Response:
         return render(service.NotFound(f"There is nothing at {request.url.path}."), request)
     if any(item["type"] == "json_invalid" for item in found):
         return render(service.MalformedRequest("The body is not a JSON document."), request)
-    if any(item["type"] == "kind_not_offered" for item in found):
+    if any(_is_unknown_kind(item) for item in found):
         extra = {"offered": list(KINDS), "errors": [{"pointer": "/kind", "detail": "It is not offered."}]}
         return render(
             service.KindNotOffered(f"This release offers {', '.join(KINDS)}.", extra=extra), request
@@ -179,6 +179,11 @@ def _on_validation(request: Request, error: Exception) -> Response:
     return render(
         service.InvalidRequest("The request is not valid; see errors.", extra=offences_of(error)), request
     )
+
+
+def _is_unknown_kind(item: Mapping[str, Any]) -> bool:
+    told = item["type"] == "union_tag_invalid" and item["loc"] == ("body",)
+    return told and str(item["ctx"]["discriminator"]) == "'kind'"
 
 
 def _on_http(request: Request, error: Exception) -> Response:

@@ -194,7 +194,7 @@ def _channels(of: Subject) -> int:
 
 
 def _labels(body: SegmentCertification, of: Subject, chosen: Sequence[int]) -> list[Offence]:
-    if of.labels is None or isinstance(body.property, BandProperty):
+    if of.labels is None or isinstance(body.property, BandProperty) or of.network.role != "classifier":
         return []
     wrong = arrays.label_outside(of.labels, list(chosen), of.classes)
     if wrong is None:
