@@ -19,7 +19,8 @@ TAILS = {
 STRUCTURE = frozenset(
     {
         *("prim::Constant", "prim::GetAttr", "prim::If", "prim::ListConstruct", "prim::TupleConstruct"),
-        *("prim::ListUnpack", "prim::TupleUnpack"),
+        *("prim::ListUnpack", "prim::TupleUnpack", "prim::Loop", "prim::Uninitialized"),
+        "aten::append",
     }
 )
 """What holds a program together."""
@@ -28,7 +29,11 @@ SILENT = frozenset({"aten::_assert_tensor_metadata"})
 """Checks that ``torch.export`` writes, and that hold for every tensor that can occur here."""
 
 IN_DEAD_BRANCHES = frozenset(
-    {"prim::Loop", "prim::RaiseException", "aten::format", "aten::warn", "prim::Uninitialized"}
+    {
+        *("prim::RaiseException", "aten::format", "aten::warn"),
+        *("aten::upsample_bicubic2d", "aten::_upsample_bicubic2d_aa"),
+        *("aten::_upsample_bilinear2d_aa", "aten::_upsample_lanczos2d_aa"),
+    }
 )
 """Refused where they are met, but common in branches that are never taken."""
 
@@ -43,7 +48,7 @@ _WEIGHTED = frozenset(
     }
 )
 _RANDOM = ("aten::rand", "aten::normal", "aten::bernoulli", "aten::multinomial", "aten::uniform")
-_JUMPS = frozenset({"argmax", "argmin", "sort", "topk", "argsort", "round", "floor", "ceil", "trunc", "sign"})
+_JUMPS = frozenset({"argmax", "argmin", "sort", "topk", "argsort", "round", "trunc", "sign"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def base(kind: str) -> str:
 def unknown(kind: str) -> Unsupported:
     """Say why an operator is not on the list."""
     name = base(kind).partition("::")[2]
-    if kind in {"prim::Loop", "prim::If"} or kind.startswith("higher_order::"):
+    if kind.startswith("higher_order::"):
         return Unsupported(
             f"{kind} is control flow", "Export the model by tracing, without branches or loops."
         )

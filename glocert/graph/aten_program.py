@@ -54,10 +54,17 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Instructions and the variables that they hand back."""
+    """Instructions.
+
+    Attributes:
+        instructions: in their order.
+        returns: numbers of the variables that they hand back.
+        parameters: numbers of the variables that every turn of a loop begins with.
+    """
 
     instructions: tuple[Instruction, ...]
     returns: tuple[int, ...]
+    parameters: tuple[int, ...] = ()
 
     def everything(self) -> Iterator[Instruction]:
         """Yield all instructions, those of branches too."""

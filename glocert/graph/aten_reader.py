@@ -22,6 +22,7 @@ from glocert.graph.aten_lists import (
     first_layer,
     unknown,
 )
+from glocert.graph.aten_operators.folding import FOLDED, folded
 from glocert.graph.aten_operators.registry import (
     OPERATORS,
     UNKNOWN,
@@ -38,7 +39,7 @@ from glocert.graph.imported import class_axis
 from glocert.graph.limits import Limits
 from glocert.graph.refusals import Refusals
 from glocert.graph.shapes import Shape, ShapeError
-from glocert.graph.values import Activation, Batch, Constant, Emitter, Unsupported, Value
+from glocert.graph.values import BATCH, Activation, Batch, Constant, Emitter, Unsupported, Value
 
 __all__ = ["Reader", "aten_operators"]
 
@@ -54,6 +55,7 @@ class Reader:
         batch: what the upload demands of its batch axis.
         refusals: everything that is wrong.
         counts: operators on tensors that were read.
+        notes: what the user should know.
         first: the first layer with weights that was met.
     """
 
@@ -63,11 +65,13 @@ class Reader:
     batch: Batch = field(default_factory=Batch)
     refusals: Refusals = field(default_factory=Refusals)
     counts: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
     first: FirstLayer | None = None
     _values: dict[int, Any] = field(default_factory=dict)
     _weights: dict[str, Cell] = field(default_factory=dict)
     _paths: dict[int, str] = field(default_factory=dict)
     _refused: set[str] = field(default_factory=set)
+    _turns: int = 0
 
     @classmethod
     def over(
@@ -168,6 +172,8 @@ class Reader:
         values = [self._values[number] for number in instruction.inputs]
         if kind == "prim::If":
             self._branch(instruction, values[0])
+        elif kind == "prim::Loop":
+            self._loop(instruction, values)
         elif kind == "prim::RaiseException":
             raise Unsupported("the model raises an error when it is run")
         elif kind in STRUCTURE:
@@ -195,10 +201,18 @@ class Reader:
         if kind == "prim::Constant":
             literal = instruction.literal
             result = Cell(literal) if isinstance(literal, Constant) else literal
+        elif kind == "prim::Uninitialized":
+            unset = Withheld("it reads a tensor that was never set")
+            result = Cell(unset) if instruction.outputs[0].is_tensor else UNKNOWN
         elif kind == "prim::GetAttr":
             result = self._attribute(instruction, values[0])
         elif kind == "prim::ListConstruct":
             result = values
+        elif kind == "aten::append":
+            if not isinstance(values[0], list):
+                raise Unsupported("it extends a list that is not known")
+            values[0].append(values[1])
+            result = values[0]
         else:
             result = tuple(values)
         self._values[instruction.outputs[0].number] = result
@@ -240,6 +254,29 @@ class Reader:
             if number in self._paths:
                 self._paths[output.number] = self._paths[number]
 
+    def _loop(self, instruction: Instruction, values: list[Any]) -> None:
+        """Follow a loop as often as it is known to turn."""
+        turns, going, carried = values[0], values[1], values[2:]
+        if isinstance(turns, Unknown) or isinstance(going, Unknown):
+            self._lose(instruction)
+            return
+        if not isinstance(turns, int) or turns == BATCH or not isinstance(going, bool):
+            raise _endless()
+        block, turn = instruction.blocks[0], 0
+        while going and turn < turns:
+            self._turns += len(block.instructions) + 1
+            if self._turns > 20 * self.builder.limits.nodes:
+                raise _endless()
+            self._values |= dict(zip(block.parameters, (turn, *carried), strict=True))
+            self._block(block)
+            going, *carried = (self._values[number] for number in block.returns)
+            turn += 1
+            if not isinstance(going, bool):
+                raise _endless()
+        self._values |= {
+            output.number: value for output, value in zip(instruction.outputs, carried, strict=True)
+        }
+
     def _operation(self, instruction: Instruction, values: list[Any]) -> Any:
         kind = base(instruction.kind)
         result: Any
@@ -275,7 +312,10 @@ class Reader:
             return self._behind(instruction, kind, arguments, lost)
         output = instruction.outputs[0].name
         emitter = Emitter(self.builder, self.batch, instruction.where, instruction.kind, output)
-        call = Call(kind, arguments, emitter, self.dtype, instruction.names, instruction.overload)
+        names, overload = instruction.names, instruction.overload
+        call = Call(kind, arguments, emitter, self.dtype, names, overload, self.notes)
+        if kind in FOLDED and _is_fixed(arguments):
+            return folded(call)
         return OPERATORS[kind].function(call)
 
     def _plain(self, value: Any) -> Any:
@@ -307,7 +347,10 @@ class Reader:
         self.first = self.first or first_layer(kind, arguments, instruction.names)
         if kind.endswith(("Int", "Float", "Bool", "item", "Implicit")) and isinstance(lost, Missing):
             raise Unsupported("it reads a number out of a tensor that depends on the input")
-        lost_outputs = tuple(Missing() if output.is_tensor else UNKNOWN for output in instruction.outputs)
+        depends = isinstance(lost, Missing)  # else only the shape is not known, or a number out of it
+        lost_outputs = tuple(
+            Missing() if output.is_tensor and depends else UNKNOWN for output in instruction.outputs
+        )
         return lost_outputs if len(lost_outputs) > 1 else lost_outputs[0]
 
     def _may_be_last(self, kind: str, values: list[Any]) -> bool:
@@ -353,6 +396,12 @@ class Reader:
         return cell
 
 
+def _endless() -> Unsupported:
+    return Unsupported(
+        "it is a loop of unknown length", "Export the model by tracing, without branches or loops."
+    )
+
+
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, Activation | Constant | Missing | Scores | Withheld)
 
@@ -364,13 +413,21 @@ def _fresh(cell: Cell) -> Cell:
     return cell
 
 
+def _is_fixed(arguments: tuple[Any, ...]) -> bool:
+    """Whether weights are computed with, and nothing that varies."""
+    varies = any(isinstance(argument, Activation) for argument in arguments)
+    return not varies and any(isinstance(argument, Constant) for argument in arguments)
+
+
 def _lost(arguments: tuple[Any, ...]) -> Any:
-    """Return an argument that is not known, if there is one."""
-    stack = list(arguments)
+    """Return an argument that is not known, if there is one; a tensor rather than a number."""
+    stack, found = list(arguments), None
     while stack:
         value = stack.pop()
         if isinstance(value, list | tuple):
             stack += value
-        elif isinstance(value, Missing | Unknown):
+        elif isinstance(value, Missing):
             return value
-    return None
+        elif isinstance(value, Unknown):
+            found = value
+    return found

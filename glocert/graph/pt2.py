@@ -178,7 +178,7 @@ def _finished(reader: Reader, names: Sequence[str], outputs: tuple[Output, ...])
     if not isinstance(value, Activation):
         raise UnsupportedOutput("The output does not depend on the input.")
     cut = tuple(Tail(operator) for operator in tails)
-    notes = [tail.note() for tail in cut]
+    notes = reader.notes + [tail.note() for tail in cut]
     if len(outputs) > 1:
         left = len(outputs) - 1
         notes.insert(0, f"Of several outputs {reader.program.result!r} is used; {left} left out.")

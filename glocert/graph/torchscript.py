@@ -29,7 +29,7 @@ from glocert.graph.refusals import Refusals
 from glocert.graph.shapes import Shape
 from glocert.graph.torchscript_archive import check_archive, traced_shape
 from glocert.graph.torchscript_program import decode
-from glocert.graph.values import Activation, Unsupported
+from glocert.graph.values import Activation, Constant, Unsupported
 
 RUNTIME = f"torch.jit {torch.__version__}"
 _LARGEST_SIDE = 256
@@ -60,7 +60,6 @@ def read_torchscript(
     limits = limits or Limits()
     check_archive(data, limits)
     module = _loaded(data)
-    dtype = _dtype(module)
     graph = _forward(module)
     count = _returned(graph)
     names = [str(position) for position in range(count or 1)]
@@ -69,6 +68,7 @@ def read_torchscript(
         program = decode(graph, limits, choice if count else None)
     except Unsupported as refusal:
         raise InvalidGraph(f"The module cannot be read: {refusal.detail}.") from None
+    dtype = _dtype(module, program)
     survey = Reader.over(program, None, dtype, limits, module=module._c).read()
     survey.refuse_unknown()
     survey.refusals.raise_any()
@@ -94,9 +94,13 @@ def _loaded(data: bytes) -> Any:
         raise UnreadableModel("The file is not a readable TorchScript archive.") from None
 
 
-def _dtype(module: Any) -> str:
-    """Return the one float type of the weights."""
+def _dtype(module: Any, program: Program) -> str:
+    """Return the one float type of the weights, or of the tensors that a trace or a freeze wrote down."""
     kinds = {tensor.dtype for tensor in module.parameters() if tensor.dtype.is_floating_point}
+    if not kinds:
+        literals = [instruction.literal for instruction in program.body.everything()]
+        written = [entry.array for entry in literals if isinstance(entry, Constant) and entry.is_float]
+        kinds = {torch.from_numpy(array).dtype for array in written if array.ndim}
     if kinds - {torch.float32, torch.float64} or len(kinds) > 1:
         names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in kinds))
         raise UnsupportedInput(f"The weights are {names}; all of them must be float32 or all float64.")
@@ -181,7 +185,7 @@ def _finished(reader: Reader, notes: list[str], outputs: tuple[Output, ...]) -> 
     if not isinstance(value, Activation):
         raise UnsupportedOutput("The output does not depend on the input.")
     cut = tuple(Tail(operator) for operator in tails)
-    notes = notes + [tail.note() for tail in cut]
+    notes = notes + reader.notes + [tail.note() for tail in cut]
     return Imported(
         graph=reader.builder.finish(value.name, notes),
         format="torchscript",

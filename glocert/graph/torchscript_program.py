@@ -31,7 +31,10 @@ def decode(graph: Any, limits: Limits, choice: int | None = None) -> Program:
 
 def _block(block: Any, counter: list[int], limits: Limits) -> Block:
     instructions = tuple(_instruction(node, counter, limits) for node in block.nodes())
-    return Block(instructions, tuple(value.unique() for value in block.outputs()))
+    returns, parameters = (
+        tuple(value.unique() for value in values) for values in (block.outputs(), block.inputs())
+    )
+    return Block(instructions, returns, parameters)
 
 
 def _instruction(node: Any, counter: list[int], limits: Limits) -> Instruction:

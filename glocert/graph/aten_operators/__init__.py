@@ -3,6 +3,8 @@
 from glocert.graph.aten_operators import (
     arithmetic,
     attention,
+    constants,
+    folding,
     functions,
     layers,
     movement,
@@ -16,6 +18,8 @@ from glocert.graph.aten_operators import (
 __all__ = [
     "arithmetic",
     "attention",
+    "constants",
+    "folding",
     "functions",
     "layers",
     "movement",

@@ -92,10 +92,18 @@ def addmm(call: Call) -> Value:
     return lowering.affine(call.emitter, x, weight, call.value(0), alpha, beta)
 
 
+def _alike(call: Call, value: Value, other: Value) -> Value:
+    """Take a weight with a matrix for every sample as one matrix, where all are the same."""
+    if not isinstance(value, Constant) or not isinstance(other, Activation):
+        return value
+    every = call.emitter.batch.present and value.array.ndim == len(other.shape) + 1 > 2
+    return call.emitter.sample(value) if every else value
+
+
 @operator("aten::baddbmm")
 def baddbmm(call: Call) -> Value:
     """Emit ``beta b + alpha x y`` for one matrix product in every sample."""
-    product = _scaled(call, lowering.matmul(call.emitter, call.value(1), call.value(2)), "alpha")
+    product = _scaled(call, _product(call, 1, 2), "alpha")
     if call.number("beta", 1.0) == 0.0:
         return product
     return lowering.add(call.emitter, _scaled(call, call.value(0), "beta"), product)
@@ -104,7 +112,12 @@ def baddbmm(call: Call) -> Value:
 @operator("aten::matmul", "aten::mm", "aten::bmm")
 def matmul(call: Call) -> Value:
     """Emit a matrix product; one with a weight on its right is a dense layer."""
-    x, y = call.value(0), call.value(1)
+    return _product(call, 0, 1)
+
+
+def _product(call: Call, left: int, right: int) -> Value:
+    first, second = call.value(left), call.value(right)
+    x, y = _alike(call, first, second), _alike(call, second, first)
     if isinstance(x, Activation) and isinstance(y, Constant) and y.array.ndim == 2 and len(x.shape) == 1:
         return lowering.dense(call.emitter, x, lowering.transposed(y), None)
     return lowering.matmul(call.emitter, x, y)

@@ -75,6 +75,17 @@ def group_norm(call: Call) -> Value:
     )
 
 
+@operator("aten::native_group_norm")
+def native_group_norm(call: Call) -> tuple[Value | Withheld, ...]:
+    """Emit a normalisation of groups of channels; the statistics are no output of the network."""
+    parameters = (call.optional("weight"), call.optional("bias"))
+    groups, epsilon = call.integer("group", 1), call.number("eps", 1e-5)
+    value = lowering_normalise.group_normalization(
+        call.emitter, call.activation(), groups, parameters, epsilon
+    )
+    return value, _STATISTICS, _STATISTICS
+
+
 @operator("aten::instance_norm")
 def instance_norm(call: Call) -> Value:
     """Emit a normalisation of every channel of a sample, or one with running statistics."""

@@ -95,6 +95,16 @@ def transpose(call: Call) -> Value:
     return ordered(call, x, order)
 
 
+@operator("aten::mT", "aten::adjoint", shares=True)
+def matrices_transposed(call: Call) -> Value:
+    """Exchange the last two axes."""
+    x = call.value(0)
+    rank = len(call.full(x))
+    if rank < 2:
+        raise Unsupported("it takes matrices")
+    return ordered(call, x, [*range(rank - 2), rank - 1, rank - 2])
+
+
 @operator("aten::movedim", "aten::moveaxis", shares=True)
 def moved(call: Call) -> Value:
     """Move axes elsewhere; the others keep their order."""

@@ -87,6 +87,7 @@ class Call:
         dtype: of the network's weights.
         names: of the arguments, in the operator's schema.
         overload: which of the operators of that name.
+        notes: sentences for the user, which an operator may add to.
     """
 
     kind: str
@@ -95,6 +96,7 @@ class Call:
     dtype: str
     names: tuple[str, ...] = ()
     overload: str = ""
+    notes: list[str] = field(default_factory=list)
 
     def argument(self, key: Key, default: Any = None) -> Any:
         """Return an argument, or ``default`` where the call has none of that place or name."""

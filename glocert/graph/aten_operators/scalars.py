@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator as python
 from collections.abc import Callable
 from typing import Any
@@ -144,6 +145,40 @@ def number(call: Call) -> Any:
     convert: dict[str, Callable[[Any], Any]] = {"Int": int, "Float": float, "Bool": bool}
     kind = call.kind.removeprefix("aten::").removesuffix("Implicit")
     return convert.get(kind, lambda same: same)(argument)
+
+
+@operator("aten::floor", "aten::ceil")
+def rounded(call: Call) -> int:
+    """Round a known number."""
+    argument = call.argument(0)
+    if not isinstance(argument, int | float) or argument == BATCH or not math.isfinite(argument):
+        raise Unsupported(f"{call.kind} jumps: no continuous function bounds it")
+    return math.floor(argument) if call.kind == "aten::floor" else math.ceil(argument)
+
+
+@operator("aten::__range_length")
+def range_length(call: Call) -> int:
+    """Count the steps of a range."""
+    start, stop, step = (call.integer(position, 0) for position in range(3))
+    if BATCH in (start, stop, step) or step == 0:
+        raise Unsupported("it computes with the length of the batch")
+    return len(range(start, stop, step))
+
+
+@operator("aten::__derive_index")
+def derived_index(call: Call) -> int:
+    """Return the entry of a range at a position."""
+    position, start, step = (call.integer(place, 0) for place in range(3))
+    return start + position * step
+
+
+@operator("aten::list")
+def copied(call: Call) -> list[Any]:
+    """Copy a list."""
+    entries = call.argument(0)
+    if not isinstance(entries, list):
+        raise Unsupported("it makes a list of something else")
+    return list(entries)
 
 
 @operator("prim::NumToTensor", "aten::ScalarImplicit", "prim::unchecked_cast", "aten::scalar_tensor")

@@ -157,7 +157,7 @@ def expand(call: Call) -> Value:
         wanted = _target(call, x, list(call.integers(1)))
     if isinstance(x, Activation):
         return lowering_select.expand(call.emitter, x, wanted)
-    if wanted[:1] == [BATCH] and len(x.array.shape) in (len(wanted), len(wanted) - 1):
+    if wanted[:1] == [BATCH]:
         return _for_every_sample(call, x, wanted)
     if BATCH in wanted:
         raise Unsupported("it computes with the length of the batch")
@@ -167,8 +167,8 @@ def expand(call: Call) -> Value:
 
 def _for_every_sample(call: Call, x: Constant, wanted: list[int]) -> Constant:
     """Return a weight that is handed to every sample: a batch axis of length one that stands for any."""
-    array = x.array if x.array.ndim == len(wanted) else x.array[None]
-    if array.shape[0] != 1:
+    array = x.array.reshape((1,) * (len(wanted) - x.array.ndim) + x.array.shape)
+    if array.shape[0] != 1 or BATCH in wanted[1:]:
         raise Unsupported(f"its operand {x.name!r} differs from sample to sample")
     check_room(tuple(wanted[1:]), call.emitter.builder.limits)
     array = np.ascontiguousarray(np.broadcast_to(array, (1, *wanted[1:])))

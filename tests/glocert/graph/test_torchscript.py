@@ -184,15 +184,33 @@ class OnShape(nn.Module):
 
 
 class Looped(nn.Module):
+    """How often it turns depends on the shape, which is known."""
+
     def forward(self, x: Tensor) -> Tensor:
-        for _ in range(int(x.size(1))):
+        parts = [x]
+        for turn in range(int(x.size(1)) - 2):
+            x = torch.relu(x - turn)
+            parts.append(x)
+        return torch.cat(parts, 1)
+
+
+class Endless(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(int(x.size(0))):
             x = torch.relu(x)
+        return x
+
+
+class Waiting(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        while bool(x.sum() < 100.0):
+            x = x * 2.0
         return x
 
 
 class Jumping(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        return torch.floor(torch.tanh(x * x) / x) + torch.rand_like(x) * torch.argmax(x, 1, keepdim=True)
+        return torch.round(torch.tanh(x * x) / x) + torch.rand_like(x) * torch.argmax(x, 1, keepdim=True)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +219,9 @@ class Jumping(nn.Module):
         (ChangedWeight(), {"aten::add_"}),
         (OnValue(), {"aten::Bool", "prim::If"}),
         (OnBatch(), {"aten::gt"}),
-        (Looped(), {"prim::Loop"}),
-        (Jumping(), {"aten::floor", "aten::rand_like", "aten::argmax"}),
+        (Endless(), {"prim::Loop"}),
+        (Waiting(), {"aten::Bool", "prim::Loop"}),
+        (Jumping(), {"aten::round", "aten::rand_like", "aten::argmax"}),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -218,6 +237,11 @@ def test_a_branch_on_the_shape_is_followed() -> None:
     error = refusal(UnsupportedOperators, scripted(OnShape()), input_shape=(3,))
     assert "raises an error" in error.offences[0].detail
     assert "wrong shape" not in str(error.to_problem())
+
+
+def test_a_loop_of_known_length_is_followed() -> None:
+    assert imported(scripted(Looped()), (4,)).graph.operators == {"Concat": 1, "Relu": 2, "Sub": 2}
+    refusal(ModelTooLarge, scripted(Looped()), input_shape=(100_000,))
 
 
 class Sneaky(nn.Module):
