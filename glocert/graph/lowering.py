@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from glocert.graph.lowering_stacked import stack_times, times_stack
 from glocert.graph.shapes import ShapeError
 from glocert.graph.values import Activation, Constant, Emitter, Unsupported, Value
 
@@ -69,10 +70,14 @@ def matmul(emitter: Emitter, x: Value, y: Value) -> Activation:
     if isinstance(x, Activation) and isinstance(y, Activation):
         return emitter.add("MatMul", _matrices(emitter, x, y))
     if isinstance(x, Activation) and isinstance(y, Constant):
+        if _is_stack(y):
+            return times_stack(emitter, x, y)
         return emitter.add("MatMul", (x, _matrix(y, len(x.shape) + emitter.offset)))
     if isinstance(x, Constant) and isinstance(y, Activation):
         if emitter.batch.present and len(y.shape) < 2:
             raise Unsupported("it sums over the batch axis", "Every sample must be computed on its own.")
+        if _is_stack(x):
+            return stack_times(emitter, x, y)
         return emitter.add("MatMul", (_matrix(x, len(y.shape) + emitter.offset), y))
     raise Unsupported("both operands are constants", "Export the model with constant folding.")
 
@@ -86,11 +91,16 @@ def _matrices(emitter: Emitter, x: Activation, y: Activation) -> tuple[Activatio
     return x, y
 
 
+def _is_stack(value: Constant) -> bool:
+    """Whether a constant is more than one matrix."""
+    return any(size != 1 for size in value.array.shape[:-2])
+
+
 def _matrix(value: Constant, rank: int) -> Constant:
     """Drop leading unit axes that broadcasting adds to a matrix, as long as they add none to the result."""
     array = value.array
-    if array.ndim > max(rank, 2) or any(size != 1 for size in array.shape[:-2]):
-        raise Unsupported(f"its operand {value.name!r} of shape {list(array.shape)} is more than one matrix")
+    if array.ndim > max(rank, 2):
+        raise Unsupported(f"its operand {value.name!r} of shape {list(array.shape)} adds axes to the other")
     return value if array.ndim <= 2 else Constant(array.reshape(array.shape[-2:]), value.name)
 
 

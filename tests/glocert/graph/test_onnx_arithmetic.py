@@ -106,6 +106,40 @@ def test_products_of_matrices_that_vary(shapes: tuple[tuple[int, ...], tuple[int
         assert operators(agree(proto).graph)[-1] == "MatMul"
 
 
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((2, 3, 4), (2, 4, 5)),
+        ((3, 4), (1, 4, 5)),
+        ((2, 3, 4), (1, 2, 4, 1)),
+        ((1, 2, 3, 4), (3, 1, 4, 2)),
+        ((2, 5, 3), (2, 3, 4)),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_products_with_a_stack_of_matrices(
+    left: tuple[int, ...], right: tuple[int, ...], first: bool
+) -> None:
+    if first:
+        proto = model([node("MatMul", ["x", "P"], "y")], {"P": weights(*right)}, shape=["N", *left])
+    else:
+        stack = np.swapaxes(weights(*right), -1, -2)
+        shape = (*left[:-2], left[-1], left[-2])
+        proto = model([node("MatMul", ["P", "x"], "y")], {"P": stack}, shape=["N", *shape])
+    names = operators(agree(proto).graph)
+    many = any(size > 1 for size in right[:-2])
+    assert names == (["Reshape", "Mul", "ReduceSum"] if many else ["MatMul"])
+
+
+def test_a_stack_that_meets_the_batch_is_refused() -> None:
+    proto = model([node("MatMul", ["x", "P"], "y")], {"P": weights(2, 4, 5)}, shape=["N", 3, 4])
+    assert "sample to sample" in refusal(UnsupportedOperators, proto).offences[0].detail
+    proto = model([node("MatMul", ["x", "P"], "y")], {"P": weights(2, 4, 5)}, shape=["N", 4])
+    assert refusal(GlocertError, proto).offences[0].where == "make y"
+    proto = model([node("MatMul", ["x", "P"], "y")], {"P": weights(2, 5, 5)}, shape=["N", 2, 3, 4])
+    assert refusal(InvalidGraph, proto).offences[0].where == "make y"
+
+
 def test_products_across_samples_are_refused() -> None:
     error = refusal(UnsupportedOperators, model([node("MatMul", ["x", "x"], "y")], shape=[4, 4]))
     assert "batch" in error.offences[0].detail
