@@ -92,7 +92,8 @@ def _against_threshold(graph: Graph, imported: Imported, purpose: Purpose) -> Gr
     number = reshaped(graph, (1,), "number")
     dtype = np.dtype(imported.dtype)
     wanted = 0.0 if imported.tails else float(purpose.threshold or 0.0)
-    threshold = dtype.type(wanted)
+    with np.errstate(over="ignore"):
+        threshold = dtype.type(wanted)
     if not np.isfinite(threshold):
         raise UnsupportedOutput(f"The threshold {wanted!r} does not fit {dtype}.")
     rule = f"Label 1 is an output {imported.output!r} greater than {purpose.threshold!r}, label 0 any other."
