@@ -125,8 +125,10 @@ class Decoder:
     ) -> tuple[tuple[str, ...], list[Any]]:
         """Return the arguments in the order of the operator's schema, with the defaults that it has."""
         given = [(argument["name"], argument["arg"]) for argument in node["inputs"]]
-        if base(kind) not in OPERATORS or not node["target"].startswith("torch.ops.aten."):
+        if node["target"].startswith("_operator."):
             return (), [argument for _, argument in given]
+        if base(kind) not in OPERATORS or not node["target"].startswith("torch.ops.aten."):
+            return (), [argument for _, argument in given if one_of(argument)[0] == "as_tensor"]
         name = node["target"].split(".")[3]
         try:
             schema = torch._C._get_schema(f"aten::{name}", overload)

@@ -9,6 +9,9 @@ from glocert.graph.aten_operators.registry import Call, Withheld, operator
 from glocert.graph.values import Activation, Constant, Unsupported, Value
 
 _TYPES = {6: "float32", 7: "float64"}
+KINDS = {1: "int8", 3: "int32", 4: "int64", 11: "bool", **_TYPES}
+"""Numbers that operators have for the types of weights."""
+
 _STATISTICS = Withheld("it reads the statistics of a normalisation")
 
 
@@ -121,6 +124,14 @@ def dropout(call: Call) -> Value:
     return call.value(0)
 
 
+def _converted(x: Constant, kind: str) -> Constant:
+    """Convert a weight, which must keep its numbers."""
+    array = x.array.astype(kind)
+    if not np.array_equal(array.astype(x.array.dtype), x.array) or (kind == "bool" and x.array.dtype != bool):
+        raise Unsupported(f"the numbers of {x.name!r} would be rounded", "Store them in one float type.")
+    return Constant(array, x.name, x.every)
+
+
 @operator("aten::to", "aten::type_as", "aten::_to_copy", "aten::float", "aten::double", shares=True)
 def converted(call: Call) -> Value:
     """Pass a tensor on that has the type already; whole numbers become the network's type."""
@@ -130,6 +141,9 @@ def converted(call: Call) -> Value:
         wanted = call.argument("dtype", call.argument("other"))
     else:
         wanted = call.argument(1)
+    x = call.argument(0)
+    if isinstance(x, Constant) and isinstance(wanted, int) and wanted in KINDS:
+        return _converted(x, KINDS[wanted])
     if wanted is None and call.overload in {"device", "", "default"}:
         return call.value(0)  # only the device changes, and there is one
     if isinstance(wanted, Activation) or _TYPES.get(wanted) == call.dtype:  # type: ignore[call-overload]

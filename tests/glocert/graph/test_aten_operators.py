@@ -54,7 +54,7 @@ def test_functions_in_traces(name: str, dtype: torch.dtype) -> None:
     check(from_torchscript(traced(module, x), shape), module, x)
 
 
-@pytest.mark.parametrize("form", ["fixed", "dynamic", "core"])
+@pytest.mark.parametrize("form", ["dynamic", "core"])
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_functions_in_programs(name: str, form: str) -> None:
     function, shape = CASES[name]

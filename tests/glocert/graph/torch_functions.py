@@ -19,11 +19,12 @@ W = {
     "order": torch.tensor([2, 0, 0, -1]),
     "mask": torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 1]], dtype=torch.bool),
 }
+WIDE = {name: kept.double() if kept.is_floating_point() else kept for name, kept in W.items()}
 
 
 def weight(name: str, like: Tensor) -> Tensor:
     """Return a weight in the type of the input."""
-    return W[name].to(like.dtype) if W[name].is_floating_point() else W[name]
+    return WIDE[name] if like.dtype == torch.float64 else W[name]
 
 
 def attention(x: Tensor, **options: object) -> Tensor:
@@ -76,7 +77,7 @@ POINTWISE: Mapping[str, Function] = {
 
 ROWS: Mapping[str, Function] = {
     "addcmul": lambda x: torch.addcmul(x, x, weight("vector", x), value=0.5),
-    "addmm": lambda x: torch.addmm(weight("vector", x), x, weight("matrix", x), beta=0.5, alpha=2),
+    "addmm": lambda x: torch.addmm(weight("vector", x), x, weight("matrix", x), alpha=2),
     "amax": lambda x: x.amax(1, keepdim=True),
     "amin": lambda x: x.amin(1, keepdim=True) + x,
     "chunk": lambda x: torch.cat(x.chunk(4, 1)[::-1], 1),
