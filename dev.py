@@ -80,6 +80,13 @@ def fuzz(arguments: argparse.Namespace) -> int:
     return 1
 
 
+def docs(arguments: argparse.Namespace) -> int:
+    """Write the generated pages of the manual; ``--check`` says whether they are current."""
+    set_up("service", "test")
+    become("python", "-W", "ignore", "-m", "pages", *arguments.rest)
+    return 1
+
+
 def migrate(arguments: argparse.Namespace) -> int:
     """Bring the database of the settings to the newest migration."""
     set_up("service")
@@ -203,7 +210,8 @@ def _end(service: subprocess.Popen[bytes]) -> None:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    command.__name__: command for command in (run, test, check, bench, fuzz, migrate, revision, openapi, lock)
+    command.__name__: command
+    for command in (run, test, check, bench, fuzz, docs, migrate, revision, openapi, lock)
 }
 
 

@@ -97,7 +97,7 @@ def _shapes() -> onnx.ModelProto:
         node("Concat", ["n1", "minus1"], "to", axis=0),
         node("Reshape", ["t", "to"], "r"),
         node("Slice", ["r", "starts", "ends", "axes"], "c"),
-        node("Split", ["c", "parts"], "l"),
+        node("Split", ["c", "parts"], "l", axis=1),
         node("Neg", ["l"], "g"),
         node("Concat", ["g", "l"], "j", axis=1),
         node("Clip", ["j", "low", "high"], "k"),
