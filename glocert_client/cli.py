@@ -39,23 +39,27 @@ from glocert_client.options import (
     Local,
     Margin,
     Mean,
-    ModelFile,
     ModelOrId,
+    ModelSource,
     Mutations,
     Name,
     Out,
+    Output,
     Partition,
     Port,
     Queues,
     Rate,
+    Role,
     Scale,
     Server,
     Shape,
     Std,
     Tags,
+    Threshold,
     Tried,
     UndecidedAs,
     Verdict,
+    Which,
     WorkerName,
     read_budget,
     read_mutations,
@@ -92,7 +96,7 @@ def worker(queues: Queues = "inspection,certification", name: WorkerName = "") -
 
 @app.command()
 def push(
-    model: ModelFile,
+    model: ModelSource,
     name: Name = "",
     mean: Mean = "",
     std: Std = "",
@@ -100,16 +104,21 @@ def push(
     scale: Scale = None,
     input_shape: Shape = "",
     format: Format = "",  # noqa: A002 - the name of the option
+    role: Role = "",
+    output: Output = "",
+    threshold: Threshold = None,
+    decision: Which = "",
     as_json: AsJson = False,
     server: Server = LOCAL,
     key: Key = "",
 ) -> None:
     """Upload a model and wait until it is inspected."""
     settings = run.ModelSettings(
-        read_preprocessing(mean, std, layout, scale), format or None, read_shape(input_shape), name or None
-    )
+        read_preprocessing(mean, std, layout, scale), format or None, read_shape(input_shape), name or None,
+        role or None, output or None, threshold, decision or None,
+    )  # fmt: skip
     with answering(as_json), Client(server, key) as client:
-        found = run.find_model(client, str(model), settings)
+        found = run.find_model(client, model, settings)
         if as_json:
             write_json(found.data)
         else:
@@ -136,6 +145,10 @@ def certify(
     scale: Scale = None,
     input_shape: Shape = "",
     format: Format = "",  # noqa: A002 - the name of the option
+    role: Role = "",
+    output: Output = "",
+    threshold: Threshold = None,
+    decision: Which = "",
     min_certified_rate: Rate = None,
     allow_inconclusive: Lenient = False,
     junit: Junit = None,
@@ -151,8 +164,9 @@ def certify(
                "budget": read_budget(seconds_per_input, deadline),
                "tags": read_tags(tag or [])} for one in read_mutations(mutation)]  # fmt: skip
     settings = run.ModelSettings(
-        read_preprocessing(mean, std, layout, scale), format or None, read_shape(input_shape)
-    )
+        read_preprocessing(mean, std, layout, scale), format or None, read_shape(input_shape), None,
+        role or None, output or None, threshold, decision or None,
+    )  # fmt: skip
     judging = run.Judging(min_certified_rate, allow_inconclusive, junit, undecided, as_json)
     with answering(as_json), Client(server, key) as client:
         network = run.find_model(client, model, settings)
@@ -175,6 +189,10 @@ def precheck(
     scale: Scale = None,
     input_shape: Shape = "",
     format: Format = "",  # noqa: A002 - the name of the option
+    role: Role = "",
+    output: Output = "",
+    threshold: Threshold = None,
+    decision: Which = "",
     as_json: AsJson = False,
     local: Local = False,
     server: Server = LOCAL,
@@ -183,8 +201,9 @@ def precheck(
     """Show which preprocessing gives which accuracy and what a job would cost; nothing is certified."""
     paths = read_mutations([mutation])[0] if mutation else None
     settings = run.ModelSettings(
-        read_preprocessing(mean, std, layout, scale), format or None, read_shape(input_shape)
-    )
+        read_preprocessing(mean, std, layout, scale), format or None, read_shape(input_shape), None,
+        role or None, output or None, threshold, decision or None,
+    )  # fmt: skip
     with answering(as_json), launch.reaching(server, local=local) as url, Client(url, key) as client:
         network = run.find_model(client, model, settings)
         job = client.precheck(network, run.find_dataset(client, data), limit=limit, mutation=paths)

@@ -13,7 +13,16 @@ from glocert_client.errors import UploadRejected, WaitTimeout
 from glocert_client.exchange import Request
 from glocert_client.job import Document, Job, pages
 from glocert_client.transport import ATTEMPTS, Transport
-from glocert_client.uploads import Dataset, Kind, Model, Preprocessing, dataset_request, decode, model_request
+from glocert_client.uploads import (
+    Dataset,
+    Kind,
+    Model,
+    Preprocessing,
+    dataset_request,
+    decode,
+    is_reference,
+    model_request,
+)
 
 LOCAL = "http://127.0.0.1:8321"
 LOOK_S = 20.0
@@ -54,21 +63,29 @@ class Client:
         input_shape: Sequence[int] | None = None,
         classes: Sequence[str] | None = None,
         preprocessing: Preprocessing | None = None,
+        output: str | None = None,
+        threshold: float | None = None,
+        decision: str | None = None,
     ) -> Model:
         """Upload a network; the same bytes with the same settings are the same model.
 
         Args:
-            path: an ONNX or TorchScript file.
+            path: an ONNX or TorchScript file; or, as text, a reference to one that the service may follow,
+                such as ``hf://org/repo@revision/file`` or ``models:/name@alias``.
             name: shown in lists; the file's name by default.
-            role: ``classifier`` by default.
+            role: ``classifier`` (the default), ``regressor``, ``generator`` or ``encoder``.
             format: ``onnx`` or ``torchscript``; found out by default.
             input_shape: shape of one sample, for files that do not say it.
             classes: names of the classes.
             preprocessing: what happens to a stored item before the network sees it.
+            output: name or position of the output to use; the first by default.
+            threshold: of a classifier with one output: label 1 where it is greater.
+            decision: ``max`` (the default) or ``min``: which score decides.
         """
+        source = path if isinstance(path, str) and is_reference(path) else Path(path)
         request = model_request(
-            Path(path), name=name, role=role, format=format, input_shape=input_shape, classes=classes,
-            preprocessing=preprocessing,
+            source, name=name, role=role, format=format, input_shape=input_shape, classes=classes,
+            preprocessing=preprocessing, output=output, threshold=threshold, decision=decision,
         )  # fmt: skip
         return decode(Model, self._transport.send(request))
 

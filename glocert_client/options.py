@@ -23,8 +23,15 @@ Folder = Annotated[Path, typer.Option(help="Folder of uploads, results and the d
 Queues = Annotated[str, typer.Option(help="Queues to serve.")]
 WorkerName = Annotated[str, typer.Option(help="Name among all workers; one is made up by default.")]
 
-ModelFile = Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX or TorchScript file.")]
-ModelOrId = Annotated[str, typer.Argument(metavar="MODEL", help="ONNX or TorchScript file, or a model's id.")]
+ModelSource = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="ONNX or TorchScript file, or a reference such as models:/name@alias."
+    ),
+]
+ModelOrId = Annotated[
+    str, typer.Argument(metavar="MODEL", help="ONNX or TorchScript file, a reference, or a model's id.")
+]
 DataOrId = Annotated[str, typer.Option(help="File such as .npz with images and labels, or a data set's id.")]
 Name = Annotated[str, typer.Option(help="Name in lists; the file's own by default.")]
 Mean = Annotated[str, typer.Option(metavar="X[,X...]", help="Subtracted per channel before the network.")]
@@ -32,7 +39,17 @@ Std = Annotated[str, typer.Option(metavar="X[,X...]", help="Divisor per channel.
 Layout = Annotated[str, typer.Option(metavar="NCHW|NHWC", help="Axis order that the network expects.")]
 Scale = Annotated[bool | None, typer.Option("--scale/--no-scale", help="Divide integer items by 255.")]
 Shape = Annotated[str, typer.Option(metavar="C,H,W", help="Shape of one input, where the file does not say.")]
-Format = Annotated[str, typer.Option("--format", metavar="onnx|torchscript", help="Found out by default.")]
+Format = Annotated[
+    str, typer.Option("--format", metavar="onnx|torchscript|pt2", help="Found out by default.")
+]
+Role = Annotated[
+    str, typer.Option(metavar="classifier|regressor|generator|encoder", help="What the network is.")
+]
+Output = Annotated[str, typer.Option(help="Name or position of the output to use; the first by default.")]
+Threshold = Annotated[
+    float | None, typer.Option(help="Of a classifier with one output: label 1 where it is greater.")
+]
+Which = Annotated[str, typer.Option("--decision", metavar="max|min", help="Which score decides.")]
 
 Mutations = Annotated[
     list[str],

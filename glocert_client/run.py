@@ -14,7 +14,7 @@ from glocert_client.errors import ClientError
 from glocert_client.job import Job
 from glocert_client.junit import Suite, Undecided, write
 from glocert_client.mutation import describe_mutation
-from glocert_client.uploads import Dataset, Model, Preprocessing
+from glocert_client.uploads import Dataset, Model, Preprocessing, is_reference
 
 LOOK_S = 1.0
 INTERRUPTED = 130
@@ -28,6 +28,10 @@ class ModelSettings:
     format: str | None = None
     input_shape: Sequence[int] | None = None
     name: str | None = None
+    role: str | None = None
+    output: str | None = None
+    threshold: float | None = None
+    decision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +46,17 @@ class Judging:
 
 
 def find_model(client: Client, text: str, settings: ModelSettings) -> Model:
-    """Return the ready model that a path or an id means; what the service has already is found again.
+    """Return the ready model that a path, a reference or an id means; what is there already is found again.
 
     Raises:
-        ClientError: neither a file nor an id, or the model is rejected.
+        ClientError: none of them, or the model is rejected.
     """
-    if not Path(text).is_file():
+    if not (is_reference(text) or Path(text).is_file()):
         return client.wait_ready(client.model(_id(text)))
     model = client.upload_model(
         text, name=settings.name, format=settings.format, input_shape=settings.input_shape,
-        preprocessing=settings.preprocessing,
+        preprocessing=settings.preprocessing, role=settings.role, output=settings.output,
+        threshold=settings.threshold, decision=settings.decision,
     )  # fmt: skip
     stderr().print(f"model {model.id} {'known already' if model.known else 'uploaded'}")
     return client.wait_ready(model)

@@ -11,6 +11,10 @@ from typing import Any, ClassVar, TypeVar
 from glocert_client.errors import ClientError
 from glocert_client.exchange import Answer, Request
 
+REFERENCES = ("https://", "hf://", "s3://", "models:/")
+FETCH_S = 300.0
+"""how long the service may take to fetch what a reference means"""
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -74,8 +78,13 @@ class Preprocessing:
         return given | {name: value for name, value in plain.items() if value is not None}
 
 
+def is_reference(text: str) -> bool:
+    """Return whether a text names a model in a registry, such as ``hf://org/repo@rev/file``, and no file."""
+    return text.startswith(REFERENCES)
+
+
 def model_request(
-    path: Path,
+    source: Path | str,
     *,
     name: str | None,
     role: str | None,
@@ -83,18 +92,24 @@ def model_request(
     input_shape: Sequence[int] | None,
     classes: Sequence[str] | None,
     preprocessing: Preprocessing | None,
+    output: str | None = None,
+    threshold: float | None = None,
+    decision: str | None = None,
 ) -> Request:
-    """Build the upload of a model; what is None is left to the service."""
-    steps = preprocessing.to_json() if preprocessing else {}
-    form = {
-        "name": name,
-        "role": role,
-        "format": format,
-        "input_shape": json.dumps(list(input_shape)) if input_shape else None,
-        "classes": json.dumps(list(classes)) if classes else None,
-        "preprocessing": json.dumps(steps) if steps else None,
+    """Build the upload of a file, or the request to follow a reference; None is left to the service."""
+    plain = {"name": name, "role": role, "format": format, "output": output, "threshold": threshold,
+             "decision": decision}  # fmt: skip
+    structured = {
+        "input_shape": list(input_shape) if input_shape else None,
+        "classes": list(classes) if classes else None,
+        "preprocessing": (preprocessing.to_json() if preprocessing else None) or None,
     }
-    return Request("POST", Model.collection, form=form, file=readable(path))
+    if isinstance(source, str):
+        members = {"uri": source, **plain, **structured}
+        body = {member: value for member, value in members.items() if value is not None}
+        return Request("POST", Model.collection, body=body, patience_s=FETCH_S)
+    texts = {member: json.dumps(value) for member, value in structured.items() if value is not None}
+    return Request("POST", Model.collection, form=plain | texts, file=readable(source))
 
 
 def dataset_request(path: Path, *, name: str | None) -> Request:
