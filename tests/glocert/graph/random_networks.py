@@ -260,21 +260,24 @@ ON_VECTORS = (gemm, gemm, matmul, batch_normalization)
 ON_MATRICES = (matmul, matmul_from_left)
 
 
-def _layers(shape: list[int]) -> tuple[Callable[[Network, str, list[int]], str], ...]:
+Layer = Callable[[Network, str, list[int]], str]
+
+
+def _layers(shape: list[int]) -> tuple[Layer, ...]:
     own = {1: ON_VECTORS, 2: ON_MATRICES, 3: ON_IMAGES}[len(shape)]
     return ANYWHERE + own * 2
 
 
 @st.composite
-def networks(draw: Draw, longest: int = 5) -> onnx.ModelProto:
-    """Classifiers of up to ``longest`` layers behind an image, with a flat end of three scores."""
+def networks(draw: Draw, longest: int = 5, extra: tuple[Layer, ...] = ()) -> onnx.ModelProto:
+    """Classifiers of up to ``longest`` layers behind an image, some of them ``extra``; three scores."""
     image = [draw(st.integers(1, 3)), draw(st.integers(2, 6)), draw(st.integers(2, 6))]
     batch = draw(st.sampled_from([SYMBOL, 1, 3]))
     opset = draw(st.sampled_from([7, 9, 10, 11, 13, 17, 21]))
     net = Network(draw, opset, batch, image, np.random.default_rng(draw(st.integers(0, 2**32))))
     value, shape = "x", image
     for _ in range(draw(st.integers(1, longest))):
-        layer = draw(st.sampled_from(_layers(shape)))
+        layer = draw(st.sampled_from(extra or _layers(shape)) | st.sampled_from(_layers(shape)))
         nodes, tensors = len(net.nodes), len(net.tensors)
         output = layer(net, value, shape)
         result = net.shape_of(output)

@@ -23,6 +23,7 @@ from glocert.graph.onnx_runtime import original
 from glocert.graph.run import run
 from tests.glocert.graph.importing import imported, refusal
 from tests.glocert.graph.onnx_models import dense, model, node, weights
+from tests.glocert.graph.random_functions import SMOOTH
 from tests.glocert.graph.random_networks import networks
 
 torch.set_num_threads(1)
@@ -38,6 +39,17 @@ def test_import_export_and_import_again_compute_what_onnxruntime_computes(proto:
     x = torch.from_numpy(inputs(graph.input_shape, 8, "float64"))
     torch.testing.assert_close(run(again.graph, x), run(graph, x), rtol=1e-6, atol=1e-6)
     assert Graph.from_bytes(graph.to_bytes()).digest() == graph.digest()
+
+
+@settings(max_examples=120)
+@given(networks(extra=SMOOTH))
+def test_smooth_networks_compute_what_onnxruntime_computes(proto: onnx.ModelProto) -> None:
+    graph = as_classifier(imported(proto).graph)
+    again = read_onnx(to_onnx(graph))
+    x = torch.from_numpy(inputs(graph.input_shape, 8, "float64"))
+    expected = run(graph, x)
+    scale = float(expected.abs().max())
+    torch.testing.assert_close(run(again.graph, x), expected, rtol=1e-5, atol=1e-5 * max(1.0, scale))
 
 
 @pytest.mark.parametrize("batch", ["N", 1, 7])
