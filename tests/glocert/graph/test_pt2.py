@@ -89,7 +89,7 @@ def test_float64_weights_stay_so() -> None:
 
 
 class Shared(nn.Module):
-    """Weights that are parts of one storage, a transposed one, and a buffer that is not saved by state_dict."""
+    """Weights that are parts of one storage, a transposed one, and a buffer that no state_dict holds."""
 
     def __init__(self) -> None:
         super().__init__()
