@@ -225,9 +225,10 @@ def power(x: Constant, y: Constant, limits: Limits) -> Folded:
     """Return ``x ** y`` in the type of ``x``."""
     check_known(x.array, y.array)
     broadcast(limits, x.array, y.array)
-    if not x.is_float and (x.array.astype(object) ** abs(y.array.astype(object)) >= _LARGEST).any():
-        raise Unsupported("its integers are too large")
     with np.errstate(all="ignore"):
+        size = np.abs(x.array.astype(np.float64)) ** y.array.astype(np.float64)
+        if not x.is_float and ((y.array < 0).any() or not (size < _LARGEST).all()):
+            raise Unsupported("its integers are too large")
         result = _finite(np.power(x.array, y.array).astype(x.array.dtype), x.array, y.array)
     return Folded(result.array, rounded=x.is_float)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
@@ -16,6 +17,7 @@ from glocert.graph.shapes import ShapeError
 from glocert.graph.values import Constant, Unsupported, Value
 
 _Array = NDArray[Any]
+_MOST_PRODUCTS = 10**10  # seconds
 
 
 @folds("Add", "Sub", "Mul", "Div")
@@ -120,7 +122,10 @@ def matmul(call: Call) -> Value:
     if not x.ndim or not y.ndim or x.shape[-1] != y.shape[-2 if y.ndim > 1 else 0]:
         raise ShapeError(f"a matrix product of {list(x.shape)} and {list(y.shape)} is not defined")
     outer = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
-    check_room((*outer, *x.shape[-2:-1], *(y.shape[-1:] if y.ndim > 1 else ())), call.limits)
+    shape = (*outer, *x.shape[-2:-1], *(y.shape[-1:] if y.ndim > 1 else ()))
+    check_room(shape, call.limits)
+    if math.prod(shape) * x.shape[-1] > _MOST_PRODUCTS:
+        raise Unsupported("it multiplies huge constants", "Export the model with constant folding.")
     return call.folded(Folded(np.asarray(np.matmul(x, y)), rounded=not _is_integer(x)))
 
 

@@ -185,6 +185,75 @@ def pad(net: Network, x: str, shape: list[int]) -> str:
     return net.emit("Pad", [x, net.integers([*begins, *ends]), *value])
 
 
+def copied(net: Network, x: str, shape: list[int]) -> str:
+    mode = net.draw(st.sampled_from(["reflect", "edge"]))
+    ends = [[0, *(net.draw(st.integers(0, min(2, size - 1))) for size in shape)] for _ in range(2)]
+    if net.opset < 11:
+        return net.emit("Pad", [x], pads=[*ends[0], *ends[1]], mode=mode)
+    return net.emit("Pad", [x, net.integers([*ends[0], *ends[1]])], mode=mode)
+
+
+def gather(net: Network, x: str, shape: list[int]) -> str:
+    axis = net.draw(st.integers(1, len(shape)))
+    places = net.draw(st.lists(st.integers(0, shape[axis - 1] - 1), min_size=1, max_size=4))
+    return net.emit("Gather", [x, net.integers(places)], axis=axis)
+
+
+def slice_(net: Network, x: str, shape: list[int]) -> str:
+    axis = net.draw(st.integers(1, len(shape)))
+    start, end = net.draw(st.integers(-3, 2)), net.draw(st.sampled_from([2, 4, -1, 2**31 - 1]))
+    if net.opset < 10:
+        return net.emit("Slice", [x], starts=[start], ends=[end], axes=[axis])
+    step = net.draw(st.sampled_from([1, 2, -1]))
+    return net.emit("Slice", [x, *(net.integers([bound]) for bound in (start, end, axis, step))])
+
+
+def split(net: Network, x: str, shape: list[int]) -> str:
+    axis = net.draw(st.integers(1, len(shape)))
+    size = shape[axis - 1]
+    first = net.draw(st.integers(1, size))
+    sizes = [first, size - first] if first < size else [size]
+    parts = [f"{x}.part{k}" for k in range(len(sizes))]
+    inputs, attributes = [x], {"axis": axis}
+    if net.opset < 13:
+        attributes["split"] = sizes
+    else:
+        inputs.append(net.integers(sizes))
+    net.nodes.append(helper.make_node("Split", inputs, parts, **attributes))
+    return net.emit("Concat", parts[::-1], axis=axis)
+
+
+def reduction(net: Network, x: str, shape: list[int]) -> str:
+    kind = net.draw(st.sampled_from(["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"]))
+    axes = net.draw(st.lists(st.integers(1, len(shape)), min_size=1, max_size=2, unique=True))
+    keep = net.draw(st.integers(0, 1)) if len(axes) < len(shape) else 1
+    if net.opset >= 18 or (net.opset >= 13 and kind == "ReduceSum"):
+        return net.emit(kind, [x, net.integers(axes)], keepdims=keep)
+    return net.emit(kind, [x], keepdims=keep, axes=axes)
+
+
+def transposed(net: Network, x: str, shape: list[int]) -> str:
+    kernel, strides = _pair(net.draw, 1, 3), _pair(net.draw, 1, 2)
+    pads = [net.draw(st.integers(0, size - 1)) for size in (*kernel, *kernel)]
+    inputs = [x, net.weights(shape[0], net.draw(st.integers(1, 2)), *kernel)]
+    return net.emit("ConvTranspose", inputs, strides=strides, pads=pads)
+
+
+def upsample(net: Network, x: str, shape: list[int]) -> str:
+    scales = np.array([1, 1, *net.draw(st.sampled_from([(2, 2), (1, 3), (1.5, 2)]))], np.float32)
+    mode = net.draw(st.sampled_from(["nearest", "linear"]))
+    if net.opset < 9:
+        return net.emit("Upsample", [x], scales=[float(scale) for scale in scales], mode=mode)
+    if net.opset < 11:
+        return net.emit("Upsample" if net.opset < 10 else "Resize", [x, net.constant(scales)], mode=mode)
+    roi = net.constant(np.zeros(0, np.float32))
+    return net.emit("Resize", [x, roi, net.constant(scales)], mode=mode)
+
+
+def global_max_pool(net: Network, x: str, shape: list[int]) -> str:
+    return net.emit("GlobalMaxPool", [x])
+
+
 def transpose(net: Network, x: str, shape: list[int]) -> str:
     order = net.draw(st.permutations(range(1, len(shape) + 1)))
     return net.emit("Transpose", [x], perm=[0, *order])
@@ -245,6 +314,11 @@ ANYWHERE = (
     unsqueeze,
     nothing,
     flatten,
+    copied,
+    gather,
+    slice_,
+    split,
+    reduction,
 )
 ON_IMAGES = (
     conv,
@@ -252,6 +326,9 @@ ON_IMAGES = (
     max_pool,
     average_pool,
     global_average_pool,
+    global_max_pool,
+    transposed,
+    upsample,
     batch_normalization,
     matmul,
     matmul_from_left,
