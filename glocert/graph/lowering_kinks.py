@@ -35,7 +35,8 @@ def one_value(emitter: Emitter, x: Activation, value: Value) -> float | None:
     first = value.array.ravel()[:1]
     if not fits or not first.size or not (value.array == first).all():
         return None
-    return float(first[0])
+    number = first[0].item()
+    return float(number) if float(number) == number else None
 
 
 def maximum(emitter: Emitter, x: Value, y: Value) -> Activation:

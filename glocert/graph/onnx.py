@@ -92,21 +92,28 @@ def read_onnx(
     nodes = live_nodes(model.graph, makers, {*constants, entry.name}, chosen)
     last = trailing(model.graph, makers, chosen)
 
-    def attempt(single: bool) -> _Reader:
+    def attempt(single: bool, cut: bool = True) -> _Reader:
         builder = GraphBuilder.start(entry.name, shape, limits)
         values: dict[str, Value | _Missing] = {**constants, entry.name: Activation(builder.input, shape)}
         known = Batch(size=1) if single else replace(batch)
         reader = _Reader(model, builder, known, values)
         reader.single = Single(builder, known) if single else None
         for position in nodes:
-            _read_node(reader, position, position in last)
-        return reader
+            _read_node(reader, position, cut and position in last)
+        return attempt(single, cut=False) if _is_scattered(reader, chosen) else reader
 
     reader = attempt(single=False)
     if reader.refusals.found and batch.present and batch.size in (None, 1):
         reader = _for_one_sample(reader, attempt, batch)
     reader.refusals.raise_any()
     return _finished(reader, chosen, [model.graph.node[position] for position in nodes], entry)
+
+
+def _is_scattered(reader: _Reader, output: str) -> bool:
+    """Whether scores that a cut-off function joins are no longer along one axis of the output."""
+    value = reader.values[output]
+    joins = any(tail.operator != "Sigmoid" for tail in reader.tails)
+    return joins and isinstance(value, Activation) and class_axis(value.shape) is None
 
 
 def _for_one_sample(refused: _Reader, attempt: Callable[[bool], _Reader], batch: Batch) -> _Reader:

@@ -79,6 +79,8 @@ def gemm(call: Call) -> Value:
         weight = b if flip_b else lowering.transposed(b)
         a = transpose(call.emitter, a, (1, 0)) if flip_a else a
         return lowering.affine(call.emitter, a, weight, c, alpha, beta)
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        raise Unsupported("it computes with constants only", "Export the model with constant folding.")
     if call.emitter.batch.present:
         raise Unsupported(MIXES, ALONE)
     left, right = _flipped(call, a, flip_a), _flipped(call, b, flip_b)

@@ -228,6 +228,19 @@ def test_a_function_is_cut_off_where_only_the_shape_changes_behind_it(
     assert set(result.graph.operators) <= {"Gemm", "Reshape"}
 
 
+@pytest.mark.parametrize(("tail", "cut"), [("Softmax", False), ("LogSoftmax", False), ("Sigmoid", True)])
+def test_scores_that_end_along_several_axes_keep_what_joins_them(tail: str, cut: bool) -> None:
+    nodes = [
+        node("Gemm", ["x", "W"], "h"),
+        node(tail, ["h"], "s"),
+        node("Reshape", ["s", "square"], "y"),
+    ]
+    result = imported(model(nodes, {"W": weights(4, 6), "square": np.array([-1, 2, 3])}))
+    assert [part.operator for part in result.tails] == ([tail] if cut else [])
+    assert ("Softmax" in result.graph.operators) is not cut
+    assert result.graph.output_shape == (2, 3)
+
+
 def test_a_function_in_front_of_a_layer_is_kept() -> None:
     nodes = [
         node("Softmax", ["x"], "s"),

@@ -147,6 +147,12 @@ def test_products_across_samples_are_refused() -> None:
     assert "between samples" in error.offences[0].detail
 
 
+def test_a_dense_layer_of_constants_only_is_refused() -> None:
+    nodes = [node("Gemm", ["P", "P"], "c"), node("MatMul", ["x", "c"], "y")]
+    error = refusal(UnsupportedOperators, model(nodes, {"P": weights(4, 4)}))
+    assert "constants only" in error.offences[0].detail
+
+
 @pytest.mark.parametrize(("flip_a", "flip_b"), [(0, 1), (1, 0)])
 def test_gemm_of_activations_without_a_batch(flip_a: int, flip_b: int) -> None:
     nodes = [node("Gemm", ["x", "x", "c"], "y", transA=flip_a, transB=flip_b, alpha=0.5, beta=2.0)]
