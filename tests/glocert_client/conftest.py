@@ -70,8 +70,8 @@ def threshold_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def refused_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Has two nodes that nothing admits."""
     nodes = [
-        helper.make_node("Erf", ["x"], ["bent"], "bend"),
-        helper.make_node("Sin", ["bent"], ["waves"], "wave"),
+        helper.make_node("Hardmax", ["x"], ["bent"], "bend"),
+        helper.make_node("RandomNormalLike", ["bent"], ["waves"], "wave"),
         helper.make_node("Flatten", ["waves"], ["flat"], "flatten"),
         helper.make_node("Gemm", ["flat", "w", "b"], ["y"], "only", transB=1),
     ]
