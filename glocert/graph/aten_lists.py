@@ -25,6 +25,9 @@ STRUCTURE = frozenset(
 )
 """What holds a program together."""
 
+ON_LISTS = frozenset({"aten::__getitem__", "aten::list", "aten::slice"})
+"""What picks entries of a list, which stay the variables that they are."""
+
 SILENT = frozenset({"aten::_assert_tensor_metadata"})
 """Checks that ``torch.export`` writes, and that hold for every tensor that can occur here."""
 

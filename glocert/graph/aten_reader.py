@@ -14,6 +14,7 @@ from glocert.graph import aten_operators
 from glocert.graph.aten_lists import (
     IDENTITIES,
     IN_DEAD_BRANCHES,
+    ON_LISTS,
     SILENT,
     STRUCTURE,
     TAILS,
@@ -279,6 +280,8 @@ class Reader:
 
     def _operation(self, instruction: Instruction, values: list[Any]) -> Any:
         kind = base(instruction.kind)
+        if kind in ON_LISTS and isinstance(values[0], list | tuple) and _lost(tuple(values[1:])) is None:
+            return OPERATORS[kind].function(self._call(instruction, kind, tuple(values)))
         result: Any
         if kind in TAILS and self._may_be_last(kind, values):
             result = self._scores(instruction, kind, values)
@@ -310,13 +313,16 @@ class Reader:
         lost = _lost(arguments)
         if lost is not None:
             return self._behind(instruction, kind, arguments, lost)
-        output = instruction.outputs[0].name
-        emitter = Emitter(self.builder, self.batch, instruction.where, instruction.kind, output)
-        names, overload = instruction.names, instruction.overload
-        call = Call(kind, arguments, emitter, self.dtype, names, overload, self.notes)
+        call = self._call(instruction, kind, arguments)
         if kind in FOLDED and _is_fixed(arguments):
             return folded(call)
         return OPERATORS[kind].function(call)
+
+    def _call(self, instruction: Instruction, kind: str, arguments: tuple[Any, ...]) -> Call:
+        output = instruction.outputs[0].name
+        emitter = Emitter(self.builder, self.batch, instruction.where, instruction.kind, output)
+        names, overload = instruction.names, instruction.overload
+        return Call(kind, arguments, emitter, self.dtype, names, overload, self.notes)
 
     def _plain(self, value: Any) -> Any:
         """Look into variables, and refuse to read what is no longer true."""
