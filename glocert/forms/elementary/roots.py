@@ -25,10 +25,11 @@ _WHOLE = 64
 
 
 def sqrt(x: Tensor) -> Enclosed:
-    """``sqrt(x)``, NaN error where x < 0."""
+    """``sqrt(x)``, infinite error where x < 0."""
     value = torch.sqrt(x)
     error = value * (2 * UNIT * UP) + TINY
-    return Enclosed(value, torch.where((x > 0) & (x < _NORMAL), 2.0**-499, error)).unknown(x == torch.inf)
+    error = torch.where((x >= 0) & (x < _NORMAL), 2.0**-499, error)
+    return Enclosed(value, error).unknown(~(value < torch.inf))
 
 
 def reciprocal(x: Tensor) -> Enclosed:
@@ -74,5 +75,4 @@ def _general(x: Tensor, exponent: float) -> Enclosed:
     # x^p grows with x, so a number that log does not reach has a power between 0 and that of a larger one.
     near = (x >= 0) & (x < _NORMAL)
     ceiling = exp_of(log(torch.full_like(x, _NORMAL)).scaled(exponent)).high()
-    small = Enclosed(torch.zeros_like(x), torch.where(x == 0, TINY, ceiling))
-    return small.where(near, result)
+    return Enclosed(torch.zeros_like(x), ceiling).where(near, result)

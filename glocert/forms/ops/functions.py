@@ -73,7 +73,7 @@ def log(node: Node, site: Site) -> Transfer:  # noqa: ARG001
 
 @transfer("Sqrt")
 def sqrt(node: Node, site: Site) -> Transfer:  # noqa: ARG001
-    """``sqrt(x)``; nothing is known unless x is proven not negative."""
+    """``sqrt(x)``; nothing is known unless x is proven positive."""
     return along(powers.power_line(0.5))
 
 

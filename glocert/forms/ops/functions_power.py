@@ -42,7 +42,7 @@ def power_line(exponent: float) -> LineOf:
         )
     curve = _curve(exponent)
     if exponent % 1:
-        return _positive(curve, exponent)
+        return _positive(curve)
     if exponent > 0 and exponent % 2 == 0:
         return curve.line
     return _reflected(curve, exponent)
@@ -67,12 +67,11 @@ def _slope(exponent: float) -> Callable[[Tensor], Enclosed]:
     return lambda x: (power(x, exponent) / Enclosed.exact(x)).scaled(exponent)
 
 
-def _positive(curve: Convex, exponent: float) -> LineOf:
-    """Lines of a power that negative numbers have not; zero only where the exponent is positive."""
+def _positive(curve: Convex) -> LineOf:
+    """Lines of a power that negative numbers have not; zero is left out, as no proven range ends there."""
 
     def line(span: Span, error: Tensor) -> Line:
-        outside = ~(span.low >= 0) if exponent > 0 else ~(span.low > 0)
-        return curve.line(span, error).unknown(outside)
+        return curve.line(span, error).unknown(~(span.low > 0))
 
     return line
 

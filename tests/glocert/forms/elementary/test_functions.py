@@ -131,3 +131,23 @@ def test_arithmetic_covers_every_pair_of_numbers_inside(operation):
                 exact = getattr(x, f"__{operation}__")(y)
                 assert abs(exact - result.value[i].item()) <= result.error[i].item()
                 assert result.low()[i].item() <= exact <= result.high()[i].item()
+
+
+@pytest.mark.parametrize(
+    "name", ["sqrt", "log", "reciprocal", "exp, wide", "power 0.5", "power 0.3", "sigmoid"]
+)
+def test_bounds_hold_where_denormal_numbers_are_flushed_to_zero(name):
+    function, truth, *_ = CASES[name]
+    points = [5e-324, 1e-310, 2.0**-1023, 2.0**-1022, -1e-310, -700.0, -709.0]
+    x = torch.tensor(points, dtype=torch.float64)
+    flushes = torch.set_flush_denormal(True)
+    try:
+        result = function(x)
+        values, errors = result.value.clone(), result.error.clone()
+    finally:
+        torch.set_flush_denormal(False)
+    assert flushes
+    for point, value, error in zip(points, values.tolist(), errors.tolist(), strict=True):
+        exact = known_truth(truth, point)
+        if exact is not None and np.isfinite(error):
+            assert abs(exact - mpmath.mpf(value)) <= error

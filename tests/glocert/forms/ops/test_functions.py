@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from glocert.forms.elementary import exp
 from glocert.forms.form import Form
+from glocert.forms.ops.functions import along
+from glocert.forms.ops.functions_convex import Convex
 from glocert.graph.families import FUNCTIONS
 from tests.glocert.forms.ops.inside import build, elementwise, form, worst_share
 
@@ -168,3 +171,11 @@ def test_leaving_the_domain_is_never_wrong(name):
 
     assert not any(known(centre, 1.0) for centre in (-0.9, -0.1, 0.0, 0.1, 0.9999999))
     assert known(1.0000001, 1.0)
+
+
+@pytest.mark.parametrize("guess", [-1.0, 0.0, 0.3, 2.0])
+def test_a_tangent_anywhere_is_sound(guess):
+    rng = np.random.default_rng(7)
+    curve = Convex(exp, exp, lambda slope: torch.full_like(slope, guess))
+    x = form(rng, 1, 4, (9,), rng.standard_normal, 0.8, 0.1)
+    assert worst_share(rng, (x,), along(curve.line)(x), elementwise(mpmath.exp), 40) <= 1
