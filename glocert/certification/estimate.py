@@ -16,7 +16,7 @@ from glocert.errors import GlocertError
 from glocert.report import InputReport
 from glocert.spec import Mutation, Preprocessing, Property, SegmentSpec, Verdict
 
-INPUTS = 3
+INPUTS, TRIED = 3, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +63,23 @@ def estimate(
     spec = SegmentSpec(plan.mutation, seconds_per_input=plan.seconds, property=plan.property)
     settled = replace(case, preprocessing=preprocessing, labels=None)
     try:
-        reports = _measured(settled, spec, indices[:INPUTS], out, plan, device)
+        reports = _measured(settled, spec, indices[:TRIED], out, plan, device)
     except GlocertError as error:
         return _nothing(f"Nothing could be certified: {error}")
+    if not reports:
+        return _nothing("The items tried leave the domain, or the network's answer is not finite.")
     return _extrapolated(reports, plan)
 
 
 def _measured(
     case: Case, spec: SegmentSpec, indices: Sequence[int], out: Path, plan: Plan, device: str
 ) -> list[InputReport]:
-    """Certify one input after the other until the time is over; the first one in any case."""
+    """Certify one input after the other until the time is over; those that a job skips cost nothing."""
     deadline, found = time.monotonic() + plan.seconds, []
     for report in run(case, spec, indices, out, device=device, block_bytes=plan.block_bytes):
-        found.append(report)
-        if time.monotonic() >= deadline:
+        if report.verdict is not Verdict.SKIPPED:
+            found.append(report)
+        if len(found) == INPUTS or time.monotonic() >= deadline:
             break
     return found
 

@@ -33,6 +33,8 @@ from glocert.spec import Band, Label, Mutation, Preprocessing
 Progress = Generator[float, None, dict[str, Any]]
 FEWEST = 20
 """items that are tried however slow the network is"""
+SAMPLE = 200
+"""items whose mean and deviation stand for those of the data"""
 COMPARED = 4
 """items by which guesses are found to be the same"""
 
@@ -152,19 +154,20 @@ def _trials(
 
 
 def _sample(bench: Bench) -> NDArray[np.float32]:
-    """Return the items to try as images of the domain with their stored values."""
+    """Return some of the items as images of the domain with their stored values."""
     layout = layouts(bench.stored.shape[1:], bench.graph)[0]
     plain = Preprocessing(scale=False, layout=layout)
     shape = bench.graph.input_shape
-    return np.stack([to_image_domain(bench.stored[index], shape, plain) for index in bench.indices])
+    return np.stack([to_image_domain(bench.stored[index], shape, plain) for index in bench.indices[:SAMPLE]])
 
 
 def _distinct(bench: Bench, candidates: Iterable[Guess]) -> list[Guess]:
     """Drop guesses that do not fit, and those that feed the network what an earlier one does."""
     kept: dict[bytes, Guess] = {}
+    few = bench.first(COMPARED)
     for guess in candidates:
         try:
-            fed = bench.fed(guess, COMPARED)
+            fed = few.fed(guess)
         except InvalidSpec:
             continue
         kept.setdefault(fed.numpy().tobytes(), guess)
@@ -175,20 +178,17 @@ def _affordable(bench: Bench, candidates: Sequence[Guess], seconds: float) -> Be
     """Look at fewer items where all of them would take too long."""
     if not candidates or len(bench.indices) <= FEWEST:
         return bench
-    few = Bench(bench.graph, bench.stored, bench.indices[:FEWEST], None, bench.device)
     began = time.monotonic()
-    few.tried(candidates[0])
+    bench.first(FEWEST).tried(candidates[0])
     each = (time.monotonic() - began) / FEWEST * len(candidates)
-    count = max(FEWEST, min(len(bench.indices), int(seconds / max(each, 1e-9))))
-    labels = None if bench.labels is None else bench.labels[:count]
-    return Bench(bench.graph, bench.stored, bench.indices[:count], labels, bench.device)
+    return bench.first(max(FEWEST, min(len(bench.indices), int(seconds / max(each, 1e-9)))))
 
 
 def _outputs(bench: Bench, trials: Sequence[Trial]) -> dict[str, Any] | None:
     """Return the range of every output under the model's own settings."""
     if not trials:
         return None
-    scores = bench.scores(bench.fed(trials[0].guess))
+    scores = bench.scores(trials[0].guess)
     finite = scores[np.isfinite(scores).all(axis=1)]
     if not len(finite):
         return {"items": 0, "lowest": [], "highest": []}
@@ -219,6 +219,6 @@ def _estimate(
 
 def _width(bench: Bench, chosen: Trial) -> float:
     """Return a tenth of the spread of the outputs: a band as a first question might name it."""
-    scores = bench.scores(bench.fed(chosen.guess))
+    scores = bench.scores(chosen.guess)
     spread = float(np.ptp(scores[np.isfinite(scores)])) if np.isfinite(scores).any() else 0.0
     return 0.1 * spread or 0.1

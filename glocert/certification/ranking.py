@@ -100,7 +100,7 @@ def rearranged(bench: Bench, ranking: Ranking) -> list[Trial]:
     if not ranking.trials or bench.labels is None:
         return []
     best = min(ranking.leaders, key=_plausible)
-    bench = replace(bench, indices=bench.indices[: best.items], labels=bench.labels[: best.items])
+    bench = bench.first(best.items)
     found = [
         bench.tried(replace(best.guess, name=f"{best.guess.name}, {name}", current=False), how)
         for name, how in _orders(bench, best).items()

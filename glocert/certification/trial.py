@@ -122,12 +122,16 @@ class Bench:
         """Return the shape of items in the image domain."""
         return Items(self.stored, self.graph.input_shape, guess.preprocessing).shape
 
-    def fed(self, guess: Guess, items: int | None = None, rearrange: Rearrange | None = None) -> Tensor:
-        """Return what the network receives, float32.
+    def first(self, items: int) -> Bench:
+        """Return the bench with only the first so many items."""
+        labels = None if self.labels is None else self.labels[:items]
+        return replace(self, indices=self.indices[:items], labels=labels)
+
+    def fed(self, guess: Guess, rearrange: Rearrange | None = None) -> Tensor:
+        """Return what the network receives for all items, float32.
 
         Args:
             guess: the preprocessing.
-            items: only the first so many.
             rearrange: what to do with images of the domain before.
 
         Raises:
@@ -137,24 +141,25 @@ class Bench:
         whole = prepend_preprocessing(self.graph, found.shape, guess.preprocessing)
         count = len(whole.nodes) - len(self.graph.nodes)
         last = whole.nodes[count - 1].output if count else whole.input
-        images = np.stack([found[index] for index in self.indices[:items]])
+        images = np.stack([found[index] for index in self.indices])
         if rearrange is not None:
             images = np.ascontiguousarray(rearrange(images))
         with torch.inference_mode():
             return run(replace(whole, nodes=whole.nodes[:count], output=last), torch.from_numpy(images))
 
-    def scores(self, fed: Tensor) -> Float32:
-        """Run the network in batches; float32, one row per item."""
+    def scores(self, guess: Guess, rearrange: Rearrange | None = None) -> Float32:
+        """Run the network on all items, batch by batch; float32, one row per item."""
         rows, size = [], self._batch()
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            for first in range(0, len(fed), size):
-                part = run(self.graph, fed[first : first + size].to(self.device))
-                rows.append(part.reshape(len(part), -1).cpu().numpy())
+        for start in range(0, len(self.indices), size):
+            part = replace(self, indices=self.indices[start : start + size], labels=None)
+            fed = part.fed(guess, rearrange).to(self.device)
+            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+                rows.append(run(self.graph, fed).reshape(len(fed), -1).cpu().numpy())
         return np.concatenate(rows).astype(np.float32)
 
     def tried(self, guess: Guess, rearrange: Rearrange | None = None) -> Trial:
         """Try a guess on all items."""
-        scores = self.scores(self.fed(guess, rearrange=rearrange))
+        scores = self.scores(guess, rearrange)
         predicted = predictions(scores)
         hits = None if self.labels is None else predicted == self.labels
         loss = None if self.labels is None else _loss(scores.astype(np.float64), self.labels)
