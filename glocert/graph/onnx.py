@@ -146,7 +146,7 @@ def _read_node(reader: _Reader, position: int, last: bool) -> None:
             Offence(where, f"shape mismatch at {node.op_type}: {fault}", operator)
         )
         value = _Missing()
-    except (ValueError, IndexError, OverflowError):
+    except (ValueError, TypeError, LookupError, ArithmeticError):
         detail = f"the inputs or attributes of {node.op_type} do not fit together"
         reader.refusals.structure.append(Offence(where, detail, operator))
         value = _Missing()
