@@ -33,7 +33,7 @@ def describe(settings: Settings, *, open_mode: bool) -> dict[str, Any]:
         "analyses": [analysis.value for analysis in Analysis],
         "arithmetics": [arithmetic.value for arithmetic in Arithmetic],
         "mutations": dict(MUTATION_UNITS),
-        "model_formats": ["onnx", "torchscript"],
+        "model_formats": ["onnx", "torchscript", "pt2"],
         "roles": ["classifier", "regressor", "generator", "encoder"],
         "dataset_formats": ["npz", "npy", "zip", "csv"],
         "operators": list(OPERATORS),

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glocert.errors import ModelTooLarge
 from glocert.graph.limits import Limits
 from glocert.graph.shapes import ShapeError
 from glocert.graph.values import BATCH, Constant, Unsupported
@@ -48,7 +47,7 @@ def check_room(shape: tuple[int, ...], limits: Limits) -> None:
         ModelTooLarge: more elements than ``limits.activation``: nothing that is folded need be larger.
     """
     if math.prod(shape) > limits.activation:
-        raise ModelTooLarge(f"A tensor of shape {list(shape)} is too large.")
+        raise limits.exceeded(f"A tensor of shape {list(shape)} has too many elements", "activation")
 
 
 def broadcast(limits: Limits, *arrays: _Array) -> tuple[int, ...]:

@@ -155,7 +155,9 @@ def _check_room(emitter: Emitter, axes: Sequence[_Axis], weight: Constant, x: Ac
     )
     if numbers > limits.parameters or spread * max(weight.array.shape[1], 1) > limits.activation:
         raise ModelTooLarge(
-            "A tensor of the model is too large.", [Offence(emitter.name, "its output is huge")]
+            f"A tensor of the model is too large: more than {limits.parameters} (setting max_parameters) "
+            f"or {limits.activation} elements (setting max_activation).",
+            [Offence(emitter.name, "its output is huge")],
         )
 
 

@@ -62,7 +62,9 @@ def check_spatial(emitter: Emitter, x: Activation, window: Window) -> None:
     )
     if padded * x.shape[0] > emitter.builder.limits.activation:
         raise ModelTooLarge(
-            "A tensor of the model is too large.", [Offence(emitter.name, "its padding is huge")]
+            f"A tensor of the model is too large: {padded * x.shape[0]} elements, "
+            f"more than {emitter.builder.limits.activation} (setting max_activation).",
+            [Offence(emitter.name, "its padding is huge")],
         )
 
 

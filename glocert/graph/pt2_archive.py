@@ -154,7 +154,7 @@ def open_archive(data: bytes, limits: Limits) -> Archive:
         ModelTooLarge: too many members or bytes, or too large a program.
     """
     if len(data) > limits.file_bytes:
-        raise ModelTooLarge(f"The file is larger than {limits.file_bytes} bytes.")
+        raise limits.exceeded(f"The file has {len(data)} bytes", "file_bytes")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_version(archive)

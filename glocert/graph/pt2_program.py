@@ -90,7 +90,7 @@ class Decoder:
         if not isinstance(name, str):
             raise TypeError
         if len(name) > self.limits.name:
-            raise ModelTooLarge(f"A name has {len(name)} characters, more than {self.limits.name}.")
+            raise self.limits.exceeded(f"A name has {len(name)} characters", "name")
         if len(self.names) > 60 * self.limits.nodes:
             raise ModelTooLarge(f"The program has more than {60 * self.limits.nodes} values.")
         self.names.append(name)
@@ -112,7 +112,7 @@ class Decoder:
         kind, overload = operator_of(node["target"])
         where = f"{node.get('name') or f'node {len(self.instructions)}'} ({kind})"
         if len(where) > self.limits.name:
-            raise ModelTooLarge(f"A name has more than {self.limits.name} characters.")
+            raise self.limits.exceeded(f"A name has {len(where)} characters", "name")
         names, arguments = self._arguments(node, kind, overload, where)
         inputs = tuple(self.argument(argument, scope, where) for argument in arguments)
         outputs, parts = self._outputs(node, scope, where)

@@ -43,7 +43,7 @@ def check_archive(data: bytes, limits: Limits) -> None:
     if not data:
         raise UnreadableModel("The file is empty.")
     if len(data) > limits.file_bytes:
-        raise ModelTooLarge(f"The file is larger than {limits.file_bytes} bytes.")
+        raise limits.exceeded(f"The file has {len(data)} bytes", "file_bytes")
     if data[:1] == b"\x80":
         raise UnreadableModel(f"The file is a pickled Python object, not a TorchScript archive. {_WAY_OUT}")
     if data[:2] != b"PK":
@@ -73,9 +73,9 @@ def check_members(archive: zipfile.ZipFile, limits: Limits, *, compressible: str
     """
     members = archive.infolist()
     if len(members) > limits.members:
-        raise ModelTooLarge(f"The archive has {len(members)} members, more than {limits.members}.")
+        raise limits.exceeded(f"The archive has {len(members)} members", "members")
     if sum(member.file_size for member in members) > limits.unpacked_bytes:
-        raise ModelTooLarge(f"The archive expands to more than {limits.unpacked_bytes} bytes.")
+        raise limits.exceeded("The archive expands to too many bytes", "unpacked_bytes")
     names = [member.filename for member in members]
     if len({name.casefold() for name in names}) < len(names):  # PyTorch's reader tells no case apart
         raise UnreadableModel("The archive holds two members of one name.")
@@ -97,8 +97,10 @@ def _check_member(member: zipfile.ZipInfo, limits: Limits, compressible: str) ->
         raise UnreadableModel(
             f"Compressed members such as {inner!r} are not accepted: they might expand too much."
         )
-    if member.file_size > _CODE_BYTES or member.file_size > limits.expansion * max(1, member.compress_size):
+    if member.file_size > _CODE_BYTES:
         raise ModelTooLarge(f"Member {inner!r} of the archive expands too much.")
+    if member.file_size > limits.expansion * max(1, member.compress_size):
+        raise limits.exceeded(f"Member {inner!r} of the archive expands too much", "expansion")
 
 
 def inner_name(name: str) -> str:

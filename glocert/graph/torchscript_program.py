@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from glocert.errors import InvalidGraph, ModelTooLarge
+from glocert.errors import InvalidGraph
 from glocert.graph.aten_program import Block, Instruction, Program, Variable, tensor_constant
 from glocert.graph.limits import Limits
 
@@ -40,7 +40,9 @@ def _block(block: Any, counter: list[int], limits: Limits) -> Block:
 def _instruction(node: Any, counter: list[int], limits: Limits) -> Instruction:
     counter[0] += 1
     if counter[0] > 20 * limits.nodes:
-        raise ModelTooLarge(f"The TorchScript code has more than {20 * limits.nodes} instructions.")
+        raise limits.exceeded(
+            f"The TorchScript code has over {20 * limits.nodes} instructions, 20 for each node", "nodes"
+        )
     overload, names = _signature(node.schema()) if node.kind().startswith("aten::") else ("", ())
     return Instruction(
         f"node {counter[0]} ({node.kind()})",
@@ -67,7 +69,7 @@ def _signature(schema: str) -> tuple[str, tuple[str, ...]]:
 def _variable(value: Any, limits: Limits) -> Variable:
     name = value.debugName()
     if len(name) > limits.name:
-        raise ModelTooLarge(f"A name has {len(name)} characters, more than {limits.name}.")
+        raise limits.exceeded(f"A name has {len(name)} characters", "name")
     return Variable(value.unique(), name, value.type().kind() in {"TensorType", "OptionalType"})
 
 
