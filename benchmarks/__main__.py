@@ -1,8 +1,8 @@
-"""``python3 dev.py bench [NAME ...]``: ``curve``, ``latency``, ``cancel``, ``control``, ``models``.
+"""``python3 dev.py bench [NAME ...]``: one of the benchmarks in ``NAMES``, or all of them.
 
 Options of one benchmark follow its name: ``python3 dev.py bench models mnist_tiny_20 --points 1000``.
-Figures are printed and kept under ``benchmarks/results``; ``docs/benchmarks.md`` is written anew. ``curve``,
-``control`` and ``models`` need the shared data.
+Figures are printed and kept under ``benchmarks/results``; ``docs/benchmarks.md``, ``docs/models.md`` and
+``docs/hostile.md`` are written anew. ``curve``, ``control``, ``models`` and ``imports`` need the shared data.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import runpy
 import sys
 
-from benchmarks import page
+from benchmarks import page, page_imports
 
-NAMES = ("curve", "latency", "cancel", "control", "models")
+NAMES = ("curve", "latency", "cancel", "control", "models", "imports", "hostile")
 
 
 def main(arguments: list[str]) -> int:
@@ -23,6 +23,7 @@ def main(arguments: list[str]) -> int:
     chosen = [(arguments[0], arguments[1:])] if arguments else [(name, []) for name in NAMES]
     worst = max(_run(name, options) for name, options in chosen)
     page.main()
+    page_imports.main()
     return worst
 
 
