@@ -74,7 +74,8 @@ def margins(scores: Form, parts: Parts, label: int, margin: float = 0.0) -> Marg
     difference[0] -= margin
     size = magnitude[:, label, None] + magnitude[:, others] + abs(margin)
     error = (scores.error[:, label, None] + scores.error[:, others] + size * (2 * CHARGE)) * (UP * UP)
-    known = (torch.isfinite(error) & torch.isfinite(difference).all(0)).all(1, keepdim=True)
+    # What is not finite in a score is not finite in its magnitude, and so in the error.
+    known = torch.isfinite(error).all(1, keepdim=True)
     error = torch.where(known, error, torch.inf)
     centre, slope = torch.where(known, difference, 0.0).cpu().numpy()
     scale = torch.nan_to_num(magnitude.amax(1), nan=torch.inf).cpu().numpy()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import itertools
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glocert.forms import decision
 from glocert.forms.decision import decide
 from glocert.forms.form import Form
 from glocert.forms.margins import Margins, margins
@@ -24,29 +25,43 @@ def known(centre, slope, error, start=0.0, stop=1.0) -> Margins:
     return Margins(parts, *lines, np.array([1.0]))
 
 
-@settings(max_examples=150)
-@given(st.integers(0, 10**9), st.booleans())
-def test_what_is_decided_holds_at_every_exact_parameter(seed, tiny):
-    rng = np.random.default_rng(seed)
+def random_row(rng: np.random.Generator, tiny: bool) -> Margins:
     others = int(rng.integers(1, 4))
     start, stop = sorted(rng.random(2) ** (4 if tiny else 1))
     centre, slope = rng.standard_normal((2, others)) * 10.0 ** rng.integers(-3, 3, (2, others))
     error = np.abs(rng.standard_normal(others)) * 10.0 ** rng.integers(-12, 1)
-    row = known(centre, slope, error, start, stop)
+    return known(centre, slope, error, start, stop)
+
+
+def assert_decided(row: Margins) -> None:
+    """Evaluate all bounds exactly at the ends of what is decided, and see that nothing is lost."""
     found = decide(row)
     middle, half = Fraction(row.parts.middle[0]), Fraction(row.parts.half[0])
-    low, high = (
-        [lambda t, c=c, s=s, e=e: c + s * (t - middle) / half + e for c, s, e in zip(*lines, strict=True)]
-        for lines in ((exactly(centre), exactly(slope), exactly(sign * error)) for sign in (-1, 1))
-    )
+    numbers = [exactly(part[0]) for part in (row.centre, row.slope, row.error)]
+
+    def bounds(t: float, sign: int) -> list[Fraction]:
+        u = (Fraction(t) - middle) / half
+        return [c + s * u + sign * e for c, s, e in zip(*numbers, strict=True)]
+
     for left, right, _ in found.safe:
-        assert all(bound(Fraction(t)) > 0 for bound in low for t in (left, right))
+        assert all(bound > 0 for t in (left, right) for bound in bounds(t, -1))
     for left, right, _ in found.violated:
-        assert any(all(bound(Fraction(t)) < 0 for t in (left, right)) for bound in high)
+        assert any(max(ends) < 0 for ends in zip(bounds(left, 1), bounds(right, 1), strict=True))
     spans = sorted([*found.safe, *found.violated, *found.rest])
-    assert spans[0][0] == start
-    assert spans[-1][1] == stop
-    assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
+    assert (spans[0][0], spans[-1][1]) == (row.parts.start[0], row.parts.stop[0])
+    assert all(before[1] == after[0] for before, after in pairwise(spans))
+
+
+@settings(max_examples=150)
+@given(st.integers(0, 10**9), st.booleans())
+def test_what_is_decided_holds_at_every_exact_parameter(seed, tiny):
+    assert_decided(random_row(np.random.default_rng(seed), tiny))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_crossings_in_the_wrong_place_are_not_believed(seed, monkeypatch):
+    monkeypatch.setattr(decision, "_INWARDS", -0.2)
+    assert_decided(random_row(np.random.default_rng(seed), tiny=False))
 
 
 def test_a_crossing_is_cut_off_on_both_sides():
