@@ -36,8 +36,9 @@ class Guess:
         name: what it is, for people.
         preprocessing: what it says.
         current: whether these are the model's own settings.
-        surprise: what to prefer where accuracy does not decide: 0 for plain ranges, 1 for values that are not
-            scaled and for published constants whose mean is close to that of the data, 2 for the rest.
+        surprise: what to prefer where accuracy does not decide: 0 for values as they are or in [0, 1], 1 for
+            [-1, 1], values that are not scaled and published constants whose mean is close to that of the
+            data, 2 for the rest.
     """
 
     name: str
@@ -105,7 +106,7 @@ class _Frame:
 def _stretched(stored: Stored, frame: _Frame) -> Iterator[Guess]:
     """The other ranges that networks are trained on."""
     yield Guess("[0, 1]", frame.normalised((0.0,), (1.0,)), surprise=0)
-    yield Guess("[-1, 1]", frame.normalised((0.5,), (0.5,)), surprise=0)
+    yield Guess("[-1, 1]", frame.normalised((0.5,), (0.5,)), surprise=1)
     if stored.whole:
         bytes_ = Preprocessing(scale=False, layout=frame.layout, lower=0.0, upper=255.0)
     else:

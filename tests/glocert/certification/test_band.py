@@ -13,12 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glocert.certification.band import WINNER, Bounds, banded, outputs_at
+from glocert.certification.case import Case
 from glocert.certification.unit import run
 from glocert.graph.export import to_onnx
+from glocert.graph.inspect import inspect_network
 from glocert.graph.ir import Graph, Node
+from glocert.graph.limits import Limits
+from glocert.graph.purpose import Purpose
 from glocert.graph.run import run as execute
 from glocert.paths.patterns import signs
-from glocert.spec import Band, Mutation, SegmentSpec, Verdict, property_from_json
+from glocert.spec import Band, Mutation, Preprocessing, SegmentSpec, Verdict, property_from_json
 
 FINITE = st.floats(-1e300, 1e300, allow_nan=False)
 
@@ -155,3 +159,24 @@ def test_bands_travel_as_json() -> None:
     assert SegmentSpec.from_json(spec(0.5).to_json()) == spec(0.5)
     with pytest.raises(ValueError, match="no property 'cube'"):
         property_from_json({"type": "cube"})
+
+
+@pytest.mark.parametrize(("kind", "to", "options"), [("noise", 0.005, {}), ("chord", 1.0, {"item": 0})])
+def test_a_network_of_transposed_convolutions_stays_in_its_band(
+    shared_data, tmp_path, kind, to, options
+) -> None:
+    """Ten inputs in the box of the benchmark's first property, whose band is 0.015 about its centre."""
+    inspect_network(
+        shared_data / "models/cgan_32_1ch.onnx", tmp_path, format=None, input_shape=None, limits=Limits(),
+        purpose=Purpose("regressor"),
+    )  # fmt: skip
+    lower = np.array([0.5114396810531616, -1.0, 0.6290706396102905, 0.9800000190734863, 0.9800000190734863])
+    upper = np.array([0.5314396619796753, -0.9800000190734863, 0.649070680141449, 1.0, 1.0])
+    inputs = np.random.default_rng(0).uniform(lower, upper, size=(10, 5)).astype(np.float32)
+    np.save(tmp_path / "inputs.npy", inputs)
+    case = Case(
+        tmp_path / "graph.safetensors", tmp_path / "inputs.npy", None, Preprocessing(lower=-1.0, upper=1.0)
+    )
+    reports = list(run(case, spec(0.015, to, kind, **options), range(10), tmp_path))
+    assert [report.verdict for report in reports] == [Verdict.CERTIFIED] * 10
+    assert all(0.5 < report.centre[0] < 0.55 for report in reports)
