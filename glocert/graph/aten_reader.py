@@ -200,8 +200,7 @@ class Reader:
             return
         result: Any
         if kind == "prim::Constant":
-            literal = instruction.literal
-            result = Cell(literal) if isinstance(literal, Constant) else literal
+            result = _written(instruction.literal)
         elif kind == "prim::Uninitialized":
             unset = Withheld("it reads a tensor that was never set")
             result = Cell(unset) if instruction.outputs[0].is_tensor else UNKNOWN
@@ -239,7 +238,7 @@ class Reader:
             self._weights[path] = Cell(tensor_constant(value, path))
             return self._weights[path]
         self._paths[instruction.outputs[0].number] = path
-        return value
+        return tuple(value) if isinstance(value, list) else value  # a list that calls extend is no constant
 
     def _branch(self, instruction: Instruction, condition: Any) -> None:
         """Follow the branch that is always taken."""
@@ -400,6 +399,13 @@ class Reader:
             other.stale = other.stale or other is not cell
         cell.value = result
         return cell
+
+
+def _written(literal: Any) -> Any:
+    """Return a value that stands in the program; lists are copied, as they may be extended."""
+    if isinstance(literal, Constant):
+        return Cell(literal)
+    return list(literal) if isinstance(literal, list) else literal
 
 
 def _endless() -> Unsupported:

@@ -79,6 +79,23 @@ def choose_output(names: Sequence[str], wanted: str | None) -> int:
     raise UnsupportedOutput(f"T{detail[1:]}. {way_out}", [Offence("output", detail, way_out=way_out)])
 
 
+def only_output(names: Sequence[str], wanted: str | None) -> int:
+    """Return the position of the output that the user means; without a word there must be one only.
+
+    Raises:
+        UnsupportedOutput: there are several and none was named, or there is none of that name.
+    """
+    if wanted is None and len(names) > 1:
+        shown = ", ".join(repr(name) for name in names[:_SHOWN])
+        way_out = f"Choose one by `output`: {shown}."
+        detail = f"the model returns {len(names)} tensors"
+        raise UnsupportedOutput(
+            f"The model must return one tensor; it returns {len(names)}. {way_out}",
+            [Offence("output", detail, way_out=way_out)],
+        )
+    return choose_output(names, wanted)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Imported:
     """An imported network.

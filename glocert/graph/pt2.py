@@ -16,7 +16,7 @@ from glocert.errors import (
 from glocert.graph.aten_operators.registry import Scores
 from glocert.graph.aten_reader import Reader
 from glocert.graph.compare import Original
-from glocert.graph.imported import Imported, Output, Tail, choose_output
+from glocert.graph.imported import Imported, Output, Tail, only_output
 from glocert.graph.limits import Limits
 from glocert.graph.onnx_input import resolve_shape
 from glocert.graph.pt2_archive import FLOATS, Archive, Malformed, open_archive, unreadable
@@ -63,7 +63,7 @@ def read_pt2(
         data: the whole file.
         input_shape: shape of one sample; needed where another axis than that of the batch is symbolic.
         limits: what must not be exceeded.
-        output: name or position of the output to take; the first by default.
+        output: name or position of the output to take, needed where there are several.
 
     Returns:
         The import, and what makes a function that computes a tensor of the program by its name.
@@ -82,7 +82,7 @@ def read_pt2(
     except Unsupported as refusal:
         raise UnsupportedInput(f"The program cannot be read: {refusal.detail}.") from None
     shape, batch = resolve_shape(signature.entry, declared, input_shape)
-    chosen = choose_output(signature.outputs, output)
+    chosen = only_output(signature.outputs, output)
     result = signature.outputs[chosen]
     program, bound, names = decode(graph, signature.inputs, signature.entry, result, limits)
     weights = {bound[name]: weight for name, weight in signature.weights.items()}

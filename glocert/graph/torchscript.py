@@ -23,7 +23,7 @@ from glocert.graph.aten_program import Program
 from glocert.graph.aten_reader import Reader
 from glocert.graph.compare import Batch as Rows
 from glocert.graph.compare import Original, OriginalFailed
-from glocert.graph.imported import Imported, Output, Tail, choose_output
+from glocert.graph.imported import Imported, Output, Tail, only_output
 from glocert.graph.limits import Limits
 from glocert.graph.refusals import Refusals
 from glocert.graph.shapes import Shape
@@ -49,7 +49,7 @@ def read_torchscript(
         data: the whole file.
         input_shape: shape of one sample; without it, that of the traced example or the only one that fits.
         limits: what must not be exceeded.
-        output: position of the tensor to take where the model returns several; the first by default.
+        output: position of the tensor to take, needed where the model returns several.
 
     Returns:
         The import, and a function that runs the module itself for comparison.
@@ -63,7 +63,7 @@ def read_torchscript(
     graph = _forward(module)
     count = _returned(graph)
     names = [str(position) for position in range(count or 1)]
-    choice = choose_output(names, output)
+    choice = only_output(names, output)
     try:
         program = decode(graph, limits, choice if count else None)
     except Unsupported as refusal:
