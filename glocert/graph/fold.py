@@ -47,7 +47,7 @@ def check_room(shape: tuple[int, ...], limits: Limits) -> None:
         ModelTooLarge: more elements than ``limits.activation``: nothing that is folded need be larger.
     """
     if math.prod(shape) > limits.activation:
-        raise limits.exceeded(f"A tensor of shape {list(shape)} has too many elements", "activation")
+        raise limits.exceeded(f"A tensor of shape {list(shape)} is too large", "activation")
 
 
 def broadcast(limits: Limits, *arrays: _Array) -> tuple[int, ...]:

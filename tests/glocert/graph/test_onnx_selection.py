@@ -167,7 +167,7 @@ def test_entries_named_one_by_one() -> None:
     same([node("GatherElements", ["x", "i"], "y", axis=2)], {"i": everywhere}, shape=(1, 3, 4, 5))
     tuples = np.array([[[0, 1], [2, -1]]])
     same([node("GatherND", ["x", "i"], "y", batch_dims=1)], {"i": tuples}, shape=(1, 3, 4, 5))
-    samples = model([node("GatherND", ["x", "i"], "y")], {"i": np.array([[0, 1]])}, shape=(1, 3, 4, 5))
+    samples = model([node("GatherND", ["x", "i"], "y")], {"i": np.array([[0, 1]])}, shape=(2, 3, 4, 5))
     assert "samples" in refusal(UnsupportedOperators, samples).offences[0].detail
 
 
