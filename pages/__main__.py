@@ -8,15 +8,18 @@ from pathlib import Path
 
 from pages import operators
 
-DOCS = Path(__file__).parents[1] / "docs"
-PAGES: Mapping[str, Callable[[], str]] = {"operators.md": operators.page}
+ROOT = Path(__file__).parents[1]
+PAGES: Mapping[str, Callable[[], str]] = {
+    "docs/operators.md": operators.page,
+    "app/capabilities/operators.py": operators.module,
+}
 
 
 def main(arguments: list[str]) -> int:
     """Write the pages; with ``--check`` compare only."""
     stale = []
     for name, page in PAGES.items():
-        path, text = DOCS / name, page()
+        path, text = ROOT / name, page()
         if not path.exists() or path.read_text() != text:
             stale.append(name)
             if "--check" not in arguments:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from glocert.forms.ops.registry import REGISTRY as FORMS
 from glocert.graph.aten_operators.registry import OPERATORS as ATEN
+from glocert.graph.imported import Tail
 from glocert.graph.onnx import OPERATORS as ONNX
 from glocert.segments.ops.registry import REGISTRY as SEGMENTS
 from pages.samples import Seen, aten_operators, onnx_operators, versions
@@ -37,6 +38,20 @@ tests, which compare every one of them with onnxruntime or torch.
 def page() -> str:
     """Return the page."""
     return "\n".join([HEAD, _onnx(), _aten(), _canonical()])
+
+
+def module() -> str:
+    """Return ``app/capabilities/operators.py``: the API's process cannot load the tables themselves."""
+    names = "\n".join(f'    "{name}",' for name in sorted({*ONNX, *Tail.OPERATORS}))
+    return f'''"""Operators of uploaded networks; written by ``python3 dev.py docs``."""
+
+from __future__ import annotations
+
+OPERATORS = (
+{names}
+)
+"""of ONNX; some on constants only, LogSoftmax, Sigmoid and Softmax are left out where they come last"""
+'''
 
 
 def _onnx() -> str:

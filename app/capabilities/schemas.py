@@ -19,6 +19,8 @@ class Capabilities(Answer):
     dataset_formats: list[str]
     operators: list[str]
     """of uploaded networks, under ONNX names"""
+    sandbox: str
+    """`require`: uploads are refused where a layer of the lock-down is missing; or `best-effort`"""
     scopes: list[str]
     limits: dict[str, float]
     """settings that bound what is taken"""

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.capabilities.operators import OPERATORS
 from app.jobs.schemas import KINDS
 from app.keys.service import SCOPES
 from app.settings import Settings
 from glocert import __version__
 from glocert.spec import MUTATION_UNITS, Analysis, Arithmetic
 
-OPERATORS = (
-    "Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape",
-    "Conv", "Div", "Dropout", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "Identity",
-    "LeakyRelu", "LogSoftmax", "MatMul", "MaxPool", "Mul", "Pad", "Relu", "Reshape", "Shape", "Sigmoid",
-    "Slice", "Softmax", "Squeeze", "Sub", "Transpose", "Unsqueeze",
-)  # fmt: skip
-"""LogSoftmax, Sigmoid and Softmax at the end only, where they are removed; some only in constant shapes."""
 LIMITS = (
     "max_model_bytes", "max_dataset_bytes", "max_body_bytes", "max_models", "max_datasets", "max_active_jobs",
     "max_inputs", "max_nodes", "max_parameters", "max_tensor", "max_activation", "max_dataset_items",
@@ -37,6 +31,7 @@ def describe(settings: Settings, *, open_mode: bool) -> dict[str, Any]:
         "roles": ["classifier", "regressor", "generator", "encoder"],
         "dataset_formats": ["npz", "npy", "zip", "csv"],
         "operators": list(OPERATORS),
+        "sandbox": settings.sandbox,
         "scopes": list(SCOPES),
         "limits": {name: float(getattr(settings, name)) for name in LIMITS},
     }

@@ -118,6 +118,7 @@ def test_capabilities_name_mutations_and_limits(steady: Served) -> None:
     assert found["kinds"] == ["segment-certification", "precheck"]
     assert found["mutations"]["fog"] == "density"
     assert found["limits"]["max_model_bytes"] == 2**16
+    assert found["sandbox"] == "require"
 
 
 def test_capabilities_name_what_the_importer_and_the_paths_take(steady: Served) -> None:
