@@ -198,6 +198,8 @@ class NetworkRead(Answer):
     notes: list[str] | None = None
     comparison: dict[str, Any] | None = None
     """difference between the graph and the upload on random inputs"""
+    sandbox: dict[str, str] | None = None
+    """each layer of the lock-down in which the upload was opened: `on`, or why it was missing"""
     rejection: dict[str, Any] | None
     """a problem that names every offending node"""
     created_at: Moment

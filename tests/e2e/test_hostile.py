@@ -100,6 +100,8 @@ def test_a_good_model_is_certified_after_all_that(client: httpx.Client) -> None:
         "mutation": {"type": "brightness", "from": 0.0, "to": 0.1},
     }
 
+    assert set(model["sandbox"]) == {"capabilities", "limits", "no_new_privs", "landlock", "seccomp"}
+    assert all(state.startswith("on") for state in model["sandbox"].values())
     job = client.post("/v1/jobs", json=body).json()
     done = client.get(f"/v1/jobs/{job['id']}", params={"wait": 60}).json()
 
