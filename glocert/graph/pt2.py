@@ -20,7 +20,8 @@ from glocert.graph.imported import Imported, Output, Tail, only_output
 from glocert.graph.limits import Limits
 from glocert.graph.onnx_input import resolve_shape
 from glocert.graph.pt2_archive import FLOATS, Archive, Malformed, open_archive, unreadable
-from glocert.graph.pt2_program import decode, literal, one_of
+from glocert.graph.pt2_arguments import literal, one_of
+from glocert.graph.pt2_program import decode
 from glocert.graph.pt2_runtime import RUNTIME, original
 from glocert.graph.values import Activation, Constant, Unsupported
 

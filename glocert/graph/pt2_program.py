@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,57 +14,12 @@ from glocert.graph.aten_operators.registry import OPERATORS
 from glocert.graph.aten_program import Block, Instruction, Program, Variable
 from glocert.graph.limits import Limits
 from glocert.graph.pt2_archive import Malformed, unreadable
+from glocert.graph.pt2_arguments import flat_names, literal, name_of, one_of, operator_of
 
 Json = Mapping[str, Any]
 
-_ON_NUMBERS = {
-    "add": "aten::add",
-    "sub": "aten::sub",
-    "mul": "aten::mul",
-    "neg": "aten::neg",
-    "floordiv": "aten::floordiv",
-    "mod": "aten::remainder",
-    "truediv": "aten::div",
-    "eq": "aten::eq",
-    "ne": "aten::ne",
-    "lt": "aten::lt",
-    "le": "aten::le",
-    "gt": "aten::gt",
-    "ge": "aten::ge",
-}
-_SIZES = {"aten::sym_size": "aten::size"}
 _INLINED = "torch.ops.higher_order.wrap_with_set_grad_enabled"
 _DEEPEST = 16
-
-
-def one_of(union: Any) -> tuple[str, Any]:
-    """Return the kind and the value of an argument, which the format stores under its kind.
-
-    Raises:
-        ValueError: not exactly one.
-    """
-    pairs = [(kind, value) for kind, value in union.items() if value is not None or len(union) == 1]
-    if len(pairs) != 1:
-        raise ValueError
-    return pairs[0]
-
-
-def operator_of(target: str) -> tuple[str, str]:
-    """Return kind and overload of a target such as ``torch.ops.aten.flatten.using_ints``."""
-    parts = target.split(".")
-    if parts[:2] == ["torch", "ops"] and len(parts) == 5:
-        kind = f"{parts[2]}::{parts[3]}"
-        return _SIZES.get(kind, kind), "" if parts[4] == "default" else parts[4]
-    if parts[:2] == ["torch", "ops"] and len(parts) == 4:
-        return f"{parts[2]}::{parts[3]}", ""
-    if parts[0] == "_operator" and parts[-1] in _ON_NUMBERS:
-        return _ON_NUMBERS[parts[-1]], ""
-    return f"python::{target}", ""
-
-
-def c10_type(number: int) -> int:
-    """Return the number that operators have for a scalar type; the format counts from one."""
-    return 15 if number == 13 else number - 1
 
 
 @dataclass(slots=True)
@@ -213,30 +168,13 @@ class Decoder:
         graph = graphs[0]
         inner: dict[str, int] = {}
         for entry, value in zip(graph["inputs"], values, strict=True):
-            inner[_name_of(entry)] = self.argument(value, scope, where)
+            inner[name_of(entry)] = self.argument(value, scope, where)
         self.nodes(graph, inner, depth + 1)
-        made = [_name_of(output) for output in graph["outputs"]]
-        for name, output in zip(made, _flat(node["outputs"]), strict=True):
+        made = [name_of(output) for output in graph["outputs"]]
+        for name, output in zip(made, flat_names(node["outputs"]), strict=True):
             if output in scope:
                 raise ValueError
             scope[output] = _defined(name, inner, where)
-
-
-def _flat(outputs: Sequence[Any]) -> Iterator[str]:
-    for output in outputs:
-        kind, value = one_of(output)
-        if kind == "as_tensors":
-            yield from (entry["name"] for entry in value)
-        else:
-            yield _name_of(output)
-
-
-def _name_of(union: Any) -> str:
-    _, value = one_of(union)
-    name = value.get("name") or value["as_name"]
-    if not isinstance(name, str):
-        raise TypeError
-    return name
 
 
 def _defined(name: Any, scope: Mapping[str, int], where: str) -> int:
@@ -246,41 +184,6 @@ def _defined(name: Any, scope: Mapping[str, int], where: str) -> int:
         detail = f"it reads {name!r}, which nothing before it makes"
         raise InvalidGraph(f"{where}: {detail}.", [Offence(where, detail)])
     return scope[name]
-
-
-def literal(kind: str, value: Any) -> Any:
-    """Return what an argument that is no tensor means to an operator.
-
-    Raises:
-        ValueError: it is of a kind that no operator takes.
-    """
-    if kind == "default":
-        return value
-    if kind == "as_none":
-        return None
-    if kind == "as_float":
-        return _number(value)
-    if kind == "as_floats":
-        return [_number(entry) for entry in value]
-    if kind == "as_scalar_type":
-        return c10_type(value)
-    if kind == "as_sym_int":
-        return int(value["as_int"])
-    expected = {"as_int": int, "as_bool": bool, "as_string": str, "as_memory_format": int, "as_layout": int}
-    if kind in expected and type(value) is expected[kind]:
-        return value
-    if kind in {"as_ints", "as_bools", "as_strings"} and isinstance(value, list):
-        return list(value)
-    if kind == "as_device":
-        return "device"
-    raise ValueError
-
-
-def _number(value: Any) -> float:
-    """Read a number; JSON has no infinity, which is stored as text."""
-    if isinstance(value, str) and value not in {"Infinity", "-Infinity", "NaN"}:
-        raise ValueError
-    return float(value)
 
 
 def decode(
