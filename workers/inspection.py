@@ -15,6 +15,7 @@ from workers.process import die_with_conversation
 
 def inspect_network(command: Message) -> Iterator[Message]:
     """Turn an uploaded network into an inert graph."""
+    from glocert.certification.admission import admission
     from glocert.graph.inspect import inspect_network as inspect
     from glocert.graph.limits import Limits
     from glocert.graph.purpose import Purpose
@@ -28,6 +29,7 @@ def inspect_network(command: Message) -> Iterator[Message]:
         output=command["output"],
         purpose=Purpose(**command["purpose"]),
         limits=Limits(**command["limits"]),
+        admit=admission,
     )
     yield _inspected(report, layers)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ def inspect_network(
     limits: Limits,
     output: str | None = None,
     purpose: Purpose | None = None,
+    admit: Callable[[Graph], Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Import an upload, compare it with what it came from, and store the graph.
 
@@ -43,6 +44,8 @@ def inspect_network(
         limits: what must not be exceeded.
         output: name or position of the output to use; the first by default.
         purpose: what the output is taken for; scores of a classifier by default.
+        admit: tells ``family`` and ``methods`` of a graph, where the engines are at hand and can be asked;
+            by default the operators alone decide.
 
     Returns:
         The inspection report, plain JSON.
@@ -59,7 +62,7 @@ def inspect_network(
     graph = replace(graph, notes=(*graph.notes, *found.notes))
     comparison = _compared(used, found)
     (out / GRAPH_FILE).write_bytes(graph.to_bytes())
-    return _report(used, graph, comparison)
+    return _report(used, graph, comparison) | dict(admit(graph) if admit else {})
 
 
 def _compared(used: Imported, found: Read) -> Comparison:

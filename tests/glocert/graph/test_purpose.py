@@ -56,9 +56,7 @@ def one_score(*tail: str, kind: int = TensorProto.FLOAT) -> onnx.ModelProto:
 
 def plain(graph: Graph) -> np.ndarray:
     """The single output of the network without its head, in float64."""
-    parameters = list(graph.parameters.values())
-    weight = next(array for array in parameters if array.shape == (1, 4)).astype(np.float64)
-    bias = next(array for array in parameters if array.shape == (1,)).astype(np.float64)
+    weight, bias = (graph.parameters[name].astype(np.float64) for name in ("W", "b"))
     return X.numpy() @ weight[0] + bias[0]
 
 
@@ -260,6 +258,13 @@ def test_numbers_of_the_report(inspected: Inspect) -> None:
     assert report["nonlinear_units_by_operator"] == {"Relu": 5}
     assert (report["nonlinear_units"], report["parameters"], report["family"]) == (5, 43, "exact")
     assert report["methods"]["segment"]["nodes"] == []
+
+
+def test_the_engines_are_asked_where_they_are_at_hand(inspected: Inspect) -> None:
+    told = {"family": "exact", "methods": {"segment": {"admitted": "no", "because": "asked", "nodes": []}}}
+    asked: list[Graph] = []
+    report, graph = inspected(dense(), admit=lambda graph: asked.append(graph) or told)
+    assert (report["methods"], [entry.digest() for entry in asked]) == (told["methods"], [graph.digest()])
 
 
 def test_a_product_of_two_activations_is_named(inspected: Inspect) -> None:
