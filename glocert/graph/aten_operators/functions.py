@@ -29,6 +29,12 @@ _PLAIN = {
 }
 
 
+_STRAIGHT = (
+    "Softplus is log(1 + exp(x)) everywhere here; PyTorch continues it by a straight line beyond its threshold, "
+    "which differs by less than 2.1e-9 over beta."
+)
+
+
 @operator(*_PLAIN)
 def plain(call: Call) -> Value:
     """Emit a function without parameters."""
@@ -65,6 +71,8 @@ def softplus(call: Call) -> Value:
     beta, threshold = call.number("beta", 1.0), call.number("threshold", 20.0)
     if beta <= 0 or threshold < 20.0:
         raise Unsupported(f"its beta {beta} and threshold {threshold} make it jump", "Use the usual ones.")
+    if _STRAIGHT not in call.notes:
+        call.notes.append(_STRAIGHT)
     return lowering_functions.softplus(call.emitter, call.activation(), beta)
 
 
