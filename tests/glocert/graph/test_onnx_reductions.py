@@ -107,6 +107,7 @@ def test_einsum_with_the_constant_first() -> None:
         ("bij,bij->ij", ["x", "x"]),
         ("bij,cij->bc", ["x", "x"]),
         ("bij,bj->ij", ["x", "W"]),
+        ("bij,bj->bi", ["x", "W"]),
         ("bii->bi", ["x"]),
         ("bij,kl->bij", ["x", "W"]),
         ("bij,ij,ij->b", ["x", "W", "W"]),
