@@ -31,6 +31,7 @@ from glocert.graph import compare
 from glocert.graph.inspect import inspect_network
 from glocert.graph.limits import Limits
 from glocert.graph.onnx import OPERATORS
+from glocert.graph.purpose import Purpose
 from glocert_client import Client, Preprocessing
 from glocert_client.errors import ClientError
 
@@ -38,6 +39,8 @@ RESULTS = ROOT / "benchmarks" / "results" / "imports.json"
 ARCHITECTURES = Path(__file__).parent / "architectures.json"
 SAMPLES = 100
 JOB_S = 240.0
+BAND = 1.0
+"""width of the band in which a network with one output must stay"""
 
 
 @dataclass
@@ -108,13 +111,27 @@ def _shape(path: Path, entry: Mapping[str, Any]) -> list[int] | None:
     return shape if path.suffix == ".pt" and all(isinstance(size, int) for size in shape) else None
 
 
+def _role(entry: Mapping[str, Any]) -> str:
+    """Return what the model is uploaded as: a classifier where there are labels or several scores."""
+    shape = [size for size in entry["outputs"][0]["shape"][1:] if size != 1]
+    if entry.get("accuracy") or len(shape) == 1:
+        return "classifier"
+    return "generator" if shape else "regressor"
+
+
 def _line(client: Client, shared: Path, path: Path, entry: Mapping[str, Any], inputs: int) -> Line:
     line = Line(path.name)
     compare.SAMPLES = SAMPLES
+    purpose = Purpose(role=_role(entry))
     with tempfile.TemporaryDirectory() as out:
         try:
             report = inspect_network(
-                path, Path(out), format=None, input_shape=_shape(path, entry), limits=Limits()
+                path,
+                Path(out),
+                format=None,
+                input_shape=_shape(path, entry),
+                limits=Limits(),
+                purpose=purpose,
             )
         except GlocertError as error:
             nodes = "; ".join(f"{one.where}: {one.detail}" for one in error.offences[:3])
@@ -152,15 +169,24 @@ def _attempt(
     mean, std = (np.atleast_1d(spec[name]).tolist() if name in spec else None for name in ("mean", "std"))
     preprocessing = Preprocessing(mean=mean, std=std, layout=spec.get("layout"))
     mutation: dict[str, Any] = {"type": "brightness", "from": 0.0, "to": 0.02}
+    role = _role(entry)
+    settings: dict[str, Any] = {}
     if test is None:
         mutation = {"type": "chord", "item": 0}
+    if role == "generator":
+        line.job, line.verdicts = "", "no job: no method admits generators yet"
+        return
+    if role == "regressor":
+        settings = {"property": {"type": "band", "width": BAND}}
     line.job = "brightness to +0.02" if test else "chord between random inputs"
     try:
         data = client.wait_ready(_data(client, shared, test, shape))
         model = client.wait_ready(
-            client.upload_model(path, preprocessing=preprocessing, input_shape=_shape(path, entry))
+            client.upload_model(path, role=role, preprocessing=preprocessing, input_shape=_shape(path, entry))
         )
-        job = client.certify(model, data, mutation, limit=inputs, budget={"seconds": JOB_S}).wait()
+        job = client.certify(
+            model, data, mutation, limit=inputs, budget={"seconds": JOB_S}, **settings
+        ).wait()
         counts = Counter(row["verdict"] for row in job.results())
         line.verdicts = "/".join(
             str(counts[name]) for name in ("certified", "falsified", "undecided", "skipped")
