@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +42,20 @@ class Form:
         """Return the form whose centre and slopes are ``lines``, shape (1 + k, rows, *shape)."""
         return cls(lines[0], lines[1:], error)
 
+    def flat(self) -> tuple[Form, Callable[[Form], Form]]:
+        """Return the form with all its numbers on one axis, as they lie in memory, and the way back."""
+        strides = self.centre.stride()
+        order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
+        lines = self.lines().permute(0, *(axis + 1 for axis in order)).contiguous()
+        error = self.error.permute(order).contiguous()
+        back = [order.index(axis) for axis in range(len(order))]
+
+        def restored(x: Form) -> Form:
+            unfolded = x.lines().view(lines.shape).permute(0, *(axis + 1 for axis in back))
+            return Form.of(unfolded, x.error.view(error.shape).permute(back))
+
+        return Form.of(lines.view(len(lines), -1), error.view(-1)), restored
+
     def lines(self) -> Tensor:
         """Return centre and slopes as one tensor, shape (1 + k, rows, *shape); do not write to it.
 
@@ -77,6 +92,8 @@ class Form:
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Return proven (low, high) of the activation on each row; NaN where nothing is known."""
-        reach = self.reach()
-        slack = (self.centre.abs() + reach) * (UP - 1) + TINY
-        return self.centre - reach - slack, self.centre + reach + slack
+        # One factor lifts the sum of k slopes and the error, and what is lost in the two last operations.
+        width = self.slopes[0].abs() if len(self.slopes) == 1 else self.slopes.abs().sum(0)
+        width = width.add_(self.error).mul_(1 + (len(self.slopes) + 3) * (UP - 1))
+        width.add_(self.centre.abs(), alpha=UP - 1).add_(TINY)
+        return self.centre - width, self.centre + width

@@ -9,7 +9,7 @@ taken; soundness does not depend on it, and neither does it matter how g was rou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -84,25 +84,38 @@ class Bent:
 
     def __call__(self, *inputs: Form) -> Form:
         """Pass on, make constant, or replace by a line, number by number."""
-        (x,) = inputs
+        if self.same == (-torch.inf, torch.inf):
+            return inputs[0]
+        x, restored = inputs[0].flat()
         low, high = x.bounds()
-        passed = (low >= self.same[0]) & (high <= self.same[1])
-        gain = passed.to(low.dtype)
-        settled, shift = passed, None
-        for value, there in ((self.below, high <= self.same[0]), (self.above, low >= self.same[1])):
-            if value is not None:
-                there = there & ~settled  # a number that is a level has the same value on both sides
-                settled = settled | there
-                shift = shift if not value else _added(shift, there.to(gain.dtype) * value)
-        loose = (~settled).nonzero(as_tuple=True)
+        settled = self._passed(low, high)
+        gain, shift = settled.to(low.dtype), None
+        for value, there in self._constant(low, high):
+            settled |= there
+            shift = shift if not value else _added(shift, there.to(gain.dtype) * value)
+        loose = (~settled).nonzero().squeeze(1)
         line = chord(self.function, self.levels, low[loose], high[loose])
         gain[loose] = line.gain
-        lines, error = x.lines() * gain, x.error * gain.abs()
+        lines, error = x.lines() * gain, (x.error * gain).abs_()
         if shift is not None:
             lines[0] += shift
-        lines[0][loose] += line.middle
+        lines[0, loose] += line.middle
         error[loose] = (error[loose] + line.half) * UP
-        return Form.of(lines, error)
+        return restored(Form.of(lines, error))
+
+    def _passed(self, low: Tensor, high: Tensor) -> Tensor:
+        """Return where the function is the identity; bounds that are not finite pass no comparison."""
+        if self.same[0] == -torch.inf:
+            return high <= self.same[1]
+        passed = low >= self.same[0]
+        return passed if self.same[1] == torch.inf else passed & (high <= self.same[1])
+
+    def _constant(self, low: Tensor, high: Tensor) -> Iterator[tuple[float, Tensor]]:
+        """Yield the constants and where they are the value; nowhere where the function is the identity."""
+        if self.below is not None:
+            yield self.below, high <= self.same[0]
+        if self.above is not None:
+            yield self.above, low >= self.same[1]
 
 
 def _added(total: Tensor | None, more: Tensor) -> Tensor:

@@ -18,6 +18,18 @@ def test_lines_of_a_form_made_of_lines_are_not_copied(slopes):
         assert torch.equal(form.lines(), stored)
 
 
+@pytest.mark.parametrize("slopes", [1, 2])
+def test_a_flat_form_finds_its_way_back(slopes):
+    lines = torch.rand(1 + slopes, 4, 2, 3, 5, dtype=torch.float64)
+    for stored in (lines, lines.permute(0, 1, 4, 2, 3), lines[..., ::2], lines[:, :, :1]):
+        form = Form.of(stored, stored.sum(0).contiguous())
+        flat, restored = form.flat()
+        assert flat.centre.shape == flat.error.shape == (form.centre.numel(),)
+        again = restored(Form.of(flat.lines() * 2, flat.error + 1))
+        assert torch.equal(again.lines(), stored * 2)
+        assert torch.equal(again.error, form.error + 1)
+
+
 def test_lines_of_separate_tensors_are_joined():
     centre, slopes = torch.rand(4, 3, dtype=torch.float64), torch.rand(2, 4, 3, dtype=torch.float64)
     form = Form(centre, slopes, torch.zeros_like(centre))

@@ -30,6 +30,7 @@ def test_joined_intervals_cover_the_same(spans):
     assert all(before[1] < after[0] for before, after in itertools.pairwise(found))
     assert exact_length(found) == exact_length(spans)
     assert exact_length([*found, *gaps(found)]) == 1
+    assert all(start < stop for start, stop in gaps(found))
     assert length(found) == float(exact_length(spans))
 
 

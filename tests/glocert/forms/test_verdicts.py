@@ -268,6 +268,17 @@ def test_both_analyses_stop_at_the_gap_after_a_violation():
     assert early.robust_mass.upper - early.robust_mass.lower <= 0.5
 
 
+@pytest.mark.parametrize("gap", [0.2, 0.05, 0.01])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_gap_is_kept_whatever_the_size_of_the_rounds(seed, gap):
+    rng = np.random.default_rng(seed)
+    graph = mlp(rng, 10, 60, 60, 60, 3)
+    segment, budget = random_segment(rng, (10,)), Budget(block_bytes=1)
+    for label in range(3):
+        report = certify(graph, segment, label, analysis=Analysis.QUANTITATIVE, gap=gap, budget=budget)
+        assert report.robust_mass.upper - report.robust_mass.lower <= gap
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_dense_sampling_never_contradicts(seed):
     rng = np.random.default_rng(seed)
