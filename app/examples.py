@@ -137,9 +137,9 @@ BY_SCHEMA: Mapping[str, Any] = {
     "Capabilities": {
         "version": "0.1.0", "authentication": "keys", "kinds": ["segment-certification", "precheck"],
         "analyses": ["complete", "quantitative"], "arithmetics": ["real"],
-        "mutations": {"brightness": "intensity", "fog": "density"}, "model_formats": ["onnx", "torchscript"],
+        "mutations": {"brightness": "intensity", "fog": "density"}, "model_formats": ["onnx", "pt2"],
         "roles": ["classifier", "regressor", "generator", "encoder"],
-        "dataset_formats": ["npz", "npy", "zip", "csv"],
+        "dataset_formats": ["npz", "npy", "zip", "csv"], "sandbox": "require",
         "operators": ["Add", "Conv", "Gemm", "Relu"], "scopes": ["jobs:read", "jobs:write", "admin"],
         "limits": {"max_model_bytes": 536870912.0, "max_inputs": 10000.0},
     },
