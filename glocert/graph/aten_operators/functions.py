@@ -30,8 +30,8 @@ _PLAIN = {
 
 
 _STRAIGHT = (
-    "Softplus is log(1 + exp(x)) everywhere here; PyTorch continues it by a straight line beyond its threshold, "
-    "which differs by less than 2.1e-9 over beta."
+    "Softplus is log(1 + exp(x)) everywhere here; PyTorch continues it by a straight line beyond its "
+    "threshold, which differs by less than 2.1e-9 over beta."
 )
 
 
