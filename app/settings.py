@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     )
     max_graph_outputs: PositiveInt = Field(1_000, description="Declared outputs of a graph.")
     max_nesting: PositiveInt = Field(32, description="How deep the messages of an ONNX file may lie.")
-    max_fields: PositiveInt = Field(1_000_000, description="Fields of an ONNX file, all messages together.")
+    max_fields: PositiveInt = Field(300_000, description="Fields of an ONNX file, all messages together.")
     max_members: PositiveInt = Field(20_000, description="Files in an uploaded archive of a model.")
     max_model_unpacked_bytes: PositiveInt = Field(
         1024 * MIB, description="Size of a PyTorch archive once unpacked."

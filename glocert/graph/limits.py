@@ -63,7 +63,7 @@ class Limits:
     inputs: int = 20_000
     outputs: int = 1_000
     nesting: int = 32
-    fields: int = 1_000_000
+    fields: int = 300_000
     unpacked_bytes: int = 2**30
     members: int = 20_000
     expansion: int = 200
