@@ -167,7 +167,7 @@ class LipschitzRow:
 
     @property
     def verdict(self) -> Verdict:
-        """``certified`` at every epsilon; ``falsified`` where wrong at the input itself; else ``undecided``."""
+        """``certified``: robust at every epsilon; ``falsified``: wrong at the input itself."""
         if not self.method:
             return Verdict.SKIPPED
         if all(self.robust.values()):

@@ -9,16 +9,20 @@ makes
 
 with gamma of the executing number type. This holds for any order of summation, so for any thread count,
 batch size and library, as long as products are summed as they are: no Winograd or FFT kernels, no TF32,
-no reduced precision inside. Two scores at two inputs can each be off by ``drift``, so a lead must exceed
-four of them.
+no reduced precision inside. Numbers that fall below the smallest normal one lose that much each. Two scores
+at two inputs can each be off by ``drift``, so a lead must exceed four of them.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from glocert.graph.families import is_nonlinear
 from glocert.graph.ir import Graph, Node
@@ -27,26 +31,116 @@ from glocert.lipschitz.constants import constant
 from glocert.lipschitz.explicit import roundings
 from glocert.lipschitz.regions import Region, regions
 from glocert.lipschitz.sorting import sorts_pairs
-from glocert.rounding import grow
+from glocert.rounding import UNIT, grow
 
 SINGLE = 2.0**-24
 """Unit roundoff of float32."""
+
+_SMALLEST: Mapping[float, float] = {
+    UNIT: 2.0**-1022,
+    SINGLE: 2.0**-126,
+    2.0**-8: 2.0**-126,
+    2.0**-11: 2.0**-14,
+}
+"""unit roundoff -> smallest normal number of float64, float32, bfloat16 and float16"""
 
 _EXACT = frozenset({"Clip", "MaxPool", "Relu"})
 _MOVES = frozenset({"Concat", "Gather", "Pad", "Reshape", "Transpose"})
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
-    """Bounds for one tensor.
+class Step:
+    """What one node, or a region that sorts pairs, makes of size and drift.
 
     Attributes:
-        size: on its l2 norm, for every input in question.
-        drift: on the l2 norm of the error of computing it.
+        inputs: tensors that it reads; several are added, or joined side by side where ``joins``.
+        output: tensor that it makes.
+        norm: bound on its Lipschitz constant (each input's own, where there are several).
+        added: bound on the l2 norm of what it adds.
+        absolute: norm of its absolute matrix: what roundings are relative to.
+        roundings: that one number meets, 0 for what only moves numbers; -1 where they are not known.
+        limit: bound on the l2 norm of its output, whatever it reads.
+        outputs: how many numbers it makes.
+        joins: whether several inputs are put side by side.
     """
 
-    size: float
-    drift: float
+    inputs: tuple[str, ...]
+    output: str
+    norm: float = 1.0
+    added: float = 0.0
+    absolute: float = 0.0
+    roundings: int = 0
+    limit: float = math.inf
+    outputs: int = 1
+    joins: bool = False
+
+    def size(self, sizes: Sequence[Tensor]) -> Tensor:
+        """Return the bound on the norm of the output."""
+        total = _length(sizes) if self.joins else sum(sizes, torch.zeros(()))
+        return ((self.norm * total + self.added) * grow(8)).clamp_max(self.limit)
+
+    def drift(self, sizes: Sequence[Tensor], drifts: Sequence[Tensor], unit: float) -> Tensor:
+        """Return the bound on the norm of the error of the output."""
+        if self.roundings < 0 or self.roundings * unit >= 2.0**-6:
+            return torch.full_like(sizes[0], math.inf)
+        old = _length(drifts) if self.joins else sum(drifts, torch.zeros(()))
+        if self.roundings == 0:
+            return self.norm * old * grow(8)
+        whole = sum(sizes, torch.zeros(())) + sum(drifts, torch.zeros(()))
+        lost = self.roundings * _SMALLEST.get(unit, 2.0**-14) * math.sqrt(self.outputs) * (1 + whole)
+        fresh = 1.02 * self.roundings * unit * (self.absolute * whole + self.added)
+        return (self.norm * old + fresh + lost) * grow(8)
+
+
+def _length(values: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(values)).square().sum(0).sqrt()
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A network as far as size and drift are concerned; holds for every norm of inputs and number type.
+
+    Attributes:
+        input: name of the input tensor.
+        output: name of the tensor of scores.
+        steps: in the order of execution.
+    """
+
+    input: str
+    output: str
+    steps: tuple[Step, ...]
+
+    def drift(self, norms: Tensor, unit: float) -> Tensor:
+        """Return bounds on the l2 error of the scores.
+
+        Args:
+            norms: float64, any shape: bounds on the l2 norm of inputs.
+            unit: unit roundoff of the executing type.
+        """
+        sizes, drifts = {self.input: norms}, {self.input: torch.zeros_like(norms)}
+        for step in self.steps:
+            known = [sizes[name] for name in step.inputs]
+            drifts[step.output] = step.drift(known, [drifts[name] for name in step.inputs], unit)
+            sizes[step.output] = step.size(known)
+        return drifts[self.output]
+
+    def slack(self, norms: Tensor, unit: float) -> Tensor:
+        """Return by how much a lead must exceed what the theorem asks for; four times the drift."""
+        return 4 * self.drift(norms, unit) * grow(4)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the ledger as plain data; floats survive exactly."""
+        steps = [asdict(step) | {"limit": step.limit.hex()} for step in self.steps]
+        return {"input": self.input, "output": self.output, "steps": steps}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Ledger:
+        """Read what ``to_json`` wrote."""
+        steps = (
+            Step(**(step | {"inputs": tuple(step["inputs"]), "limit": float.fromhex(step["limit"])}))
+            for step in data["steps"]
+        )
+        return cls(data["input"], data["output"], tuple(steps))
 
 
 def slack(graph: Graph, norm: float, unit: float = SINGLE) -> float:
@@ -60,63 +154,80 @@ def slack(graph: Graph, norm: float, unit: float = SINGLE) -> float:
     Returns:
         Four times the drift of the scores; infinite where a node's rounding is not known.
     """
-    here = Drift(norm, 0.0)
+    return float(ledger(graph).slack(torch.tensor(norm, dtype=torch.float64), unit))
+
+
+def ledger(graph: Graph) -> Ledger:
+    """Return what is needed to bound size and drift in a network."""
+    steps: list[Step] = []
     for region in regions(graph):
         if sorts_pairs(region.graph):
-            here = Drift(here.size, (here.drift + 8 * unit * (here.size + here.drift)) * grow(8))
+            steps.append(
+                Step(
+                    (region.graph.input,),
+                    region.graph.output,
+                    absolute=1.0,
+                    roundings=8,
+                    outputs=math.prod(region.graph.output_shape),
+                )
+            )
         else:
-            here = _through(region.graph, here, unit)
-    return 4 * here.drift * grow(4)
+            steps += [_step(region.graph, node) for node in region.nodes]
+    return Ledger(graph.input, graph.output, tuple(steps))
 
 
-def _through(region: Graph, entry: Drift, unit: float) -> Drift:
-    """Follow both bounds through a region, node by node."""
-    known = {region.input: entry}
-    for node in region.nodes:
-        arguments = [known[name] for name in node.inputs if name in known]
-        if is_nonlinear(region, node):
-            known[node.output] = _bent(region, node, arguments[0], unit)
-        elif len(arguments) > 1:
-            known[node.output] = _joined(node, arguments, unit)
-        else:
-            known[node.output] = _affine(region, node, arguments[0], unit)
-    return known[region.output]
+def _step(region: Graph, node: Node) -> Step:
+    varying = tuple(name for name in node.inputs if region.is_activation(name))
+    if is_nonlinear(region, node):
+        return _bent(region, node)
+    outputs = math.prod(region.shapes[node.output])
+    if len(varying) > 1 and node.operator == "Concat":
+        return Step(varying, node.output, added=_added(region, node), outputs=outputs, joins=True)
+    if len(varying) > 1:
+        copies = math.sqrt(max(outputs // math.prod(region.shapes[name]) for name in varying)) * grow(2)
+        return Step(varying, node.output, copies, absolute=copies, roundings=2, outputs=outputs)
+    return _affine(region, node)
 
 
-def _bent(region: Graph, node: Node, x: Drift, unit: float) -> Drift:
-    steep = constant(region, node)
+def _bent(region: Graph, node: Node) -> Step:
+    steep, outputs = constant(region, node), math.prod(region.shapes[node.output])
     if steep is None or node.operator not in _EXACT | {"LeakyRelu"}:
-        return Drift(math.inf, math.inf)
-    rest = 0.0
-    if node.operator == "Clip":
-        nearest = min(max(0.0, node.number("min")), node.number("max"))
-        rest = abs(nearest) * math.sqrt(math.prod(region.shapes[node.output]))
-    fresh = 0.0 if node.operator in _EXACT else 2 * unit * steep * (x.size + x.drift)
-    return Drift((steep * x.size + rest) * grow(4), (steep * x.drift + fresh) * grow(4))
+        return Step(
+            node.inputs[:1], node.output, steep or math.inf, roundings=-1, limit=_limit(node, outputs)
+        )
+    if node.operator == "LeakyRelu":
+        return Step(node.inputs, node.output, steep, absolute=steep, roundings=2, outputs=outputs)
+    if node.operator != "Clip":
+        return Step(node.inputs, node.output, steep)
+    ends = node.number("min"), node.number("max")
+    nearest = min(max(0.0, ends[0]), ends[1])
+    rest, limit = (abs(value) * math.sqrt(outputs) * grow(4) for value in (nearest, max(map(abs, ends))))
+    if all(float(np.float32(end)) == end for end in ends):
+        return Step(node.inputs, node.output, added=rest, limit=limit)
+    finite = max(abs(end) for end in ends if math.isfinite(end)) * math.sqrt(outputs)
+    return Step(
+        node.inputs, node.output, added=max(rest, finite * grow(4)), roundings=2, limit=limit, outputs=outputs
+    )
 
 
-def _joined(node: Node, arguments: list[Drift], unit: float) -> Drift:
-    if node.operator == "Concat":
-        parts = [math.hypot(*(value.size for value in arguments)), math.hypot(*(v.drift for v in arguments))]
-        return Drift(parts[0] * grow(8), parts[1] * grow(8))
-    size, drift = sum(value.size for value in arguments), sum(value.drift for value in arguments)
-    return Drift(size * grow(4), (drift + 2 * unit * (size + drift)) * grow(8))
+def _limit(node: Node, outputs: int) -> float:
+    """Return a bound on the norm of what a bounded function makes."""
+    bounded = node.operator in {"Cos", "Erf", "Sigmoid", "Sin", "Softmax", "Tanh"}
+    return math.sqrt(outputs) * grow(4) if bounded else math.inf
 
 
-def _affine(region: Graph, node: Node, x: Drift, unit: float) -> Drift:
+def _affine(region: Graph, node: Node) -> Step:
     source = next(name for name in node.inputs if name in region.shapes)
     parameters = {name: region.parameters[name] for name in node.inputs if name in region.parameters}
     shapes = {name: region.shapes[name] for name in (source, node.output)}
     alone = Graph(source, node.output, (node,), parameters, shapes)
     part = Region(alone, affine=True)
     norm, added = affine_norm(part, [part]).upper, _added(alone, node)
-    size = (norm * x.size + added) * grow(4)
+    outputs = math.prod(alone.output_shape)
     if node.operator in _MOVES:
-        return Drift(size, norm * x.drift * grow(2))
+        return Step((source,), node.output, norm, added, outputs=outputs)
     terms = roundings(alone, node) + 2
-    gamma = 1.02 * terms * unit if terms * unit < 2.0**-6 else math.inf
-    fresh = gamma * (schur_bound(alone) * (x.size + x.drift) + added)
-    return Drift(size, (norm * x.drift + fresh) * grow(8))
+    return Step((source,), node.output, norm, added, schur_bound(alone), terms, outputs=outputs)
 
 
 def _added(region: Graph, node: Node) -> float:
