@@ -32,6 +32,7 @@ def build(
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
     activation: str = "minmax",
+    normalised: bool | None = None,
     depth: int = 4,
     width: int = 64,
 ) -> GloroNet:
@@ -44,6 +45,7 @@ def build(
         mean: subtracted per channel; empty leaves the input as it is.
         std: divisor per channel; empty is one.
         activation: ``minmax`` or ``relu``.
+        normalised: whether the rows of the last matrix have length one; by default those of LiResNet have.
         depth: linear residual blocks of a LiResNet.
         width: its channels.
 
@@ -67,7 +69,8 @@ def build(
     for size in dense:
         layers.append(Dense(layers[-1].output_shape, size))
         layers.append(_bend(layers[-1].output_shape, activation))
-    layers.append(Dense(layers[-1].output_shape, classes))
+    unit_rows = name == "liresnet" if normalised is None else normalised
+    layers.append(Dense(layers[-1].output_shape, classes, normalised=unit_rows))
     return GloroNet(layers)
 
 

@@ -66,18 +66,28 @@ class Linear(Layer):
         return size
 
     @torch.no_grad()
-    def restart(self) -> None:
+    def restart(self, generator: torch.Generator) -> None:
         """Begin anew from a random iterate: the kept one may have stalled on a smaller singular value."""
-        self.iterate.normal_()
+        self.iterate.copy_(torch.randn(self.iterate.shape, generator=generator))
 
 
 class Dense(Linear):
-    """A fully connected layer; inputs of any shape are flattened."""
+    """A fully connected layer; inputs of any shape are flattened.
 
-    def __init__(self, shape: Shape, outputs: int) -> None:
+    With ``normalised`` rows every row of the matrix is divided by its length, so that no class is told from
+    the others by a longer row.
+    """
+
+    def __init__(self, shape: Shape, outputs: int, *, normalised: bool = False) -> None:
         size = torch.Size(shape).numel()
         weight = nn.init.orthogonal_(torch.empty(outputs, size))
         super().__init__((size,), weight, outputs)
+        self.normalised = normalised
+
+    @property
+    def matrix(self) -> Tensor:
+        """The matrix that is multiplied by, shape (outputs, inputs): the one that is exported."""
+        return functional.normalize(self.weight, dim=1) if self.normalised else self.weight
 
     @property
     def output_shape(self) -> Shape:
@@ -86,11 +96,11 @@ class Dense(Linear):
 
     def map(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
         """Multiply by the matrix."""
-        return functional.linear(x.flatten(1), self.weight, bias)
+        return functional.linear(x.flatten(1), self.matrix, bias)
 
     def adjoint(self, y: Tensor) -> Tensor:
         """Multiply by the transposed matrix."""
-        return y @ self.weight
+        return y @ self.matrix
 
 
 class Convolution(Linear):

@@ -2,7 +2,7 @@
 
 All are computed from scores ``y`` of shape (N, classes), the table K of pair constants and the radius
 epsilon; ``y_bottom = max over i != j of y_i + epsilon K_ji`` with j the predicted class, told by its
-index.
+index. Labels are classes, int64 of shape (N,), or probabilities of all classes, shape (N, classes).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from glocert.lipschitz.radius import bottom
 def cross_entropy(scores: Tensor, labels: Tensor, pairs: Tensor, epsilon: float, _weight: float) -> Tensor:
     """Cross-entropy of the scores with ⊥ as one more class that is never right."""
     extended = torch.cat([scores, bottom(scores, pairs, epsilon)[:, None]], 1)
+    if labels.is_floating_point():
+        labels = functional.pad(labels, (0, 1))
     return functional.cross_entropy(extended, labels)
 
 
@@ -38,6 +40,8 @@ def emma(scores: Tensor, labels: Tensor, pairs: Tensor, epsilon: float, _weight:
     A rival i is attainable within ``(y_t - y_i) / K_ti``; that share of epsilon, between 0.01 and 1 and taken
     as a constant, is what it gains.
     """
+    if labels.is_floating_point():
+        labels = labels.argmax(1)
     steep = epsilon * pairs[labels]
     lead = scores.gather(1, labels[:, None]) - scores
     share = (lead / steep.clamp_min(1e-12)).clamp(0.01, 1.0).detach()

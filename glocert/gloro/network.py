@@ -24,7 +24,27 @@ from glocert.graph.ir import Array, Attribute, Graph, Node
 from glocert.graph.limits import Limits
 
 
-class GloroNet(nn.Module):
+class Learner(nn.Module):
+    """What can be trained to be certified: scores, and estimates of how fast their differences change."""
+
+    def pairs(self, steps: int) -> Tensor:
+        """Return estimates of how fast score differences change, shape (classes, classes), with gradient.
+
+        Args:
+            steps: of the power iterations, from where the last call left them.
+        """
+        raise NotImplementedError
+
+    def restart(self, generator: torch.Generator) -> None:
+        """Begin all power iterations anew."""
+        raise NotImplementedError
+
+    def graph(self) -> Graph:
+        """Return the network as it is now: the inert graph that is certified."""
+        raise NotImplementedError
+
+
+class GloroNet(Learner):
     """A chain of layers that ends with a dense one, the scores."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
@@ -50,19 +70,26 @@ class GloroNet(nn.Module):
         for layer in self.layers[:-1]:
             assert isinstance(layer, Layer)
             product = product * layer.stretch(steps)
-        rows = self.head.weight
-        gaps = (rows[:, None] - rows[None]).square().sum(2)
-        return product * torch.sqrt(gaps + torch.eye(len(rows), device=gaps.device)) * _off_diagonal(gaps)
+        return product * distances(self.head.matrix)
 
-    def restart(self) -> None:
+    def restart(self, generator: torch.Generator) -> None:
         """Begin all power iterations anew."""
         for layer in self.layers:
             if isinstance(layer, Linear):
-                layer.restart()
+                layer.restart(generator)
+
+    def graph(self) -> Graph:
+        """Return the network as it is now, for inputs of the first layer's shape."""
+        first = self.layers[0]
+        assert isinstance(first, Layer)
+        return to_graph(self, first.shape)
 
 
-def _off_diagonal(table: Tensor) -> Tensor:
-    return 1 - torch.eye(len(table), device=table.device)
+def distances(rows: Tensor) -> Tensor:
+    """Return the distances between all rows of a matrix, with a gradient that is finite everywhere."""
+    gaps = (rows[:, None] - rows[None]).square().sum(2)
+    diagonal = torch.eye(len(rows), device=rows.device, dtype=rows.dtype)
+    return torch.sqrt((gaps + diagonal).clamp_min(1e-30)) * (1 - diagonal)
 
 
 def to_graph(network: GloroNet, shape: Shape) -> Graph:
@@ -111,7 +138,7 @@ class _Writer:
     def _dense(self, layer: Dense, x: str, name: str) -> str:
         if len(self.builder.shapes[x]) > 1:
             x = self._add("Reshape", (x,), f"{name}.flat", {"shape": layer.shape})
-        inputs = (x, self._weight(layer.weight, f"{name}.weight"), self._weight(layer.bias, f"{name}.bias"))
+        inputs = (x, self._weight(layer.matrix, f"{name}.weight"), self._weight(layer.bias, f"{name}.bias"))
         return self._add("Gemm", inputs, name)
 
     def _min_max(self, x: str, name: str) -> str:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from glocert.gloro.augmentation import varied
 from glocert.gloro.losses import LOSSES
-from glocert.gloro.network import GloroNet
+from glocert.gloro.network import Learner
 from glocert.gloro.recipe import Recipe
+from glocert.gloro.samples import Samples
 from glocert.lipschitz.radius import radii
 
 _FRESH = 10
 """Power iterations begin anew every so many epochs."""
+SETTLING = 50
+"""Power iterations before estimates are reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Epoch:
         radius: that was trained for at its end.
         accuracy: on the validation inputs.
         robust: estimated share of the validation inputs that are right and certified at the recipe's radius.
-        seconds: wall time.
+        seconds: wall time, validation included.
     """
 
     number: int
@@ -40,91 +45,100 @@ class Epoch:
     robust: float
     seconds: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, one point of a learning curve."""
+        return asdict(self)
+
 
 @dataclass(slots=True)
 class Training:
-    """A run under way.
+    """A run under way. Whoever stops asking for epochs stops it; a checkpoint continues it.
 
     Attributes:
-        network: learns in place.
+        network: learns in place, on the device where it is.
         recipe: how.
-        optimiser: Adam.
+        optimiser: Adam, with the recipe's weight decay.
         generator: of order and augmentation.
         done: epochs behind it.
+        log: what they did, those before a checkpoint included.
     """
 
-    network: GloroNet
+    network: Learner
     recipe: Recipe
-    optimiser: torch.optim.Adam
+    optimiser: torch.optim.AdamW
     generator: torch.Generator
-    done: int = 0
+    done: int
+    log: list[Epoch]
 
     @classmethod
-    def start(cls, network: GloroNet, recipe: Recipe) -> Training:
+    def start(cls, network: Learner, recipe: Recipe) -> Training:
         """Begin a run."""
-        optimiser = torch.optim.Adam(network.parameters(), lr=recipe.rate)
-        return cls(network, recipe, optimiser, torch.Generator().manual_seed(recipe.seed))
+        learning = [tensor for tensor in network.parameters() if tensor.requires_grad]
+        optimiser = torch.optim.AdamW(learning, lr=recipe.rate, weight_decay=recipe.decay)
+        return cls(network, recipe, optimiser, torch.Generator().manual_seed(recipe.seed), 0, [])
 
-    def epochs(self, images: Tensor, labels: Tensor, validation: tuple[Tensor, Tensor]) -> Iterator[Epoch]:
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.network.parameters()).device
+
+    def epochs(self, data: Samples, validation: Samples) -> Iterator[Epoch]:
         """Train to the end; yield after every epoch.
 
         Args:
-            images: float32, raw units, shape (N, channels, height, width).
-            labels: int64, shape (N,).
-            validation: images and labels that are never trained on.
+            data: to learn from.
+            validation: never trained on.
         """
+        data, validation = data.to(self.device), validation.to(self.device)
         while self.done < self.recipe.epochs:
             began = time.monotonic()
-            loss = self._epoch(images, labels)
+            loss = self._epoch(data)
             self.done += 1
             if self.done % _FRESH == 0:
-                self.network.restart()
-            accuracy, robust = self.evaluate(*validation)
+                self.network.restart(self.generator)
+            accuracy, robust = self.evaluate(validation)
             radius = self.recipe.radius_at(self.done / self.recipe.epochs)
-            yield Epoch(self.done, loss, radius, accuracy, robust, time.monotonic() - began)
+            self.log.append(Epoch(self.done, loss, radius, accuracy, robust, time.monotonic() - began))
+            yield self.log[-1]
 
-    def _epoch(self, images: Tensor, labels: Tensor) -> float:
+    def _epoch(self, data: Samples) -> float:
         self.network.train()
-        order = torch.randperm(len(images), generator=self.generator)
-        total = 0.0
+        order = torch.randperm(len(data), generator=self.generator).to(self.device)
+        total = torch.zeros((), device=self.device)
         for start in range(0, len(order), self.recipe.batch):
-            chosen = order[start : start + self.recipe.batch]
+            batch = data[order[start : start + self.recipe.batch]]
             progress = (self.done + start / len(order)) / self.recipe.epochs
-            batch = self._varied(images[chosen])
-            total += self._step(batch, labels[chosen], progress) * len(chosen)
-        return total / len(order)
+            images = varied(batch.images, self.recipe, self.generator)
+            total += self._step(images, batch.labels, progress) * len(images)
+        return float(total) / len(order)
 
-    def _step(self, images: Tensor, labels: Tensor, progress: float) -> float:
-        recipe = self.recipe
+    def _step(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
         for group in self.optimiser.param_groups:
-            group["lr"] = recipe.rate_at(progress)
-        scores, pairs = self.network(images), self.network.pairs(recipe.iterations)
-        loss = LOSSES[recipe.loss](
-            scores, labels, pairs, recipe.radius_at(progress), recipe.weight_at(progress)
-        )
+            group["lr"] = self.recipe.rate_at(progress)
+        loss = self._loss(images, labels, progress)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
+        if self.recipe.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimiser.step()
-        return float(loss.detach())
+        return loss.detach()
 
-    def _varied(self, images: Tensor) -> Tensor:
-        """Return the images moved and mirrored at random, each by itself."""
-        shift = self.recipe.shift
-        if shift:
-            images = shifted(images, shift, self.generator)
-        if self.recipe.flip:
-            mirrored = torch.rand(len(images), 1, 1, 1, generator=self.generator) < 0.5
-            images = torch.where(mirrored, images.flip(3), images)
-        return images
+    def _loss(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
+        recipe, scores = self.recipe, self.network(images)
+        if self.done < recipe.warmup:
+            return functional.cross_entropy(scores, labels)
+        pairs = self.network.pairs(recipe.iterations)
+        radius, weight = recipe.radius_at(progress), recipe.weight_at(progress)
+        return LOSSES[recipe.loss](scores, labels, pairs, radius, weight)
 
     @torch.no_grad()
-    def evaluate(self, images: Tensor, labels: Tensor) -> tuple[float, float]:
+    def evaluate(self, samples: Samples) -> tuple[float, float]:
         """Return accuracy and estimated robust share at the recipe's radius."""
         self.network.eval()
-        pairs = self.network.pairs(50).double()
-        scores = torch.cat([self.network(part) for part in torch.split(images, 1024)]).double()
+        pairs = self.network.pairs(SETTLING).double()
+        scores = torch.cat([self.network(part) for part in torch.split(samples.images, 1024)]).double()
         found = radii(scores, pairs)
-        right = found.label == labels
+        right = found.label == samples.classes
         robust = right & found.certified(self.recipe.epsilon)
         return float(right.float().mean()), float(robust.float().mean())
 
@@ -134,7 +148,7 @@ class Training:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
-            "done": self.done,
+            "log": [epoch.to_json() for epoch in self.log],
             "recipe": self.recipe.to_json(),
         }
         beside = path.with_name(f"{path.name}.part")
@@ -145,23 +159,16 @@ class Training:
         """Continue from a checkpoint.
 
         Raises:
-            ValueError: it was made by another recipe.
+            ValueError: it was made by another recipe or for another network.
         """
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location="cpu")
         if state["recipe"] != self.recipe.to_json():
             raise ValueError("the checkpoint was made by another recipe")
-        self.network.load_state_dict(state["network"])
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError as error:
+            raise ValueError("the checkpoint was made for another network") from error
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
-        self.done = state["done"]
-
-
-def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """Return each image moved by up to ``most`` pixels along both axes, zeros outside."""
-    count, _, height, width = images.shape
-    padded = functional.pad(images, (most,) * 4)
-    moves = torch.randint(0, 2 * most + 1, (2, count, 1), generator=generator)
-    rows = moves[0] + torch.arange(height)
-    columns = moves[1] + torch.arange(width)
-    each = torch.arange(count)[:, None, None]
-    return padded[each, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        self.log = [Epoch(**epoch) for epoch in state["log"]]
+        self.done = len(self.log)

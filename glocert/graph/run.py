@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -27,12 +27,14 @@ def step(*operators: str) -> Callable[[Step], Step]:
     return register
 
 
-def run(graph: Graph, x: Tensor) -> Tensor:
+def run(graph: Graph, x: Tensor, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
     """Execute ``graph`` on a batch.
 
     Args:
         graph: a network of canonical operators.
         x: shape (N, *graph.input_shape), any float dtype, any device; not changed.
+        parameters: tensors that stand for parameters of these names, of the dtype and device of ``x``;
+            gradients flow into them.
 
     Returns:
         Shape (N, *graph.output_shape), dtype and device of ``x``; parameters are cast to them.
@@ -43,9 +45,12 @@ def run(graph: Graph, x: Tensor) -> Tensor:
     if tuple(x.shape[1:]) != graph.input_shape:
         raise ValueError(f"expected (N, {graph.input_shape}), got {tuple(x.shape)}")
     values = {graph.input: x}
+    given = parameters or {}
     last_uses = graph.last_uses()
     for position, node in enumerate(graph.nodes):
-        arguments = [_argument(graph, values, name, x) for name in node.inputs]
+        arguments = [
+            given[name][None] if name in given else _argument(graph, values, name, x) for name in node.inputs
+        ]
         function = _STEPS[node.operator]
         values[node.output] = function(node, graph.shapes[node.output], *arguments)
         for name in {*node.inputs, node.output} & values.keys():

@@ -33,7 +33,7 @@ def test_n3_the_adjoint_is_the_adjoint(layer: Convolution) -> None:
     forward, backward = (layer.map(x) * y).sum(), (x * layer.adjoint(y)).sum()
     assert torch.allclose(forward, backward, rtol=1e-10)
     truth = torch.linalg.svdvals(torch.func.jacrev(layer.map)(x).reshape(y.numel(), x.numel()))[0]
-    assert torch.allclose(layer.stretch(2000), truth, rtol=1e-6)
+    assert torch.allclose(layer.stretch(5000), truth, rtol=1e-4)
 
 
 @pytest.mark.parametrize("activation", ["minmax", "relu"])

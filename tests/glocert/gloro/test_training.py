@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
+from glocert.gloro.augmentation import shifted
 from glocert.gloro.layers import Dense, MinMax
 from glocert.gloro.network import GloroNet, to_graph
 from glocert.gloro.recipe import Recipe
-from glocert.gloro.training import Training, shifted
+from glocert.gloro.samples import Samples
+from glocert.gloro.training import Training
 from glocert.lipschitz.network import bound
 from glocert.lipschitz.radius import radii
 
 
-def moons(count: int, seed: int) -> tuple[Tensor, Tensor]:
+def moons(count: int, seed: int) -> Samples:
     """Return two interleaved half circles with a little noise, and which is which."""
     generator = torch.Generator().manual_seed(seed)
     angle = torch.rand(count, generator=generator) * math.pi
@@ -25,7 +26,7 @@ def moons(count: int, seed: int) -> tuple[Tensor, Tensor]:
     x = torch.where(label == 0, torch.cos(angle), 1 - torch.cos(angle))
     y = torch.where(label == 0, torch.sin(angle), 0.5 - torch.sin(angle))
     noise = torch.randn(count, 2, generator=generator) * 0.05
-    return torch.stack([x, y], 1) + noise, label
+    return Samples(torch.stack([x, y], 1) + noise, label)
 
 
 def small() -> GloroNet:
@@ -38,30 +39,30 @@ def test_t4_two_moons_are_certified() -> None:
     network = small()
     run = Training.start(network, recipe)
     validation = moons(500, 1)
-    epochs = list(run.epochs(*moons(1500, 0), validation))
+    epochs = list(run.epochs(moons(1500, 0), validation))
     assert epochs[-1].accuracy > 0.95
     proven = bound(to_graph(network, (2,)))
     with torch.no_grad():
-        found = radii(network(validation[0]).double(), proven.pairs, 1e-4)
-    right = found.label == validation[1]
+        found = radii(network(validation.images).double(), proven.pairs, 1e-4)
+    right = found.label == validation.labels
     assert float((right & found.certified(0.1)).double().mean()) > 0.75
 
 
 def test_t3_a_run_continues_where_it_ended(tmp_path: Path) -> None:
-    recipe = Recipe(epsilon=0.1, epochs=4, batch=64)
+    recipe = Recipe(epsilon=0.1, epochs=12, batch=64)  # iterations begin anew after ten
     data, validation = moons(300, 0), moons(100, 1)
     whole = Training.start(small(), recipe)
-    expected = [epoch.loss for epoch in whole.epochs(*data, validation)]
+    expected = [epoch.loss for epoch in whole.epochs(data, validation)]
     first = Training.start(small(), recipe)
     losses = []
-    for epoch in first.epochs(*data, validation):
+    for epoch in first.epochs(data, validation):
         losses.append(epoch.loss)
         if epoch.number == 2:
             first.save(tmp_path / "checkpoint")
             break
     second = Training.start(small(), recipe)
     second.load(tmp_path / "checkpoint")
-    losses += [epoch.loss for epoch in second.epochs(*data, validation)]
+    losses += [epoch.loss for epoch in second.epochs(data, validation)]
     assert losses == expected
     for mine, theirs in zip(
         whole.network.state_dict().values(), second.network.state_dict().values(), strict=True

@@ -1,0 +1,122 @@
+"""What a network of known constants achieves on labelled inputs: accuracy, VRA, radii; proven, not estimated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from glocert.gloro.samples import Samples
+from glocert.graph.ir import Graph
+from glocert.graph.run import run
+from glocert.lipschitz.execution import slack
+from glocert.lipschitz.network import LipschitzBound, bound
+from glocert.lipschitz.radius import radii
+
+_SCORE_UNIT = 2.0**-53
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """Certified figures of one network.
+
+    Attributes:
+        proven: its constants.
+        label: predicted class of every input, int64, shape (N,).
+        right: whether it is the wanted one, shape (N,).
+        real: radius that holds for the real function, float64, shape (N,).
+        float32: radius that holds for every float32 execution, float64, shape (N,).
+    """
+
+    proven: LipschitzBound
+    label: Tensor
+    right: Tensor
+    real: Tensor
+    float32: Tensor
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the inputs that are right."""
+        return _share(self.right)
+
+    @property
+    def median(self) -> float:
+        """Median radius of the right inputs, real arithmetic; 0 where none is right."""
+        return self.quantiles()["0.5"]
+
+    def vra(self, epsilon: float, *, real: bool = True) -> float:
+        """Return the share of inputs that are right and certified at ``epsilon``."""
+        return _share(self.right & (self._radius(real) > epsilon))
+
+    def rejected(self, epsilon: float, *, real: bool = True) -> float:
+        """Return the share of inputs that are answered ⊥."""
+        return _share(self._radius(real) <= epsilon)
+
+    def wrong(self, epsilon: float, *, real: bool = True) -> float:
+        """Return the share of inputs that are certified with a wrong label."""
+        return _share(~self.right & (self._radius(real) > epsilon))
+
+    def quantiles(self) -> dict[str, float]:
+        """Return quantiles of the radius of the right inputs, real arithmetic."""
+        mine = self.real[self.right]
+        if not len(mine):
+            return {str(share): 0.0 for share in _QUANTILES}
+        ordered = mine.sort().values
+        return {str(share): float(ordered[math.floor(share * (len(mine) - 1))]) for share in _QUANTILES}
+
+    def to_json(self, epsilons: Sequence[float]) -> dict[str, Any]:
+        """Return the figures as plain data, shares at each epsilon."""
+        by_arithmetic = {
+            name: {
+                "vra": {str(epsilon): self.vra(epsilon, real=real) for epsilon in epsilons},
+                "rejection_rate": {str(epsilon): self.rejected(epsilon, real=real) for epsilon in epsilons},
+                "certified_but_wrong": {str(epsilon): self.wrong(epsilon, real=real) for epsilon in epsilons},
+            }
+            for name, real in (("real", True), ("float32", False))
+        }
+        return {
+            "inputs": len(self.label),
+            "clean_accuracy": self.accuracy,
+            "radius_quantiles": self.quantiles(),
+            "lipschitz_bound": self.proven.scores,
+            **by_arithmetic,
+        }
+
+    def _radius(self, real: bool) -> Tensor:
+        return self.real if real else self.float32
+
+
+def outcome(graph: Graph, samples: Samples, epsilon: float) -> Outcome:
+    """Measure a network on samples, with proven constants.
+
+    Scores are computed in float64, and what rounding does to them there is charged; for ``float32`` what it
+    does to any float32 execution is charged instead.
+
+    Args:
+        graph: from raw inputs to scores.
+        samples: to measure on.
+        epsilon: largest radius of interest; the float32 radius is never claimed to exceed it by the factor
+            two up to which its error term is computed.
+
+    Raises:
+        UnsupportedOperators: a node has no Lipschitz constant.
+    """
+    proven = bound(graph)
+    images = samples.images.cpu()
+    with torch.no_grad():
+        scores = torch.cat([run(graph, part.double()) for part in torch.split(images, 256)])
+    farthest = 2 * epsilon
+    largest = float(images.double().flatten(1).norm(dim=1).max()) * (1 + 1e-9) + farthest
+    exact = radii(scores, proven.pairs, slack(graph, largest, _SCORE_UNIT))
+    rounded = radii(scores, proven.pairs, slack(graph, largest))
+    right = exact.label == samples.classes.cpu()
+    return Outcome(proven, exact.label, right, exact.radius, rounded.radius.clamp_max(farthest))
+
+
+def _share(chosen: Tensor) -> float:
+    return float(chosen.double().mean()) if len(chosen) else 0.0
