@@ -36,7 +36,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> I
     """A service with a finished and an unfinished job, so that ids and lists lead somewhere."""
     folder = tmp_path_factory.mktemp("schema")
     shutil.copy(sqlite_template, folder / "glocert.sqlite3")
-    settings = Settings(data_dir=folder, admin_key=ADMIN_KEY, max_body_bytes=2**14, max_wait_s=0.2)
+    settings = Settings(data_dir=folder, admin_key=ADMIN_KEY, max_body_bytes=2**20, max_wait_s=0.2)
     with serving(settings, ADMIN_KEY) as running:
         fill(running)
         yield running
