@@ -2,8 +2,8 @@
 
 ``python3 dev.py bench imports [NAME ...] [--inputs 10]``: each file is inspected as a worker does it, but
 compared with onnxruntime or torch on a hundred inputs; then a small job is run through the service:
-brightness to +0.02 where there are labelled images, a chord between random inputs where there are none. How
-many of the architectures found in the wild have only supported operators is counted from
+brightness to +0.02, of test images or of random inputs where a model has no labelled data. How many of the
+architectures found in the wild have only supported operators is counted from
 ``architectures.json``.
 """
 
@@ -92,7 +92,7 @@ def main() -> int:
             if not arguments.names or any(name in path.name for name in arguments.names):
                 lines.append(_line(client, shared, path, entries[path.name], arguments.inputs))
                 print(lines[-1].show(), flush=True)
-                _keep(lines[-1])
+                _keep(lines[-1], arguments.inputs)
     covered, known = architectures()
     print(f"{sum(not line.refused for line in lines)} of {len(lines)} files imported")
     print(f"at least {covered} of {known} architectures have only supported operators")
@@ -171,14 +171,12 @@ def _attempt(
     mutation: dict[str, Any] = {"type": "brightness", "from": 0.0, "to": 0.02}
     role = _role(entry)
     settings: dict[str, Any] = {}
-    if test is None:
-        mutation = {"type": "chord", "item": 0}
     if role == "generator":
         line.job, line.verdicts = "", "no job: no method admits generators yet"
         return
     if role == "regressor":
         settings = {"property": {"type": "band", "width": BAND}}
-    line.job = "brightness to +0.02" if test else "chord between random inputs"
+    line.job = test or "random inputs"
     try:
         data = client.wait_ready(_data(client, shared, test, shape))
         model = client.wait_ready(
@@ -208,7 +206,7 @@ def _data(client: Client, shared: Path, test: str | None, shape: Sequence[int]) 
         return client.upload_dataset(path)
 
 
-def _keep(line: Line) -> None:
+def _keep(line: Line, inputs: int) -> None:
     """Put one file's figures in the place of those that were there."""
     rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
     others = [row for row in rows if row["name"] != line.name]
@@ -216,6 +214,7 @@ def _keep(line: Line) -> None:
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d"),
         "samples": SAMPLES,
+        "inputs": inputs,
         "rows": sorted([*others, asdict(line)], key=lambda row: row["name"]),
         "architectures": dict(zip(("covered", "known"), architectures(), strict=True)),
     }

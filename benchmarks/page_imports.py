@@ -37,8 +37,9 @@ Written by `python3 dev.py bench imports` from a run on {found["date"]}: {len(ta
 the shared data were imported. *Difference* is the largest between the scores of the imported graph and those
 of onnxruntime or torch on {found["samples"]} inputs (zeros, ones, uniform and normal numbers), absolute and
 relative to the largest score, in the precision of the file; above 1e-4 a model is refused. *Job*: verdicts as
-certified/falsified/undecided/skipped; B is brightness to +0.02 on the first test images, C a chord between
-random inputs of a model without labelled data.
+certified/falsified/undecided/skipped for brightness to +0.02 on {found["inputs"]} inputs: the first test
+images, or random inputs (R) where a model has no labelled data. A network with one output certifies that it
+moves by less than 1.
 
 At least {wild["covered"]} of the {wild["known"]} architectures counted in two public collections of
 verification benchmarks have only operators that are supported (`benchmarks/architectures.json`).
@@ -60,7 +61,7 @@ verification benchmarks have only operators that are supported (`benchmarks/arch
 
 def _model(row: Mapping[str, Any]) -> Sequence[object]:
     kind = f"{row['format']} {row['opset']}" if row["opset"] else row["format"]
-    job = f"{'B' if row['job'].startswith('bright') else 'C'} {_cell(row['verdicts'])}"
+    job = f"{_cell(row['verdicts'])}{' R' if row['job'] == 'random inputs' else ''}"
     difference = f"{row['absolute']:.0e} ({row['relative']:.0e})"
     operators = ", ".join(name.removeprefix("aten::") for name in row["operators"])
     return (row["name"], kind, operators, row["parameters"], row["nonlinear"], difference,

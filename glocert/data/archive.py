@@ -13,6 +13,8 @@ from glocert.errors import DatasetTooLarge, UnreadableDataset
 
 READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 _ENCRYPTED = 0x1
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""the others take memory as their headers say"""
 _JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db")
 
 
@@ -58,6 +60,8 @@ def _check_member(member: zipfile.ZipInfo, limits: DataLimits) -> None:
         raise UnreadableDataset(f"member {member.filename!r} points outside the archive")
     if member.flag_bits & _ENCRYPTED:
         raise UnreadableDataset(f"member {member.filename!r} is encrypted")
+    if member.compress_type not in _METHODS:
+        raise UnreadableDataset(f"member {member.filename!r} must be stored or deflated")
     if member.file_size > max(2**20, limits.expansion * member.compress_size):
         raise DatasetTooLarge(
             f"member {member.filename!r} expands too much: {member.compress_size} to {member.file_size} bytes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
 import zlib
 
 import numpy as np
@@ -131,6 +132,16 @@ def picture_elsewhere() -> bytes:
 def picture_other() -> bytes:
     """A PostScript file that is called a picture."""
     return _pictures(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+
+
+@hostile("data-picture-lzma.zip")
+def picture_lzma() -> bytes:
+    """A picture that was compressed by a method that takes as much memory as it likes, and is damaged."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as made:
+        made.writestr("labels.csv", "file,label\n0.png,0\n")
+        made.writestr("0.png", _png(1, 1) * 100)
+    return buffer.getvalue()[:80] + bytes([255] * 8) + buffer.getvalue()[88:]
 
 
 @hostile("data-wide.csv")
