@@ -3,8 +3,11 @@
 - *schur*: the square root of the largest row sum times the largest column sum of the absolute matrix,
   from one run on ones and one run of the adjoint; for any region.
 - *torus*: where the region is one convolution behind and in front of factors per channel.
-- *explicit*: where the matrix has few enough entries.
-- *product*: of the parts.
+- *explicit*: where the matrix has few enough entries, and its Gram matrix costs little enough.
+- *product*: of the parts, where there is no matrix.
+
+Reshapes and transpositions at either end keep every norm and are taken off first. What was found is kept
+for equal regions: a network's bound and what rounding does to it need the same norms.
 """
 
 from __future__ import annotations
@@ -22,12 +25,16 @@ from glocert.lipschitz.convolution import Window, torus_bound
 from glocert.lipschitz.dense import matrix_norm, square_root
 from glocert.lipschitz.explicit import linear_part, matrix_of, roundings
 from glocert.lipschitz.norm import Norm, best
-from glocert.lipschitz.regions import Region
+from glocert.lipschitz.regions import Region, part_of
+from glocert.lipschitz.spectrum import lanczos
 from glocert.rounding import TINY, dot, grow
 
 LARGEST_MATRIX = 2**24
-_POWER = 60
-_KEEPS_NORM = frozenset({"Reshape", "Transpose", "Pad"})
+LARGEST_GRAM = 2**33
+"""products of numbers that the Gram matrix of an explicit matrix may cost"""
+_STEPS = 24
+_KEPT = 256
+_KEEPS_NORM = frozenset({"Reshape", "Transpose"})
 _SHIFTS = frozenset({"Add", "Sub"})
 
 
@@ -38,6 +45,51 @@ def affine_norm(whole: Region, parts: Sequence[Region]) -> Norm:
         whole: the region.
         parts: the same, cut at every single tensor.
     """
+    whole = _core(whole)
+    if not whole.nodes:
+        return Norm(1.0, 1.0, "keeps norms")
+    key = whole.graph.digest()
+    if key not in _FOUND:
+        while len(_FOUND) >= _KEPT:
+            del _FOUND[next(iter(_FOUND))]
+        _FOUND[key] = _smallest(whole, [core for core in map(_core, parts) if core.nodes])
+    return _FOUND[key]
+
+
+_FOUND: dict[str, Norm] = {}
+
+
+def _core(region: Region) -> Region:
+    """Take off what keeps norms at both ends of a chain."""
+    graph, nodes = region.graph, list(region.nodes)
+    while nodes and nodes[0].operator in _KEEPS_NORM and not _reads(nodes[1:], nodes[0].inputs[0]):
+        nodes.pop(0)
+    while nodes and nodes[-1].operator in _KEEPS_NORM and nodes[-1].inputs[0] == _before_last(nodes):
+        nodes.pop()
+    return part_of(graph, graph.input if len(nodes) == 0 else _source(graph, nodes), nodes)
+
+
+def _before_last(nodes: Sequence[Node]) -> str:
+    """Return what the last but one node makes; for a single node, what it reads."""
+    return nodes[-2].output if len(nodes) > 1 else nodes[-1].inputs[0]
+
+
+def _reads(nodes: Sequence[Node], name: str) -> bool:
+    return any(name in node.inputs for node in nodes)
+
+
+def _source(graph: Graph, nodes: Sequence[Node]) -> str:
+    """Return the tensor that comes from outside: the only one, as the region begins at a single tensor."""
+    made = {node.output for node in nodes}
+    return next(
+        name for node in nodes for name in node.inputs if graph.is_activation(name) and name not in made
+    )
+
+
+def _smallest(whole: Region, parts: Sequence[Region]) -> Norm:
+    """Return the smallest of the bounds that can be had."""
+    if affordable(whole.graph):
+        return best([_explicit(whole.graph), Norm(schur_bound(whole.graph), 0.0, "schur")])
     candidates = [Norm(schur_bound(whole.graph), estimate(whole.graph), "schur")]
     if len(parts) > 1:
         product = 1.0
@@ -45,11 +97,13 @@ def affine_norm(whole: Region, parts: Sequence[Region]) -> Norm:
             product *= affine_norm(part, [part]).upper * grow(1)
         candidates.append(Norm(product * grow(len(parts)), 0.0, "product"))
     torus = _torus(whole.graph, candidates[0].upper)
-    if torus is not None:
-        candidates.append(torus)
-    if math.prod(whole.graph.input_shape) * math.prod(whole.graph.output_shape) <= LARGEST_MATRIX:
-        candidates.append(_explicit(whole.graph))
-    return best(candidates)
+    return best(candidates if torus is None else [*candidates, torus])
+
+
+def affordable(region: Graph) -> bool:
+    """Whether the matrix of a region is small enough to be written down and multiplied by itself."""
+    sides = sorted((math.prod(region.input_shape), math.prod(region.output_shape)))
+    return sides[0] * sides[1] <= LARGEST_MATRIX and sides[0] ** 2 * sides[1] <= LARGEST_GRAM
 
 
 def _explicit(region: Graph) -> Norm:
@@ -71,18 +125,17 @@ def schur_bound(region: Graph) -> float:
 
 
 def estimate(region: Graph) -> float:
-    """Return an unproven lower estimate of the norm: power iteration with the adjoint."""
+    """Return an unproven lower estimate of the norm: a Krylov space of the map and its adjoint."""
     linear = linear_part(region)
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(1, *region.input_shape, generator=generator, dtype=torch.float64)
-    found = 0.0
-    for _ in range(_POWER):
-        x = (x / x.norm().clamp_min(TINY)).requires_grad_()
+
+    def there_and_back(vector: Tensor) -> Tensor:
+        x = vector.reshape(1, *region.input_shape).requires_grad_()
         y = run(linear, x)
-        found = float(y.detach().norm())
-        (x,) = torch.autograd.grad(y, x, y.detach())
-        x = x.detach()
-    return found * (1 - 1e-12)
+        (back,) = torch.autograd.grad(y, x, y.detach())
+        return back.detach().reshape(-1)
+
+    found = lanczos(there_and_back, math.prod(region.input_shape), _STEPS)
+    return math.sqrt(max(found, 0.0)) * (1 - 1e-12)
 
 
 def _torus(region: Graph, crude: float) -> Norm | None:

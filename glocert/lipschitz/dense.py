@@ -36,7 +36,7 @@ def matrix_norm(weight: Tensor) -> Norm:
     if not bool(torch.isfinite(weight).all()):
         return Norm(math.inf, 0.0, "non-finite")
     scaled, exponent = normalised(weight)
-    candidates = [Norm(_cholesky(scaled), _estimate(scaled), "cholesky"), *free_bounds(scaled)]
+    candidates = [_cholesky(scaled), *free_bounds(scaled)]
     found = best(candidates)
     upper = found.upper * grow(2) + weight.numel() * TINY
     return Norm(lifted(upper, exponent), math.ldexp(found.lower, exponent), found.method)
@@ -59,13 +59,14 @@ def lifted(bound: float, exponent: int) -> float:
     return math.nextafter(result, math.inf) if result < 2.0**-1000 else result
 
 
-def _cholesky(weight: Tensor) -> float:
+def _cholesky(weight: Tensor) -> Norm:
     tall = weight if weight.shape[0] >= weight.shape[1] else weight.T
     gram = tall.T @ tall
     terms = tall.shape[0]
     square = float(weight.square().sum()) * grow(weight.numel())
     error = (dot(terms) * square + terms * TINY * math.sqrt(gram.numel())) * grow(8)
-    return square_root(largest(gram, error))
+    guess = max(estimate(gram), 0.0)
+    return Norm(square_root(largest(gram, error)), math.sqrt(guess) * (1 - 1e-12), "cholesky")
 
 
 def free_bounds(weight: Tensor) -> list[Norm]:
@@ -75,8 +76,3 @@ def free_bounds(weight: Tensor) -> list[Norm]:
     frobenius = square_root((float(size.square().sum()) + weight.numel() * TINY) * lift)
     schur = square_root(float(size.sum(0).max()) * float(size.sum(1).max()) * lift * lift)
     return [Norm(frobenius, 0.0, "frobenius"), Norm(schur, 0.0, "schur")]
-
-
-def _estimate(weight: Tensor) -> float:
-    tall = weight if weight.shape[0] >= weight.shape[1] else weight.T
-    return math.sqrt(max(estimate(tall.T @ tall), 0.0)) * (1 - 1e-12)

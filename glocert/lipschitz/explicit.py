@@ -142,9 +142,7 @@ def _linear(region: Graph, node: Node, parameters: dict[str, Array], absolute: b
     if node.operator == "BatchNormalization":
         return _scale(region, node, parameters, absolute)
     if node.operator == "Concat":
-        for name in set(node.inputs) - set(varying):
-            parameters[name] = np.zeros_like(region.parameters[name])
-        return node
+        return _without_constants(region, node, varying, parameters)
     if node.operator == "Pad":
         return _with(node, attributes={**node.attributes, "value": 0.0})
     if node.operator in {"Gemm", "Conv"}:
@@ -158,9 +156,18 @@ def _linear(region: Graph, node: Node, parameters: dict[str, Array], absolute: b
 
 def _sum(region: Graph, node: Node, varying: list[str], parameters: dict[str, Array], absolute: bool) -> Node:
     """A sum of two activations stays; a constant summand becomes zero, negated operands keep their sign."""
-    for name in set(node.inputs) - set(varying):
-        parameters[name] = np.zeros_like(region.parameters[name])
-    return _with(node, operator="Add") if absolute else node
+    rest = _without_constants(region, node, varying, parameters)
+    return _with(rest, operator="Add") if absolute else rest
+
+
+def _without_constants(region: Graph, node: Node, varying: list[str], parameters: dict[str, Array]) -> Node:
+    """Put zeros in the place of constants, under names of their own: a factor may be the same parameter."""
+    inputs = list(node.inputs)
+    for place, name in enumerate(node.inputs):
+        if name not in varying:
+            inputs[place] = _fresh(region, f"{name}/zero")
+            parameters[inputs[place]] = np.zeros_like(region.parameters[name])
+    return _with(node, inputs=tuple(inputs))
 
 
 def _scale(region: Graph, node: Node, parameters: dict[str, Array], absolute: bool) -> Node:
@@ -168,9 +175,16 @@ def _scale(region: Graph, node: Node, parameters: dict[str, Array], absolute: bo
     scale, _, _, variance = (region.parameters[name].astype(np.float64) for name in node.inputs[1:])
     factor = scale / np.sqrt(variance + node.number("epsilon"))
     rank = len(region.shapes[node.output])
-    name = f"{node.output}/factor"
+    name = _fresh(region, f"{node.output}/factor")
     parameters[name] = (np.abs(factor) if absolute else factor).reshape(-1, *[1] * (rank - 1))
     return _with(node, operator="Mul", inputs=(node.inputs[0], name), attributes={})
+
+
+def _fresh(region: Graph, name: str) -> str:
+    """Return the name with primes, as many as nothing of the region has: uploads choose their names."""
+    while name in region.parameters or name in region.shapes:
+        name += "'"
+    return name
 
 
 def _store(region: Graph, node: Node, parameters: dict[str, Array], absolute: bool) -> Node:

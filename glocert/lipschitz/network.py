@@ -17,9 +17,10 @@ from glocert.errors import Offence, UnsupportedOperators
 from glocert.graph.families import is_nonlinear
 from glocert.graph.ir import Graph, Node
 from glocert.lipschitz.affine import affine_norm
+from glocert.lipschitz.bent import halfway, steepest
 from glocert.lipschitz.constants import constant, refusal
 from glocert.lipschitz.explicit import Matrix, matrix_of
-from glocert.lipschitz.norm import Norm
+from glocert.lipschitz.norm import Norm, best
 from glocert.lipschitz.regions import Region, joined, regions, runs
 from glocert.lipschitz.sorting import sorts_pairs
 from glocert.rounding import UP, dot, grow
@@ -94,8 +95,21 @@ def _bent(region: Graph) -> Norm:
     bounds = {region.input: 1.0}
     for node in region.nodes:
         bounds[node.output] = _of_node(region, node, bounds) * grow(4)
-    method = "constant" if len(region.nodes) == 1 else "tensor by tensor"
-    return Norm(bounds[region.output], 0.0, method)
+    lower = steepest(region)
+    if len(region.nodes) == 1:
+        return Norm(bounds[region.output], lower, "constant")
+    candidates = [Norm(bounds[region.output], lower, "tensor by tensor")]
+    halved = halfway(region, bounds, lambda source: _after(region, source))
+    return best(candidates if halved is None else [*candidates, halved])
+
+
+def _after(region: Graph, source: str) -> float:
+    """Bound how fast the output of a region changes with one tensor inside it, all others held."""
+    bounds = {source: 1.0}
+    for node in region.nodes:
+        if any(name in bounds for name in node.inputs) and node.output != source:
+            bounds[node.output] = _of_node(region, node, bounds) * grow(4)
+    return bounds[region.output]
 
 
 def _of_node(region: Graph, node: Node, bounds: dict[str, float]) -> float:
@@ -103,16 +117,19 @@ def _of_node(region: Graph, node: Node, bounds: dict[str, float]) -> float:
     steep = constant(region, node)
     if steep is not None:
         return steep * known[0]
+    if node.operator == "Concat":
+        return math.sqrt(sum(value * value for value in known)) * grow(4)
+    if node.operator in {"Add", "Sub"}:
+        return sum(_copies(region, node, name) * bounds[name] for name in node.inputs if name in bounds)
     if len(known) == 1:
         return _single(region, node).upper * known[0]
-    if node.operator == "Concat":
-        return math.sqrt(sum(value * value for value in known))
-    if node.operator in {"Add", "Sub"}:
-        copies = [
-            math.prod(region.shapes[node.output]) // math.prod(region.shapes[name]) for name in node.inputs
-        ]
-        return sum(math.sqrt(count) * value for count, value in zip(copies, known, strict=True))
     raise UnsupportedOperators(f"no Lipschitz constant is known for {node.operator}", [_unknown(node)])
+
+
+def _copies(region: Graph, node: Node, name: str) -> float:
+    """Return how much longer an operand gets when it is broadcast."""
+    count = math.prod(region.shapes[node.output]) // math.prod(region.shapes[name])
+    return math.sqrt(count) * grow(2)
 
 
 def _unknown(node: Node) -> Offence:

@@ -41,7 +41,7 @@ def regions(graph: Graph) -> list[Region]:
         if uses[node.output] > position:
             live.add(node.output)
         if live == {node.output}:
-            parts.append(_region(graph, source, graph.nodes[begun : position + 1]))
+            parts.append(part_of(graph, source, graph.nodes[begun : position + 1]))
             source, begun = node.output, position + 1
     return parts
 
@@ -49,7 +49,7 @@ def regions(graph: Graph) -> list[Region]:
 def joined(graph: Graph, parts: Sequence[Region]) -> Region:
     """Return consecutive regions as one."""
     nodes = tuple(node for part in parts for node in part.nodes)
-    return _region(graph, parts[0].graph.input, nodes)
+    return part_of(graph, parts[0].graph.input, nodes)
 
 
 def runs(graph: Graph) -> list[list[Region]]:
@@ -63,9 +63,11 @@ def runs(graph: Graph) -> list[list[Region]]:
     return groups
 
 
-def _region(graph: Graph, source: str, nodes: Sequence[Node]) -> Region:
+def part_of(graph: Graph, source: str, nodes: Sequence[Node]) -> Region:
+    """Return nodes that read one tensor, and make one that is read elsewhere, as a region."""
     names = {name for node in nodes for name in node.inputs}
     parameters = {name: array for name, array in graph.parameters.items() if name in names}
     shapes = {name: graph.shapes[name] for name in (source, *(node.output for node in nodes))}
-    part = Graph(source, nodes[-1].output, tuple(nodes), parameters, shapes)
+    output = nodes[-1].output if nodes else source
+    part = Graph(source, output, tuple(nodes), parameters, shapes)
     return Region(part, not any(is_nonlinear(graph, node) for node in nodes))

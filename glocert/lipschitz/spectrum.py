@@ -15,6 +15,7 @@ below the largest eigenvalue of A. Nothing depends on how t was found.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -92,17 +93,24 @@ def estimate(gram: Tensor) -> float:
     """Return the largest eigenvalue as an unproven number."""
     if gram.shape[-1] <= _DENSE:
         return float(torch.linalg.eigvalsh(gram)[..., -1].max())
-    return max(_lanczos(matrix) for matrix in gram.reshape(-1, *gram.shape[-2:]))
+    matrices = gram.reshape(-1, *gram.shape[-2:])
+    return max(lanczos(matrix.mv, len(matrix), _STEPS) for matrix in matrices)
 
 
-def _lanczos(matrix: Tensor) -> float:
-    """Return the largest Ritz value of a Krylov space from a fixed start, orthogonalised in full."""
+def lanczos(apply: Callable[[Tensor], Tensor], size: int, steps: int) -> float:
+    """Return the largest Ritz value of a Krylov space from a fixed start, orthogonalised in full.
+
+    Args:
+        apply: a symmetric map of float64 vectors of length ``size``.
+        size: of its vectors.
+        steps: at most so many applications.
+    """
     generator = torch.Generator().manual_seed(0)
-    vector = torch.randn(len(matrix), generator=generator, dtype=torch.float64)
+    vector = torch.randn(size, generator=generator, dtype=torch.float64)
     basis = [vector / vector.norm()]
     diagonal, beside = [], []
-    for _ in range(min(_STEPS, len(matrix))):
-        image = matrix @ basis[-1]
+    for _ in range(min(steps, size)):
+        image = apply(basis[-1])
         diagonal.append(float(image @ basis[-1]))
         stack = torch.stack(basis)
         for _ in range(2):
