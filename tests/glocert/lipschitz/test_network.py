@@ -108,3 +108,22 @@ def test_the_spectrally_normalised_network_of_the_shared_data(shared_data: Path)
     found = bound(graph)
     assert 0.97 <= found.scores <= 0.983
     assert all(part.norm.tightness <= 1.001 for part in found.parts if part.norm.lower)
+
+
+@pytest.mark.parametrize("name", ["P", "P/zero", "scaled/factor"])
+def test_a_constant_that_is_also_a_factor_keeps_its_size(name: str) -> None:
+    """Zeros that stand for a constant, and factors of a normalisation, take no name that an upload has."""
+    five, ones = np.full((3, 1, 1), 5.0, np.float32), np.ones(3, np.float32)
+    nodes = (
+        Node("scaled", "BatchNormalization", ("x", "one", "one", "one", "one"), "scaled", {"epsilon": 1e-9}),
+        Node("times", "Mul", ("scaled", name), "times"),
+        Node("plus", "Add", ("times", "P"), "plus"),
+        Node("bend", "Relu", ("plus",), "bend"),
+        Node("flat", "Reshape", ("bend",), "flat", {"shape": (3,)}),
+        Node("head", "Gemm", ("flat", "eye"), "head"),
+    )
+    shapes = {node: (3, 1, 1) for node in ("x", "scaled", "times", "plus", "bend")}
+    parameters = {"P": five, name: five, "one": ones, "eye": np.eye(3, dtype=np.float32)}
+    graph = Graph("x", "head", nodes, parameters, shapes | {"flat": (3,), "head": (3,)})
+    found = bound(graph)
+    assert 5.0 * (1 - 1e-6) <= found.features <= 5.0 * (1 + 1e-6)
