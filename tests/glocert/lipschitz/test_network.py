@@ -122,7 +122,7 @@ def test_a_constant_that_is_also_a_factor_keeps_its_size(name: str) -> None:
         Node("flat", "Reshape", ("bend",), "flat", {"shape": (3,)}),
         Node("head", "Gemm", ("flat", "eye"), "head"),
     )
-    shapes = {node: (3, 1, 1) for node in ("x", "scaled", "times", "plus", "bend")}
+    shapes = dict.fromkeys(("x", "scaled", "times", "plus", "bend"), (3, 1, 1))
     parameters = {"P": five, name: five, "one": ones, "eye": np.eye(3, dtype=np.float32)}
     graph = Graph("x", "head", nodes, parameters, shapes | {"flat": (3,), "head": (3,)})
     found = bound(graph)
