@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import re
 import warnings
 import zipfile
@@ -32,6 +33,7 @@ def mutate(data: bytes, draw: Random, other: bytes) -> bytes | None:
     except (
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         NotImplementedError,
         RuntimeError,
         ValueError,
