@@ -1,4 +1,4 @@
-"""What a network of known constants achieves on labelled inputs: accuracy, VRA, radii; proven, not estimated."""
+"""What a network achieves on labelled inputs: accuracy, VRA, radii; with proven constants."""
 
 from __future__ import annotations
 

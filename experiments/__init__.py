@@ -1,0 +1,1 @@
+"""Training runs whose figures the documentation quotes: commands, logs, results."""
