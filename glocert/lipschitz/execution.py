@@ -110,8 +110,8 @@ class Ledger:
     output: str
     steps: tuple[Step, ...]
 
-    def drift(self, norms: Tensor, unit: float) -> Tensor:
-        """Return bounds on the l2 error of the scores.
+    def drifts(self, norms: Tensor, unit: float) -> dict[str, Tensor]:
+        """Return bounds on the l2 error of every tensor that ends a step.
 
         Args:
             norms: float64, any shape: bounds on the l2 norm of inputs.
@@ -122,7 +122,11 @@ class Ledger:
             known = [sizes[name] for name in step.inputs]
             drifts[step.output] = step.drift(known, [drifts[name] for name in step.inputs], unit)
             sizes[step.output] = step.size(known)
-        return drifts[self.output]
+        return drifts
+
+    def drift(self, norms: Tensor, unit: float) -> Tensor:
+        """Return bounds on the l2 error of the scores."""
+        return self.drifts(norms, unit)[self.output]
 
     def slack(self, norms: Tensor, unit: float) -> Tensor:
         """Return by how much a lead must exceed what the theorem asks for; four times the drift."""

@@ -134,6 +134,24 @@ def linear_part(region: Graph, *, absolute: bool = False) -> Graph:
     return Graph(region.input, region.output, tuple(nodes), parameters, region.shapes)
 
 
+_SUMS = frozenset({"AveragePool", "Conv", "Gemm", "MatMul", "ReduceSum"})
+
+
+def squared_part(region: Graph) -> Graph | None:
+    """Return a network whose matrix has the squared entries of a region's matrix.
+
+    That is the absolute linear part with squared factors, as long as every entry is a single product: there
+    is at most one node that adds up, and no two activations meet. Otherwise, and for averages, ``None``.
+    """
+    sums = [node for node in region.nodes if node.operator in _SUMS]
+    meeting = any(sum(region.is_activation(name) for name in node.inputs) > 1 for node in region.nodes)
+    if len(sums) > 1 or meeting or any(node.operator == "AveragePool" for node in sums):
+        return None
+    absolute = linear_part(region, absolute=True)
+    squares = {name: array.astype(np.float64) ** 2 for name, array in absolute.parameters.items()}
+    return Graph(absolute.input, absolute.output, absolute.nodes, squares, absolute.shapes)
+
+
 def _linear(region: Graph, node: Node, parameters: dict[str, Array], absolute: bool) -> Node:
     """Return the linear part of one node and store the parameters that it needs."""
     varying = [name for name in node.inputs if region.is_activation(name)]

@@ -81,9 +81,14 @@ def bound(graph: Graph) -> LipschitzBound:
     return LipschitzBound(parts, features, pairs * lift * UP, whole.upper * lift)
 
 
-def _part(graph: Graph, group: list[Region]) -> Part:
+def part_norm(graph: Graph, group: list[Region]) -> Norm:
+    """Bound the Lipschitz constant of consecutive regions that belong together (``regions.runs``)."""
     region = joined(graph, group)
-    norm = affine_norm(region, group) if region.affine else _bent(region.graph)
+    return affine_norm(region, group) if region.affine else _bent(region.graph)
+
+
+def _part(graph: Graph, group: list[Region]) -> Part:
+    region, norm = joined(graph, group), part_norm(graph, group)
     nodes = tuple(node.name for node in region.nodes)
     return Part(nodes, tuple(node.operator for node in region.nodes), norm)
 

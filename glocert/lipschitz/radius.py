@@ -62,15 +62,27 @@ def radii(scores: Tensor, pairs: Tensor, slack: Tensor | float = 0.0) -> Radii:
     label = scores.argmax(dim=1)
     top = scores.gather(1, label[:, None])
     steep = pairs[label]
-    lead = top - scores
-    lead = lead - 4 * UNIT * (top.abs() + scores.abs()) - _column(slack, scores) - TINY
+    column = _column(slack, scores)
+    reach = reaches(top, scores, steep, column).scatter(1, label[:, None], torch.inf)
+    known = torch.isfinite(scores).all(dim=1) & ~torch.isnan(steep).any(dim=1)
+    known &= torch.isfinite(column).all(dim=1)
+    return Radii(label, torch.where(known, reach.amin(dim=1), 0.0))
+
+
+def reaches(leader: Tensor, rival: Tensor, steep: Tensor, slack: Tensor) -> Tensor:
+    """Return how far every leader provably stays ahead of its rival, rounded down; zero where it is not.
+
+    Args:
+        leader: float64 scores.
+        rival: float64 scores.
+        steep: how fast their difference can change at most.
+        slack: how far their difference may be from the exact one.
+    """
+    lead = leader - rival
+    lead = lead - 4 * UNIT * (leader.abs() + rival.abs()) - slack - TINY
     reach = lead / steep * (1 - 4 * UNIT) - TINY
     reach = torch.where(lead > 0, reach.clamp_min(0.0), 0.0)
-    reach = torch.where((lead > 0) & (steep == 0), torch.inf, reach)
-    reach = reach.scatter(1, label[:, None], torch.inf)
-    known = torch.isfinite(scores).all(dim=1) & ~torch.isnan(steep).any(dim=1)
-    known &= torch.isfinite(_column(slack, scores)).all(dim=1)
-    return Radii(label, torch.where(known, reach.amin(dim=1), 0.0))
+    return torch.where((lead > 0) & (steep == 0), torch.inf, reach)
 
 
 def _column(slack: Tensor | float, scores: Tensor) -> Tensor:

@@ -20,13 +20,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from glocert.rounding import TINY, UNIT
+from glocert.rounding import TINY, UNIT, dot, grow
 
 _SLACKS = (1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
 _DENSE = 384
 _STEPS = 96
 _POWER = 12
 _LEADERS = 8
+_PARTS = 2**23
 
 
 def largest(gram: Tensor, error: float = 0.0) -> float:
@@ -54,7 +55,7 @@ def _of_leaders(gram: Tensor, error: float) -> float:
     """Return a bound that is proven for at least one of the matrices, those that look largest."""
     leaders = gram[_growth(gram).topk(min(_LEADERS, len(gram))).indices]
     guess = max(estimate(leaders), 0.0)
-    floor = 4 * (_loss(gram.shape[-1], guess) + error) + TINY
+    floor = 4 * (float(_loss(gram.shape[-1], torch.tensor(guess, dtype=torch.float64))) + error) + TINY
     for slack in _SLACKS:
         bound = math.nextafter(guess * (1 + slack) + floor, math.inf)
         if bool(proven(leaders, bound, error).all()):
@@ -72,21 +73,70 @@ def _growth(gram: Tensor) -> Tensor:
     return lengths.squeeze(1)
 
 
-def proven(gram: Tensor, bound: float, error: float) -> Tensor:
-    """Return for which matrices, shape (count, n, n), no eigenvalue exceeds ``bound``; see the module."""
-    shift = bound - (_loss(gram.shape[-1], bound) + error) * (1 + 2.0**-20) - TINY
+def proven(gram: Tensor, bound: float | Tensor, error: float | Tensor) -> Tensor:
+    """Return for which matrices, shape (count, n, n), no eigenvalue exceeds ``bound``; see the module.
+
+    ``bound`` and ``error`` are one number each, or one for each matrix.
+    """
+    bounds = torch.as_tensor(bound, dtype=torch.float64)
+    shift = bounds - (_loss(gram.shape[-1], bounds) + error) * (1 + 2.0**-20) - TINY
     matrices = -gram
-    matrices.diagonal(dim1=-2, dim2=-1).add_(shift)
+    matrices.diagonal(dim1=-2, dim2=-1).add_(shift.reshape(-1, 1))
     failures: Tensor = torch.linalg.cholesky_ex(matrices).info
     return failures.eq(0)
 
 
-def _loss(size: int, bound: float) -> float:
+def _loss(size: int, bounds: Tensor) -> Tensor:
     """Return what factorisation and diagonal may lose together, generously rounded up."""
     gamma = 1.02 * (size + 2) * UNIT
     if gamma > 2.0**-6:
-        return math.inf
-    return (1.05 * gamma * size + 8 * UNIT) * abs(bound) + size * size * TINY
+        return torch.full_like(bounds, torch.inf)
+    return (1.05 * gamma * size + 8 * UNIT) * bounds.abs() + size * size * TINY
+
+
+def proven_norms(matrix: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return proven bounds on the norms of parts of a matrix, shape (N,); no worse than Frobenius norms.
+
+    Args:
+        matrix: float64, shape (outputs, inputs), exact.
+        rows: bool, shape (N, outputs): which rows count.
+        columns: bool, shape (N, inputs): which columns count.
+    """
+    wide = matrix.shape[1] > matrix.shape[0]
+    tall, short = (columns, rows) if wide else (rows, columns)
+    base = matrix.T if wide else matrix
+    found = torch.full((len(rows),), math.inf, dtype=torch.float64)
+    step = max(1, _PARTS // base.numel())
+    for first in range(0, len(rows), step):
+        part = slice(first, first + step)
+        found[part] = _norms_of(base * (tall[part, :, None] & short[part, None, :]))
+    return found
+
+
+def _norms_of(parts: Tensor) -> Tensor:
+    """Return proven bounds on the norms of matrices, shape (count, rows, columns)."""
+    terms, size = parts.shape[1:]
+    gram = parts.mT @ parts
+    square = parts.square().sum(dim=(1, 2)) * grow(terms * size)
+    error = (dot(terms) * square + terms * TINY * size) * grow(8)
+    guess = _ritz(gram)
+    found = square.clone()
+    for slack in (0.1, 0.02, 0.003):
+        bound = guess * (1 + slack) + 4 * error + TINY
+        found = torch.where(proven(gram, bound, error), torch.minimum(found, bound), found)
+    norms: Tensor = (found * grow(4)).sqrt() * grow(4)
+    return norms
+
+
+def _ritz(gram: Tensor) -> Tensor:
+    """Return the Rayleigh quotients after power iteration from a fixed start: guesses."""
+    generator = torch.Generator().manual_seed(0)
+    vector = torch.randn(gram.shape[-1], 1, generator=generator, dtype=torch.float64).expand(len(gram), -1, 1)
+    for _ in range(2 * _POWER):
+        vector = gram @ (vector / vector.norm(dim=1, keepdim=True).clamp_min(TINY))
+    unit = vector / vector.norm(dim=1, keepdim=True).clamp_min(TINY)
+    quotients: Tensor = (unit.mT @ gram @ unit).reshape(-1).clamp_min(0.0)
+    return quotients
 
 
 def estimate(gram: Tensor) -> float:

@@ -1,0 +1,138 @@
+"""Certify the inputs of one unit of work in batches: one forward pass and a closed form for each.
+
+Entry points for the certification child::
+
+    subject = load(case, indices)
+    analysis = analyse(subject, indices)  # once per job: its units share analysis.to_bytes()
+    for row in run(subject, LipschitzSpec.from_json(body), indices, analysis):
+        ...  # one LipschitzRow each
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glocert.certification.case import Case, Subject, load
+from glocert.certification.lipschitz_analysis import Analysis, analyse
+from glocert.certification.lipschitz_rows import Answers, rows_of, skipped
+from glocert.certification.lipschitz_scores import Scores, measured
+from glocert.errors import InvalidSpec
+from glocert.lipschitz.heads import scored
+from glocert.lipschitz.local import LocalNetwork
+from glocert.lipschitz.radius import radii
+from glocert.lipschitz.relaxed import RelaxedRadii, top_sets
+from glocert.paths.items import Float32
+from glocert.spec_lipschitz import (
+    Affinity,
+    LipschitzMethod,
+    LipschitzRow,
+    LipschitzSpec,
+    Relaxation,
+    TopK,
+)
+
+__all__ = ["Analysis", "Case", "analyse", "load", "run"]
+
+
+def run(
+    subject: Subject,
+    spec: LipschitzSpec,
+    indices: Sequence[int],
+    analysis: Analysis,
+    *,
+    batch_bytes: int = 64 * 2**20,
+) -> Iterator[LipschitzRow]:
+    """Certify inputs and yield a row for each.
+
+    Args:
+        subject: network and data.
+        spec: what is asked.
+        indices: items to certify.
+        analysis: of this network: ``analyse``, or read back with ``Analysis.from_bytes``.
+        batch_bytes: memory of the largest activation of a batch.
+
+    Yields:
+        One row per index, in their order.
+
+    Raises:
+        InvalidSpec: the request does not fit network and data, or the analysis is of another network.
+    """
+    if subject.network.digest() != analysis.digest:
+        raise InvalidSpec("the analysis is of another network")
+    _check(subject, spec)
+    unit = _Unit(subject, spec, analysis)
+    largest = max(int(np.prod(shape)) for shape in subject.network.shapes.values())
+    size = max(1, min(512, batch_bytes // (8 * largest)))
+    for first in range(0, len(indices), size):
+        yield from unit.rows(indices[first : first + size])
+
+
+def _check(subject: Subject, spec: LipschitzSpec) -> None:
+    """Refuse a relaxation that the network's classes do not fit.
+
+    Raises:
+        InvalidSpec: k or a label is out of range.
+    """
+    if isinstance(spec.relaxation, TopK) and not 1 <= spec.relaxation.most < subject.classes:
+        raise InvalidSpec(f"top_k must lie in 1..{subject.classes - 1}, the number of classes less one")
+    if isinstance(spec.relaxation, Affinity):
+        labels = [label for group in spec.relaxation.groups for label in group]
+        if not labels or not all(0 <= label < subject.classes for label in labels):
+            raise InvalidSpec(f"affinity needs groups of labels in 0..{subject.classes - 1}")
+
+
+class _Unit:
+    def __init__(self, subject: Subject, spec: LipschitzSpec, analysis: Analysis) -> None:
+        self._subject, self._spec, self._analysis = subject, spec, analysis
+        self._network, _ = scored(subject.network)
+        self._local: LocalNetwork | None = None
+        if spec.method is not LipschitzMethod.GLOBAL and spec.relaxation is None:
+            self._local = LocalNetwork.of(self._network, analysis.ledger)
+
+    def rows(self, indices: Sequence[int]) -> list[LipschitzRow]:
+        """Return the rows of one batch."""
+        began = time.monotonic()
+        labels = [self._subject.label(index) for index in indices]
+        images = np.stack([self._subject.item(index) for index in indices])
+        answers = self._answers(images)
+        seconds = (time.monotonic() - began) / len(indices)
+        found = rows_of(answers, self._spec, indices, labels, int(images[0].size), seconds)
+        return [
+            row if self._subject.inside_domain(image) else skipped(row, "outside-domain")
+            for row, image in zip(found, images, strict=True)
+        ]
+
+    def _answers(self, images: Float32) -> Answers:
+        """Return what is proven of a batch of images of the domain."""
+        scores = measured(self._network, self._analysis.ledger, images, self._spec)
+        pairs, values = self._analysis.bound.pairs, scores.values
+        plain = scores.best(lambda slack: radii(values, pairs, slack).radius)
+        methods = ["global"] * len(values)
+        if self._local is not None:
+            plain, methods = self._improved(self._local, images, scores, plain)
+        relaxed = None
+        if self._spec.relaxation is not None:
+            most, groups = _sets(self._spec.relaxation)
+            sets = scores.best(lambda slack: top_sets(values, pairs, slack, most, groups).sets)
+            relaxed = RelaxedRadii(values.argsort(dim=1, descending=True, stable=True), sets)
+        return Answers(values, plain, relaxed, methods)
+
+    def _improved(
+        self, local: LocalNetwork, images: Float32, scores: Scores, plain: Tensor
+    ) -> tuple[Tensor, list[str]]:
+        x = torch.from_numpy(images).double()
+        limit = self._spec.seconds_per_input * len(x)
+        found = local.improve(x, scores.values, plain, scores.slack, seconds=limit)
+        return found, ["local" if better else "global" for better in (found > plain).tolist()]
+
+
+def _sets(relaxation: Relaxation) -> tuple[int, tuple[tuple[int, ...], ...]]:
+    """Return the largest k of a relaxation, and its groups."""
+    if isinstance(relaxation, TopK):
+        return relaxation.most, ()
+    return max(map(len, relaxation.groups)), relaxation.groups

@@ -1,0 +1,82 @@
+"""Scores of a batch, and how far their differences may be from those that a certificate is about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from glocert.graph.ir import Graph
+from glocert.graph.run import run
+from glocert.lipschitz.execution import SINGLE, Ledger
+from glocert.paths.items import Float32
+from glocert.rounding import UNIT, grow
+from glocert.spec_lipschitz import Distance, Execution, LipschitzSpec
+
+_LADDER = (1.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """What a batch was answered.
+
+    Attributes:
+        values: float64, shape (N, classes).
+        slack: l2 distances (shape (N,), may be infinite) -> by how much a lead must exceed what the theorem
+            asks for, so that the statement holds for inputs that are so far away at most; shape (N,).
+        distances: l2 distances at which it is worth asking.
+    """
+
+    values: Tensor
+    slack: Callable[[Tensor], Tensor]
+    distances: tuple[float, ...]
+
+    def best(self, radii: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the largest radii that some slack allows: each holds no further than its slack does.
+
+        Args:
+            radii: slack -> radii, shape (N, ...).
+        """
+        found: Tensor | None = None
+        for distance in self.distances:
+            far = torch.full((len(self.values),), distance, dtype=torch.float64)
+            here = radii(self.slack(far)).clamp_max(distance)
+            found = here if found is None else torch.maximum(found, here)
+        assert found is not None
+        return found
+
+
+def measured(network: Graph, ledger: Ledger, images: Float32, spec: LipschitzSpec) -> Scores:
+    """Run a batch in the arithmetic that is asked for.
+
+    Args:
+        network: ends with its scores.
+        ledger: of the network.
+        images: of the domain, shape (N, *input shape).
+        spec: arithmetic, and the distances of interest.
+    """
+    x = torch.from_numpy(images)
+    norms = x.double().flatten(1).norm(dim=1) * grow(x[0].numel())
+    if spec.arithmetic is Execution.REAL:
+        with torch.inference_mode():
+            values = run(network, x.double()).flatten(1)
+        off = 2 * ledger.drift(norms, UNIT) * grow(4)
+        return Scores(values, lambda _far: off, (math.inf,))
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        values = run(network, x).flatten(1).double()
+    reach = max(in_l2(epsilon, spec.norm, x[0].numel()) for epsilon in spec.epsilons)
+    distances = (*(reach * factor for factor in _LADDER if reach > 0), math.inf)
+    return Scores(values, lambda far: ledger.slack((norms + far) * grow(2), SINGLE), distances)
+
+
+def in_l2(distance: float, norm: Distance, coordinates: int) -> float:
+    """Return how far apart in the l2 norm inputs can be that are so far apart in another; rounded up."""
+    return distance * math.sqrt(coordinates) * grow(4) if norm is Distance.LINF else distance
+
+
+def from_l2(radii: Tensor, norm: Distance, coordinates: int) -> Tensor:
+    """Return the radius in another norm of a ball that fits into the l2 ball of a radius; rounded down."""
+    return radii / (math.sqrt(coordinates) * grow(4)) * (1 - 2 * UNIT) if norm is Distance.LINF else radii
