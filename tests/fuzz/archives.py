@@ -34,6 +34,7 @@ def mutate(data: bytes, draw: Random, other: bytes) -> bytes | None:
         zipfile.BadZipFile,
         zlib.error,
         lzma.LZMAError,
+        EOFError,
         NotImplementedError,
         RuntimeError,
         ValueError,
