@@ -195,5 +195,6 @@ def _mark(epsilon: float, share: float, reach: float) -> str:
     below = _point(epsilon, 0.0, reach).split()[1]
     return (
         f'<path d="M{x} {below}V{y}" stroke="{_MARK}" stroke-dasharray="4 3"/>'
-        f'<circle cx="{x}" cy="{y}" r="3" fill="{_MARK}"/><text x="{x}" y="{float(below) + 16:.2f}" text-anchor="middle">{epsilon:g}</text>'
+        f'<circle cx="{x}" cy="{y}" r="3" fill="{_MARK}"/>'
+        f'<text x="{x}" y="{float(below) + 16:.2f}" text-anchor="middle">{epsilon:g}</text>'
     )
