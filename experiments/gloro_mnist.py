@@ -1,9 +1,9 @@
 """MNIST with certified l2 balls: ``python -m experiments.gloro_mnist --epsilon 0.3 --data FOLDER``.
 
 ``FOLDER`` holds ``mnist_train_large.npz`` (11,020 images; the papers trained on 60,000) and
-``mnist_test.npz`` (1,000 images, never trained on). One image in twenty is held out for validation. A run that
-was interrupted goes on when the same command is given again; one that has ended is measured again. Log and
-result go to ``experiments/logs``.
+``mnist_test.npz`` (1,000 images, never trained on). One image in twenty is held out for validation. A run
+that was interrupted goes on when the same command is given again; one that has ended is measured again. Log
+and result go to ``experiments/logs``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Attacks on certified points, which must all fail: within its radius no input may receive another label."""
