@@ -153,3 +153,20 @@ def test_norms_of_parts_are_proven_and_close(shape: tuple[int, int]) -> None:
         part = matrix * (rows[place, :, None] & columns[place, None, :])
         truth = float(torch.linalg.matrix_norm(part, 2))
         assert truth <= float(found[place]) <= 1.06 * truth + 1e-12
+
+
+def test_what_is_left_of_a_lead_is_that_of_the_worst_corner_of_the_box() -> None:
+    graph = dense_net(6)
+    last, x = prepared(graph).last, torch.rand(8, 24, dtype=torch.float64)
+    wide = torch.full((8,), 0.3, dtype=torch.float64)
+    ball = Ball.around(x, wide, {})
+    label = run(last.graph, x).argmax(dim=1)
+    far, left = last.changes(ball, label)
+    for place in range(8):
+        for rival in range(4):
+            gap = last.matrix.values[label[place]] - last.matrix.values[rival]
+            corner = torch.where(gap > 0, ball.lower[place], ball.upper[place])
+            scores = run(last.graph, corner[None])[0]
+            truth = float(scores[label[place]] - scores[rival])
+            assert truth - 1e-9 <= float(left[place, rival]) <= truth
+            assert float(gap.norm()) * 0.3 <= float(far[place, rival]) <= float(gap.norm()) * 0.3 * (1 + 1e-9)

@@ -157,3 +157,51 @@ def test_the_bottom_score_leads_exactly_where_nothing_is_certified() -> None:
     margin = scores.amax(dim=1) - bottom(scores, table, 0.7)
     sure = margin.abs() > 1e-12
     assert torch.equal((margin > 0)[sure], found.certified(0.7)[sure])
+
+
+def distance_scores(x: Tensor) -> Tensor:
+    """Return distances to the complements of {a < 0}, {a > 0, b > 0} and {a > 0, b < 0}; shape (N, 3)."""
+    builder = GraphBuilder.start("x", (2,), Limits())
+
+    def add(operator: str, *inputs: str) -> str:
+        return builder.add(Node(operator, operator, inputs, operator, {}, operator))
+
+    def rectified(*row: float) -> str:
+        return add("Relu", add("Gemm", "x", builder.parameter(np.array([row]), "w")))
+
+    def smaller(first: str, second: str) -> str:
+        return add("Sub", first, add("Relu", add("Sub", first, second)))
+
+    right = rectified(1.0, 0.0)
+    parts = [rectified(-1.0, 0.0), smaller(right, rectified(0.0, 1.0)), smaller(right, rectified(0.0, -1.0))]
+    joined = builder.add(Node("join", "Concat", tuple(parts), "y", {"axis": 0}, "Concat"))
+    return run(builder.finish(joined), x)
+
+
+def test_a6_distances_to_the_other_regions_certify_the_true_distance_to_the_boundary() -> None:
+    torch.manual_seed(6)
+    x, y = torch.randn(2, 4000, 2, dtype=torch.float64)
+    scores, others = distance_scores(x), distance_scores(y)
+    for j in range(3):
+        for i in range(3):
+            change = ((scores[:, j] - scores[:, i]) - (others[:, j] - others[:, i])).abs()
+            assert bool((change <= (x - y).norm(dim=1) * (1 + 1e-12)).all())  # so all constants are one
+    found = radii(scores, torch.ones(3, 3, dtype=torch.float64).fill_diagonal_(0.0), slack=1e-14)
+    a, b = x.T
+    truth = torch.where(a < 0, -a, torch.minimum(a, b.abs()))
+    assert bool((found.radius <= truth).all())
+    assert torch.allclose(found.radius, truth, rtol=1e-12, atol=1e-13)
+    assert torch.equal(found.label, torch.where(a < 0, 0, torch.where(b > 0, 1, 2)))
+
+
+@pytest.mark.parametrize("ends", [(-1.0, 2.0), (0.25, 0.75)])
+def test_a6_intervals_on_a_line(ends: tuple[float, float]) -> None:
+    low, high = ends
+    x = torch.linspace(-3, 3, 1001, dtype=torch.float64)
+    scores = torch.stack(
+        [(low - x).relu(), torch.minimum((x - low).relu(), (high - x).relu()), (x - high).relu()], dim=1
+    )
+    found = radii(scores, torch.ones(3, 3, dtype=torch.float64).fill_diagonal_(0.0))
+    truth = torch.minimum((x - low).abs(), (x - high).abs())
+    assert bool((found.radius <= truth * (1 + 1e-15)).all())
+    assert torch.allclose(found.radius, truth, rtol=1e-12, atol=1e-250)
