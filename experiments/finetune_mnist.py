@@ -33,9 +33,9 @@ LOGS = Path(__file__).parent / "logs"
 STANDARD = Preprocessing(mean=(0.1307,), std=(0.3081,))
 NETWORKS: dict[str, tuple[Preprocessing, float]] = {
     "mnist_relu_6_100": (Preprocessing(), 0.3),
-    "mnist_conv_small": (STANDARD, 0.5),
+    "mnist_conv_small": (STANDARD, 0.7),
     "mnist_lenet_maxpool": (STANDARD, 0.3),
-    "mnist_fc_3layer": (Preprocessing(), 0.5),
+    "mnist_fc_3layer": (Preprocessing(), 0.8),
 }
 """Network -> its preprocessing and the radius that it is trained for."""
 

@@ -50,5 +50,5 @@ def recipe(epsilon: float, **changes: float | int | str | bool) -> Recipe:
         epsilon: radius to be certified, raw units, l2.
         changes: members of the recipe that are to be others.
     """
-    base = Recipe(epsilon=epsilon, overshoot=1.2, ramp=0.6, weight=1.0, epochs=40, batch=128, shift=1)
+    base = Recipe(epsilon=epsilon, overshoot=1.2, ramp=0.6, weight=1.0, epochs=80, batch=128, shift=1)
     return Recipe.from_json(base.to_json() | changes)

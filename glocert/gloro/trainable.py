@@ -163,9 +163,9 @@ class TrainableGraph(Learner):
         """Return the matrix of the last affine region, shape (classes, features)."""
         like = self.weights[0]
         if self.head is None:
-            return torch.eye(math.prod(self.source.output_shape), device=like.device)
+            return torch.eye(math.prod(self.source.output_shape)).to(like)
         shape = self.head.linear.input_shape
-        units = torch.eye(math.prod(shape), device=like.device).reshape(-1, *shape)
+        units = torch.eye(math.prod(shape)).to(like).reshape(-1, *shape)
         rows: Tensor = self.head(units, live).T
         return rows
 
