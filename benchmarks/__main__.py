@@ -2,7 +2,8 @@
 
 Options of one benchmark follow its name: ``python3 dev.py bench models mnist_tiny_20 --points 1000``.
 Figures are printed and kept under ``benchmarks/results``; ``docs/benchmarks.md``, ``docs/models.md`` and
-``docs/hostile.md`` are written anew. ``curve``, ``control``, ``models`` and ``imports`` need the shared data.
+``docs/hostile.md`` are written anew. ``curve``, ``control``, ``models``, ``imports`` and
+``lipschitz`` need the shared data.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 
 from benchmarks import page, page_imports
 
-NAMES = ("curve", "latency", "cancel", "control", "models", "imports", "hostile")
+NAMES = ("curve", "latency", "cancel", "control", "models", "imports", "hostile", "lipschitz")
 
 
 def main(arguments: list[str]) -> int:

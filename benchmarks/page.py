@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks import lipschitz
 from benchmarks.service import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -20,7 +21,14 @@ test are slow and shared: take ratios seriously, single times not.
 def main() -> None:
     """Write the page from whatever was measured."""
     parts = [HEAD]
-    for name, section in (("curve", _curve), ("latency", _latency), ("cancel", _cancel), ("models", _models)):
+    sections = {
+        "curve": _curve,
+        "latency": _latency,
+        "cancel": _cancel,
+        "models": _models,
+        "lipschitz": lambda found: lipschitz.page(found, _table),
+    }
+    for name, section in sections.items():
         file = RESULTS / f"{name}.json"
         if file.exists():
             parts.append(section(json.loads(file.read_text())))
