@@ -163,10 +163,12 @@ def batch_normalization(
     """Emit an inference-time batch normalisation; ``parameters`` are scale, bias, mean and variance.
 
     Raises:
-        Unsupported: without a batch axis, or a variance below zero.
+        Unsupported: without a batch axis, or an epsilon or a variance below zero.
     """
     if not emitter.batch.present:
         raise Unsupported("it needs a batch axis")
+    if not epsilon >= 0:
+        raise Unsupported(f"its epsilon {epsilon} is not a number from zero on")
     variance = parameters[3].array
     if not (variance.astype(np.float64) + epsilon > 0).all():
         raise Unsupported("a variance plus epsilon is not above zero")

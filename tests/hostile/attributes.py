@@ -74,6 +74,13 @@ def variance() -> bytes:
     return _after(node("BatchNormalization", ["x", *"stmv"], "y"), **tensors)
 
 
+@hostile("negative-epsilon.onnx")
+def negative_epsilon() -> bytes:
+    """BatchNormalization with a variance of 9 and an epsilon of -1."""
+    tensors = {"s": weights(4), "t": weights(4), "m": weights(4), "v": np.full(4, 9, np.float32)}
+    return _after(node("BatchNormalization", ["x", *"stmv"], "y", epsilon=-1.0), **tensors)
+
+
 @hostile("nan-layer-norm.onnx")
 def layer_norm() -> bytes:
     """LayerNormalization with an epsilon of minus infinity."""
