@@ -7,12 +7,13 @@ import onnx
 from glocert.errors import UnsupportedOutput
 from glocert.graph.imported import Output, choose_output
 from glocert.graph.values import Batch
+from glocert.graph.wrapped import SCORES, is_wrapped
 
 SHOWN_OUTPUTS = 8
 
 
 def chosen_output(graph: onnx.GraphProto, wanted: str | None) -> str:
-    """Return the name of the output that the user means.
+    """Return the name of the output that the user means; a wrapped network gives the scores inside.
 
     Raises:
         UnsupportedOutput: there is no such one.
@@ -20,6 +21,8 @@ def chosen_output(graph: onnx.GraphProto, wanted: str | None) -> str:
     if not graph.output:
         raise UnsupportedOutput("The model has no output.")
     names = [str(item.name) for item in graph.output]
+    if is_wrapped(names, wanted) and any(SCORES in node.output for node in graph.node):
+        return SCORES
     return names[choose_output(names, wanted)]
 
 

@@ -20,10 +20,11 @@ from glocert.graph.imported import Imported, Output, Tail, only_output
 from glocert.graph.limits import Limits
 from glocert.graph.onnx_input import resolve_shape
 from glocert.graph.pt2_archive import FLOATS, Archive, Malformed, open_archive, unreadable
-from glocert.graph.pt2_arguments import literal, one_of
+from glocert.graph.pt2_arguments import flat_names, literal, one_of
 from glocert.graph.pt2_program import decode
 from glocert.graph.pt2_runtime import RUNTIME, original
 from glocert.graph.values import Activation, Constant, Unsupported
+from glocert.graph.wrapped import SCORES, is_wrapped
 
 __all__ = ["RUNTIME", "read_pt2"]
 
@@ -64,7 +65,8 @@ def read_pt2(
         data: the whole file.
         input_shape: shape of one sample; needed where another axis than that of the batch is symbolic.
         limits: what must not be exceeded.
-        output: name or position of the output to take, needed where there are several.
+        output: name or position of the output to take, needed where there are several; a wrapped network
+            gives the scores inside.
 
     Returns:
         The import, and what makes a function that computes a tensor of the program by its name.
@@ -83,8 +85,9 @@ def read_pt2(
     except Unsupported as refusal:
         raise UnsupportedInput(f"The program cannot be read: {refusal.detail}.") from None
     shape, batch = resolve_shape(signature.entry, declared, input_shape)
-    chosen = only_output(signature.outputs, output)
-    result = signature.outputs[chosen]
+    inner = _inside(graph, signature.outputs, output)
+    result = SCORES if inner else signature.outputs[only_output(signature.outputs, output)]
+    graph = inner or graph
     program, bound, names = decode(graph, signature.inputs, signature.entry, result, limits)
     weights = {bound[name]: weight for name, weight in signature.weights.items()}
     reader = Reader.over(program, shape, dtype, limits, weights=weights)
@@ -95,6 +98,20 @@ def read_pt2(
     outputs = tuple(Output(name, None, name == result) for name in signature.outputs)
     imported = _finished(reader, names, outputs if len(outputs) > 1 else ())
     return imported, partial(original, graph, signature.weights, signature.entry)
+
+
+def _inside(
+    graph: Mapping[str, Any], outputs: Sequence[str], wanted: str | None
+) -> Mapping[str, Any] | None:
+    """Return the program up to the scores inside a wrapped network, None where it is no such program."""
+    if not is_wrapped(outputs, wanted):
+        return None
+    try:
+        nodes = graph["nodes"]
+        made = [place for place, node in enumerate(nodes) if SCORES in flat_names(node["outputs"])]
+    except Malformed:
+        raise unreadable() from None
+    return {**graph, "nodes": nodes[: made[0] + 1]} if made else None
 
 
 def _signature(archive: Archive) -> _Signature:

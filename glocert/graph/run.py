@@ -68,6 +68,8 @@ def _argument(graph: Graph, values: dict[str, Tensor], name: str, like: Tensor) 
 
 def _aligned(x: Tensor, rank: int) -> Tensor:
     """Give ``x`` the per-sample rank ``rank`` by unit axes after the batch axis."""
+    if x.dim() == rank + 1:
+        return x
     return x.reshape(x.shape[0], *[1] * (rank + 1 - x.dim()), *x.shape[1:])
 
 
@@ -165,7 +167,7 @@ _STEPS |= {name: _elementwise(evaluate) for name, evaluate in EVALUATE.items()}
 def _covered(node: Node, shape: Shape, x: Tensor, value: float) -> Tensor:
     """Pad at the ends, or crop what no window reaches, so that the graph's windows fit exactly."""
     top, left = node.ints("pads")[:2]
-    bottom, right = overhang(node, tuple(x.shape[2:]), shape[1:])
+    bottom, right = overhang(node, tuple(map(int, x.shape[2:])), shape[1:])
     return functional.pad(x, (left, right, top, bottom), value=value)
 
 
@@ -180,8 +182,9 @@ def _max_pool(node: Node, shape: Shape, x: Tensor) -> Tensor:
 @step("AveragePool")
 def _average_pool(node: Node, shape: Shape, x: Tensor) -> Tensor:
     padded = _covered(node, shape, x, 0.0)
+    sizes = tuple(map(int, x.shape[2:]))
     sums = functional.avg_pool2d(padded, node.ints("kernel_shape"), node.ints("strides"), divisor_override=1)
-    return sums / torch.from_numpy(divisors(node, tuple(x.shape[2:]), shape[1:])).to(x)
+    return sums / torch.from_numpy(divisors(node, sizes, shape[1:])).to(x)
 
 
 @step("Reshape")
@@ -196,8 +199,9 @@ def _transpose(node: Node, _shape: Shape, x: Tensor) -> Tensor:
 
 @step("Concat")
 def _concat(node: Node, _shape: Shape, *parts: Tensor) -> Tensor:
-    samples = max(len(part) for part in parts)
-    rows = [part.expand(samples, *part.shape[1:]) for part in parts]
+    # Only constants are repeated: a trace must not take the length of its example for that of every batch.
+    samples = next((part.shape[0] for part in parts if part.shape[0] != 1), 1)
+    rows = [part if part.shape[0] == samples else part.expand(samples, *part.shape[1:]) for part in parts]
     return torch.cat(rows, dim=int(node.number("axis")) + 1)
 
 

@@ -30,6 +30,7 @@ from glocert.graph.shapes import Shape
 from glocert.graph.torchscript_archive import check_archive, traced_shape
 from glocert.graph.torchscript_program import decode
 from glocert.graph.values import Activation, Constant, Unsupported
+from glocert.graph.wrapped import NETWORK, NOTE, OUTPUTS, WRAPPED_BUFFERS, is_wrapped
 
 RUNTIME = f"torch.jit {torch.__version__}"
 _LARGEST_SIDE = 256
@@ -49,7 +50,8 @@ def read_torchscript(
         data: the whole file.
         input_shape: shape of one sample; without it, that of the traced example or the only one that fits.
         limits: what must not be exceeded.
-        output: position of the tensor to take, needed where the model returns several.
+        output: position of the tensor to take, needed where the model returns several; a wrapped network
+            gives the scores inside.
 
     Returns:
         The import, and a function that runs the module itself for comparison.
@@ -59,7 +61,7 @@ def read_torchscript(
     """
     limits = limits or Limits()
     check_archive(data, limits)
-    module = _loaded(data)
+    module, wrapped = _inside(_loaded(data), output)
     graph = _forward(module)
     count = _returned(graph)
     names = [str(position) for position in range(count or 1)]
@@ -75,6 +77,7 @@ def read_torchscript(
     shape = tuple(input_shape) if input_shape is not None else traced_shape(data)
     reader, note = _with_shape(module, program, dtype, limits, shape, survey.first)
     notes = [note] if note and input_shape is None else []
+    notes += [NOTE] if wrapped else []
     if len(names) > 1:
         notes.append(f"Of {len(names)} outputs number {choice}, counted from 0, is used.")
     outputs = tuple(Output(name, None, position == choice) for position, name in enumerate(names))
@@ -92,6 +95,14 @@ def _loaded(data: bytes) -> Any:
         raise
     except Exception:  # noqa: BLE001 - the loader raises whatever its parser meets
         raise UnreadableModel("The file is not a readable TorchScript archive.") from None
+
+
+def _inside(module: Any, output: str | None) -> tuple[Any, bool]:
+    """Return the network inside a wrapped one, and whether there was one; any other module as it is."""
+    inner = dict(module.named_children()).get(NETWORK)
+    kept = {name for name, _ in module.named_buffers(recurse=False)}
+    wrapped = inner is not None and kept == WRAPPED_BUFFERS and is_wrapped(OUTPUTS, output)
+    return (inner, True) if wrapped else (module, False)
 
 
 def _dtype(module: Any, program: Program) -> str:
