@@ -14,7 +14,7 @@ from glocert.graph.run import run
 from glocert.lipschitz.affine import affine_norm
 from glocert.lipschitz.explicit import Matrix, linear_part, matrix_of, squared_part
 from glocert.lipschitz.majorant import majorant, terms
-from glocert.lipschitz.network import part_norm
+from glocert.lipschitz.network import comparable, part_norm
 from glocert.lipschitz.regions import Region, joined, runs
 from glocert.lipschitz.sorting import sorts_pairs
 from glocert.lipschitz.spectrum import proven_norms
@@ -235,11 +235,13 @@ class Last:
 
 
 def links(graph: Graph) -> tuple[tuple[Link, ...], Last] | None:
-    """Cut a network into links and the last affine part; ``None`` where it ends otherwise."""
+    """Cut a network into links and the last affine part; ``None`` where there is none of a fair size."""
     groups = runs(graph)
     if not groups[-1][-1].affine:
         return None
     last = joined(graph, groups.pop())
+    if not comparable(last.graph):
+        return None
     end = Last(last.graph, majorant(last.graph), matrix_of(last.graph))
     found: list[Link] = []
     waiting: Affine | None = None

@@ -25,6 +25,9 @@ from glocert.lipschitz.regions import Region, joined, regions, runs
 from glocert.lipschitz.sorting import sorts_pairs
 from glocert.rounding import UP, dot, grow
 
+LARGEST_COMPARISON = 2**34
+"""numbers that comparing all pairs of rows may look at: a thousand classes of sixteen thousand features"""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -158,13 +161,25 @@ def _pairs(graph: Graph, last: list[Region]) -> tuple[Tensor, Norm]:
         whole = Norm(1.0, 1.0, "identity")
     else:
         region = joined(graph, last)
-        matrix = matrix_of(region.graph)
         whole = affine_norm(region, last)
+        if not comparable(region.graph):
+            classes = math.prod(graph.output_shape)
+            any_two = torch.full(
+                (classes, classes), whole.upper * math.sqrt(2) * grow(4), dtype=torch.float64
+            )
+            return any_two.fill_diagonal_(0.0), whole
+        matrix = matrix_of(region.graph)
     rows = [_distances(matrix.values, j) for j in range(len(matrix.values))]
     inputs = matrix.values.shape[1]
     distances = torch.stack(rows) * grow(inputs) * (1 + dot(4)) + 1.5 * matrix.error
     distances.fill_diagonal_(0.0)
     return distances, whole
+
+
+def comparable(region: Graph) -> bool:
+    """Whether the rows of a last affine part can be compared pair by pair; else its norm stands for all."""
+    outputs = math.prod(region.output_shape)
+    return math.prod(region.input_shape) * outputs**2 <= LARGEST_COMPARISON
 
 
 def _distances(rows: Tensor, j: int) -> Tensor:

@@ -127,3 +127,13 @@ def test_a_constant_that_is_also_a_factor_keeps_its_size(name: str) -> None:
     graph = Graph("x", "head", nodes, parameters, shapes | {"flat": (3,), "head": (3,)})
     found = bound(graph)
     assert 5.0 * (1 - 1e-6) <= found.features <= 5.0 * (1 + 1e-6)
+
+
+def test_rows_that_are_too_many_to_compare_are_bounded_by_the_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = residual(1)
+    compared = bound(graph)
+    monkeypatch.setattr("glocert.lipschitz.network.LARGEST_COMPARISON", 0)
+    found = bound(graph)
+    assert bool((found.pairs >= compared.pairs).all())
+    assert bool((found.pairs.diagonal() == 0).all())
+    assert found.scores == compared.scores
