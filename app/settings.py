@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     max_datasets: PositiveInt = Field(1000, description="Data sets an owner may keep.")
     max_active_jobs: PositiveInt = Field(100, description="Queued and running jobs an owner may have.")
     max_inputs: PositiveInt = Field(10_000, description="Inputs of one job.")
+    max_epochs: PositiveInt = Field(2_000, description="Epochs of one training.")
+    max_batch: PositiveInt = Field(4_096, description="Inputs of one training step.")
     max_nodes: PositiveInt = Field(5_000, description="Nodes of an uploaded graph.")
     max_parameters: PositiveInt = Field(200_000_000, description="Weights of an uploaded graph.")
     max_tensor: PositiveInt = Field(100_000_000, description="Elements of one stored tensor.")
@@ -91,6 +93,11 @@ class Settings(BaseSettings):
     reap_s: PositiveFloat = Field(5.0, description="Seconds between looks for lost units and lost messages.")
     republish_s: PositiveFloat = Field(
         60.0, description="Seconds after which a queued unit's message is repeated."
+    )
+    checkpoint_s: PositiveFloat = Field(
+        20.0,
+        description="Seconds between checkpoints of a training: what a crash costs, and how long a worker "
+        "stays with a training while other work waits.",
     )
     max_attempts: PositiveInt = Field(3, description="How often a unit is tried before its job fails.")
     max_job_s: PositiveFloat = Field(6 * 3600.0, description="Largest budget of a job in seconds.")

@@ -143,7 +143,7 @@ class LipschitzRow:
         guaranteed: per epsilon the numbers k for which the set of the k best classes is certified; empty
             without a relaxation.
         plain: radius without the relaxation, ``None`` where there is none.
-        reason: why ``undecided``, ``falsified`` or ``skipped``.
+        reason: why ``undecided`` or ``skipped``.
         next_step: what the user can do about it.
     """
 
@@ -167,12 +167,14 @@ class LipschitzRow:
 
     @property
     def verdict(self) -> Verdict:
-        """``certified``: robust at every epsilon; ``falsified``: wrong at the input itself."""
-        if not self.method:
-            return Verdict.SKIPPED
-        if all(self.robust.values()):
+        """``certified``: robust at every epsilon; ``skipped``: wrong at the input itself, or no input at all.
+
+        A bound shows no counterexample: what is not certified is undecided, never falsified.
+        """
+        if self.method and all(self.robust.values()):
             return Verdict.CERTIFIED
-        return Verdict.FALSIFIED if self.reason == "misclassified" else Verdict.UNDECIDED
+        nothing_to_show = not self.method or self.reason == "misclassified"
+        return Verdict.SKIPPED if nothing_to_show else Verdict.UNDECIDED
 
     def to_json(self) -> dict[str, Any]:
         """Return the row of ``GET /v1/jobs/{id}/results``; a radius without end is ``null``."""

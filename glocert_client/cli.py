@@ -18,13 +18,17 @@ from glocert_client import launch, run
 from glocert_client.client import LOCAL, Client
 from glocert_client.console import answering, show_rows, stderr, stdout, write_json
 from glocert_client.decision import Decision
+from glocert_client.making import train, wrap
 from glocert_client.options import (
     Analysis,
+    Arithmetic,
     AsJson,
     BandWidth,
     DataOrId,
     Deadline,
     Detach,
+    DistanceNorm,
+    Epsilons,
     Estimated,
     Folder,
     Format,
@@ -34,11 +38,13 @@ from glocert_client.options import (
     Junit,
     Key,
     Layout,
+    LeastVra,
     Lenient,
     Limit,
     Local,
     Margin,
     Mean,
+    Method,
     ModelOrId,
     ModelSource,
     Mutations,
@@ -56,6 +62,7 @@ from glocert_client.options import (
     Std,
     Tags,
     Threshold,
+    TopK,
     Tried,
     UndecidedAs,
     Verdict,
@@ -65,6 +72,7 @@ from glocert_client.options import (
     read_mutations,
     read_preprocessing,
     read_property,
+    read_questions,
     read_shape,
     read_tags,
 )  # fmt: skip
@@ -129,7 +137,12 @@ def push(
 def certify(
     model: ModelOrId,
     data: DataOrId,
-    mutation: Mutations,
+    mutation: Mutations = None,
+    epsilon: Epsilons = None,
+    norm: DistanceNorm = "",
+    method: Method = "",
+    top_k: TopK = None,
+    arithmetic: Arithmetic = "",
     limit: Limit = None,
     analysis: Analysis = "",
     margin: Margin = None,
@@ -150,6 +163,7 @@ def certify(
     threshold: Threshold = None,
     decision: Which = "",
     min_certified_rate: Rate = None,
+    min_vra: LeastVra = None,
     allow_inconclusive: Lenient = False,
     junit: Junit = None,
     undecided: UndecidedAs = "skip",
@@ -158,16 +172,22 @@ def certify(
     server: Server = LOCAL,
     key: Key = "",
 ) -> None:
-    """Upload a model and data, certify one or more mutations, and say pass or fail."""
-    bodies = [{"mutation": one, "limit": limit, "analysis": analysis or None, "margin": margin, "gap": gap,
-               "partition": partition or None, "property": read_property(band),
-               "budget": read_budget(seconds_per_input, deadline),
-               "tags": read_tags(tag or [])} for one in read_mutations(mutation)]  # fmt: skip
+    """Upload a model and data, certify mutations or distances, and say pass or fail."""
+    shared = {
+        "limit": limit,
+        "budget": read_budget(seconds_per_input, deadline),
+        "tags": read_tags(tag or []),
+    }
+    along = {"analysis": analysis or None, "margin": margin, "gap": gap, "partition": partition or None,
+             "property": read_property(band)}  # fmt: skip
+    within = {"norm": norm or None, "method": method or None, "arithmetic": arithmetic or None,
+              "relaxation": None if top_k is None else {"top_k": top_k}}  # fmt: skip
+    bodies = read_questions(mutation or [], epsilon or [], shared, along, within, min_vra)
     settings = run.ModelSettings(
         read_preprocessing(mean, std, layout, scale), format or None, read_shape(input_shape), None,
         role or None, output or None, threshold, decision or None,
     )  # fmt: skip
-    judging = run.Judging(min_certified_rate, allow_inconclusive, junit, undecided, as_json)
+    judging = run.Judging(min_certified_rate, allow_inconclusive, junit, undecided, as_json, min_vra)
     with answering(as_json), Client(server, key) as client:
         network = run.find_model(client, model, settings)
         jobs = run.start(client, network, run.find_dataset(client, data), bodies)
@@ -219,6 +239,7 @@ def precheck(
 def watch(
     job: JobId,
     min_certified_rate: Rate = None,
+    min_vra: LeastVra = None,
     allow_inconclusive: Lenient = False,
     junit: Junit = None,
     undecided: UndecidedAs = "skip",
@@ -227,7 +248,7 @@ def watch(
     key: Key = "",
 ) -> None:
     """Wait for a job and say pass or fail, as certify does; interrupting leaves the job alone."""
-    judging = run.Judging(min_certified_rate, allow_inconclusive, junit, undecided, as_json)
+    judging = run.Judging(min_certified_rate, allow_inconclusive, junit, undecided, as_json, min_vra)
     with answering(as_json), Client(server, key) as client:
         raise typer.Exit(run.conclude(client, [client.job(job)], judging, ours=False))
 
@@ -267,6 +288,10 @@ def report(
             write_json(paths)
         else:
             stdout().print("\n".join(paths), markup=False, soft_wrap=True)
+
+
+app.command()(wrap)
+app.command()(train)
 
 
 def respond(arguments: Sequence[str]) -> int:

@@ -20,6 +20,7 @@ from glocert_client.uploads import (
     Preprocessing,
     dataset_request,
     decode,
+    id_of,
     is_reference,
     model_request,
 )
@@ -149,13 +150,93 @@ class Client:
         inputs = {"limit": limit, "indices": list(indices) if indices is not None else None}
         body = {
             "kind": "segment-certification",
-            "model_id": model if isinstance(model, str) else model.id,
-            "dataset_id": dataset if isinstance(dataset, str) else dataset.id,
+            "model_id": id_of(model),
+            "dataset_id": id_of(dataset),
             "inputs": {name: value for name, value in inputs.items() if value is not None},
             "mutation": dict(mutation),
             **{name: value for name, value in settings.items() if value is not None},
         }
         return self.start(body, idempotency_key=idempotency_key)
+
+    def certify_radius(
+        self,
+        model: Model | str,
+        dataset: Dataset | str,
+        epsilons: Sequence[float],
+        *,
+        limit: int | None = None,
+        indices: Sequence[int] | None = None,
+        idempotency_key: str | None = None,
+        **settings: Any,
+    ) -> Job:
+        """Start a Lipschitz certification: no input closer than a radius gets another label.
+
+        Args:
+            model: what to certify, or its id.
+            dataset: the inputs, or their id.
+            epsilons: distances, in the unit of the data's domain.
+            limit: only the first so many inputs.
+            indices: only these inputs.
+            idempotency_key: the same key with the same body gives the same job; a random one by default.
+            settings: other members of the body: ``norm``, ``method``, ``relaxation``, ``arithmetic``,
+                ``budget``, ``tags``, ``priority``.
+        """
+        inputs = {"limit": limit, "indices": list(indices) if indices is not None else None}
+        body = {
+            "kind": "lipschitz-certification",
+            "model_id": id_of(model),
+            "dataset_id": id_of(dataset),
+            "inputs": {name: value for name, value in inputs.items() if value is not None},
+            "epsilons": list(epsilons),
+            **{name: value for name, value in settings.items() if value is not None},
+        }
+        return self.start(body, idempotency_key=idempotency_key)
+
+    def wrap(
+        self, model: Model | str, epsilon: float, *, formats: Sequence[str] | None = None, **settings: Any
+    ) -> Job:
+        """Start making files that answer a class only where it is certified within ``epsilon``.
+
+        The files are the job's ``artifacts``.
+
+        Args:
+            model: what to wrap, or its id.
+            epsilon: l2, in the unit of the data's domain.
+            formats: some of ``onnx``, ``torchscript`` and ``pt2``; all by default.
+            settings: other members of the body: ``budget``, ``tags``, ``priority``.
+        """
+        members = {"formats": list(formats) if formats is not None else None, **settings}
+        body = {"kind": "gloro-wrap", "model_id": id_of(model), "epsilon": epsilon}
+        return self.start(body | {name: value for name, value in members.items() if value is not None})
+
+    def train(
+        self,
+        dataset: Dataset | str,
+        epsilon: float,
+        *,
+        architecture: str | None = None,
+        from_model: Model | str | None = None,
+        validation: Dataset | str | None = None,
+        **settings: Any,
+    ) -> Job:
+        """Start training a network for a certified radius; ``summary["model_id"]`` is what it made.
+
+        Args:
+            dataset: what to learn from, or its id.
+            epsilon: l2, in the unit of the data's domain.
+            architecture: ``2c2f`` (the default), ``4c3f``, ``6c2f``, ``8c2f`` or ``liresnet``.
+            from_model: a model to train further instead, or its id.
+            validation: what figures are measured on; by default a share is held out.
+            settings: other members of the body: ``epochs``, ``loss``, ``seed``, ``batch``, ``tags``, …
+        """
+        members = {
+            "architecture": architecture,
+            "from_model_id": None if from_model is None else id_of(from_model),
+            "validation_dataset_id": None if validation is None else id_of(validation),
+            **settings,
+        }
+        body = {"kind": "gloro-training", "dataset_id": id_of(dataset), "epsilon": epsilon}
+        return self.start(body | {name: value for name, value in members.items() if value is not None})
 
     def precheck(
         self,
@@ -178,14 +259,13 @@ class Client:
             settings: other members of the body: ``budget``, ``tags``, ``priority``.
         """
         members = {
-            "dataset_id": dataset if isinstance(dataset, str) else dataset.id,
+            "dataset_id": id_of(dataset),
             "inputs": {"limit": limit} if limit is not None else None,
             "mutation": dict(mutation) if mutation is not None else None,
             **settings,
         }
         body = {name: value for name, value in members.items() if value is not None}
-        id = model if isinstance(model, str) else model.id  # noqa: A001
-        answer = self._transport.send(Request("POST", f"/v1/models/{id}/precheck", body=body))
+        answer = self._transport.send(Request("POST", f"/v1/models/{id_of(model)}/precheck", body=body))
         return Job(self._transport, answer.json(), answer.headers.get("etag", ""))
 
     def start(self, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:

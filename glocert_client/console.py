@@ -18,7 +18,7 @@ from glocert_client.decision import VERDICTS, Decision, Judgement
 from glocert_client.errors import ClientError, ProblemError, ServiceError
 from glocert_client.job import Job
 from glocert_client.junit import describe_counterexample, describe_reason
-from glocert_client.mutation import describe_mutation
+from glocert_client.radial import RADIAL, RADIAL_TITLES, radial_cells
 
 PIPE_WIDTH = 160
 """columns when stdout is no terminal: a table in a log must not be cut to 80"""
@@ -26,6 +26,7 @@ PIPE_WIDTH = 160
 STYLES = {"certified": "green", "falsified": "red", "undecided": "yellow", "skipped": "dim"}
 PLACES = ("where", "pointer", "parameter", "header")
 """how problem documents name what is at fault"""
+SEGMENT_TITLES = ("mutation", *VERDICTS, "clean acc.", "robust mass", "seconds", "decision")
 JUDGED = {Decision.PASS: "green", Decision.FAIL: "red"}
 
 
@@ -87,16 +88,17 @@ def progress_bars(jobs: Sequence[Job], titles: Sequence[str] = ()) -> Iterator[C
 
     Args:
         jobs: what is shown.
-        titles: of the bars; the mutations by default.
+        titles: of the bars; what the jobs were asked for by default.
     """
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("inputs"),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=stderr()) as bars:
-        titles = titles or [describe_mutation(job.mutation) for job in jobs]
+        titles = titles or [job.title for job in jobs]
         tasks = {
-            job.id: bars.add_task(escape(title), total=None) for job, title in zip(jobs, titles, strict=True)
+            job.id: bars.add_task(escape(title), total=None, unit=job.unit)
+            for job, title in zip(jobs, titles, strict=True)
         }
 
         def update(job: Job) -> None:
@@ -109,18 +111,20 @@ def progress_bars(jobs: Sequence[Job], titles: Sequence[str] = ()) -> Iterator[C
 
 
 def show_summaries(jobs: Sequence[Job], judgements: Sequence[Judgement]) -> None:
-    """Print the table of a run: a row per mutation, then why it was decided so."""
-    titles = ("mutation", *VERDICTS, "clean acc.", "robust mass", "seconds", "decision")
-    console, table = stdout(), plain_table(titles, left={"mutation", "decision"})
+    """Print the table of a run: a row per mutation or distance, then why it was decided so."""
+    radial = all(job.data.get("kind") == RADIAL for job in jobs)
+    titles = RADIAL_TITLES if radial else SEGMENT_TITLES
+    console, table = stdout(), plain_table(titles, left={titles[0], "decision"})
     for job, judgement in zip(jobs, judgements, strict=True):
         colour = JUDGED.get(judgement.decision, "yellow")
-        table.add_row(*_cells(job), f"[{colour}]{judgement.decision.word}[/]")
+        for cells in radial_cells(job) if radial else [_cells(job)]:
+            table.add_row(*cells, f"[{colour}]{judgement.decision.word}[/]")
     console.print(table)
     for job, judgement in zip(jobs, judgements, strict=True):
         console.print(f"{job.id}  {escape(judgement.ground)}")
         for warning in job.data.get("warnings") or ():
             console.print(f"[yellow]warning:[/] {escape(text_of(warning))}")
-        if job.data.get("warnings"):
+        if any("preprocessing" in text_of(warning) for warning in job.data.get("warnings") or ()):
             here = f"glocert precheck {job.model_id} --data {job.data['dataset_id']}"
             console.print(f"         {here} shows which preprocessing gives which accuracy.", soft_wrap=True)
 
@@ -149,6 +153,8 @@ def show_rows(rows: Iterator[Mapping[str, Any]]) -> None:
 
 def extent_of(row: Mapping[str, Any]) -> str:
     """Write how far one input is certified, in users' units."""
+    if "radius" in row:
+        return "unbounded" if row["radius"] is None else f"{row['radius']:.4g}"
     reached = row.get("certified_to")
     return f"{reached['value']:.4g} {reached['unit']}" if reached else "-"
 
@@ -185,7 +191,7 @@ def _cells(job: Job) -> list[str]:
     summary = job.summary or {}
     accuracy = summary.get("clean_accuracy")
     return [
-        escape(describe_mutation(job.mutation)),
+        escape(job.title),
         *(str(summary.get(verdict, "-")) for verdict in VERDICTS),
         f"{accuracy:.1%}" if accuracy is not None else "-",
         mass_of(summary),

@@ -33,19 +33,25 @@ class Judgement:
     ground: str
 
 
-def judge(job: Mapping[str, Any], min_certified_rate: float | None) -> Judgement:
+def judge(
+    job: Mapping[str, Any], min_certified_rate: float | None, min_vra: float | None = None
+) -> Judgement:
     """Decide about one finished job.
 
     Without a rate the job passes when something was certified and nothing was falsified or left undecided;
     inputs that the network gets wrong anyway (``skipped``) are no part of that question.  With a rate, the
-    certified share of *all* inputs counts, as in ``summary.certified_rate``.
+    certified share of *all* inputs counts, as in ``summary.certified_rate``.  With a VRA, the proven share
+    at the largest epsilon counts: what is not proven is not there, so that a smaller one fails.
 
     Args:
         job: the document of the API.
         min_certified_rate: smallest accepted share, in [0, 1].
+        min_vra: smallest accepted verified-robust accuracy, in [0, 1].
     """
     if job["status"] != "succeeded":
         return _without_answer(job)
+    if min_vra is not None:
+        return _against_vra(job["summary"], min_vra)
     counts = {
         word: int(job["summary"].get(word, 0)) for word in ("certified", "falsified", "undecided", "skipped")
     }
@@ -79,6 +85,18 @@ def _against_rate(counts: Mapping[str, int], inputs: int, rate: float) -> Judgem
     if inputs and at_best < required:
         return Judgement(Decision.FAIL, ground)
     return Judgement(Decision.INCONCLUSIVE, f"{ground}; {counts['undecided']} undecided")
+
+
+def _against_vra(summary: Mapping[str, Any], required: float) -> Judgement:
+    if not summary.get("vra"):
+        return Judgement(
+            Decision.INCONCLUSIVE, "there is no VRA: the job has no labels, or is of another kind"
+        )
+    epsilon, vra = max(
+        ((float(key), value) for key, value in summary["vra"].items()), key=lambda each: each[0]
+    )
+    decision = Decision.PASS if vra >= required - 1e-9 else Decision.FAIL
+    return Judgement(decision, f"VRA {vra:.1%} at epsilon {epsilon:g}, {required:.1%} required")
 
 
 def _against_falsification(counts: Mapping[str, int], inputs: int) -> Judgement:

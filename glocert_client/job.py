@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from glocert_client.errors import ClientError, JobFailed, WaitTimeout
 from glocert_client.exchange import Request
+from glocert_client.titles import describe_request
 from glocert_client.transport import Transport
 
 Document = dict[str, Any]
@@ -37,13 +38,23 @@ class Job:
 
     @property
     def model_id(self) -> str:
-        """Id of the model that is certified."""
+        """Id of the model that is certified, wrapped or trained further."""
         return str(self.data["model_id"])
 
     @property
     def mutation(self) -> Document:
-        """The path, as the service understood it."""
+        """The path of a segment certification, as the service understood it."""
         return dict(self.data["request"]["mutation"])
+
+    @property
+    def title(self) -> str:
+        """What it was asked for, in a few words."""
+        return describe_request(self.data["request"])
+
+    @property
+    def unit(self) -> str:
+        """What its progress counts: ``inputs``, ``epochs`` or ``files``."""
+        return str((self.data.get("progress") or {}).get("unit") or "inputs")
 
     @property
     def path(self) -> str:
@@ -67,7 +78,7 @@ class Job:
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Inputs done, and inputs in all."""
+        """What is done, and what there is in all, in ``unit``."""
         seen = self.data.get("progress") or {}
         return int(seen.get("done") or 0), int(seen.get("total") or 0)
 
@@ -136,6 +147,14 @@ class Job:
     def artifacts(self) -> Iterator[Document]:
         """Yield name, media type, size, digest and address of every file that the job made."""
         return pages(self._transport, f"{self.path}/artifacts", {})
+
+    def artifact(self, name: str) -> bytes:
+        """Return a file that the job made for itself as a whole, such as a wrapped model.
+
+        Args:
+            name: as ``artifacts`` gives it.
+        """
+        return self._transport.send(Request("GET", f"{self.path}/artifacts/{name}")).content
 
     def certificate(self) -> Document:
         """Return the statement of what was shown, with its digest."""

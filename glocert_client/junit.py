@@ -1,4 +1,4 @@
-"""JUnit XML, as every CI system shows it: one test case per input and mutation."""
+"""JUnit XML, as every CI system shows it: one test case per input and job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urljoin
 from xml.etree import ElementTree
 
-from glocert_client.mutation import describe_mutation
+from glocert_client.titles import describe_request
 
 # XML 1.0 has no way at all to write these; text of users and services may contain them.
 UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -58,14 +58,14 @@ def write(suites: Iterable[Suite], *, undecided: Undecided) -> bytes:
 
 
 def _suite(suite: Suite, undecided: Undecided) -> tuple[ElementTree.Element, Counter[str]]:
-    mutation = describe_mutation(suite.job["request"]["mutation"])
-    element = ElementTree.Element("testsuite", {"name": _clean(f"{suite.name} {mutation}")})
+    asked = describe_request(suite.job["request"])
+    element = ElementTree.Element("testsuite", {"name": _clean(f"{suite.name} {asked}")})
     properties = ElementTree.SubElement(element, "properties")
     for name, value in _properties(suite).items():
         ElementTree.SubElement(properties, "property", {"name": name, "value": _clean(str(value))})
     counts: Counter[str] = Counter()
     for row in suite.rows:
-        outcome = _case(element, suite, mutation, row, undecided)
+        outcome = _case(element, suite, asked, row, undecided)
         counts.update(["tests", outcome] if outcome else ["tests"])
     if suite.job["status"] != "succeeded":
         _error(element, suite)
@@ -88,11 +88,12 @@ def _properties(suite: Suite) -> dict[str, Any]:
 
 
 def _case(
-    parent: ElementTree.Element, suite: Suite, mutation: str, row: Mapping[str, Any], undecided: Undecided
+    parent: ElementTree.Element, suite: Suite, asked: str, row: Mapping[str, Any], undecided: Undecided
 ) -> str:
     """Add the case of one row and return what it counts as, or nothing for a passed one."""
-    kept = "outputs" if row["label"] is None else f"label {row['label']}"
-    name = f"{mutation} input {row['index']} ({kept})"
+    label = row["predicted"] if row["label"] is None else row["label"]
+    kept = "outputs" if label is None else f"label {label}"
+    name = f"{asked} input {row['index']} ({kept})"
     case = ElementTree.SubElement(
         parent, "testcase",
         {"classname": _clean(suite.name), "name": _clean(name), "time": f"{row.get('seconds', 0.0):.3f}"},

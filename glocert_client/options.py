@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,8 +53,48 @@ Threshold = Annotated[
 Which = Annotated[str, typer.Option("--decision", metavar="max|min", help="Which score decides.")]
 
 Mutations = Annotated[
-    list[str],
+    list[str] | None,
     typer.Option(metavar="TYPE=[FROM:]TO", help="brightness=0.2, contrast=0.5:1.5, chord=7...; repeatable."),
+]
+Epsilons = Annotated[
+    list[float] | None,
+    typer.Option("--epsilon", min=0, help="Certify every input within this distance instead; repeatable."),
+]
+Radius = Annotated[float, typer.Option("--epsilon", help="Radius to be certified, l2, unit of the data.")]
+DistanceNorm = Annotated[str, typer.Option("--norm", metavar="l1|l2|linf", help="Of --epsilon.")]
+Method = Annotated[
+    str, typer.Option(metavar="global|local|portfolio", help="Of --epsilon: whose radius counts.")
+]
+TopK = Annotated[
+    int | None, typer.Option("--top-k", min=1, help="Of --epsilon: the best K may change places.")
+]
+Arithmetic = Annotated[
+    str, typer.Option(metavar="real|float32", help="Of --epsilon: whose scores the certificate is about.")
+]
+LeastVra = Annotated[
+    float | None,
+    typer.Option("--min-vra", min=0, max=1, help="Pass when the proven robust accuracy is this high."),
+]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--to", metavar="onnx|torchscript|pt2", help="Format to write; repeatable, all by default."),
+]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder to write to.")]
+Architecture = Annotated[
+    str, typer.Option(metavar="2c2f|4c3f|6c2f|8c2f|liresnet", help="Of a training from scratch.")
+]
+FromModel = Annotated[
+    str, typer.Option("--from", metavar="MODEL", help="Train this model further: a file or an id.")
+]
+Validation = Annotated[
+    str, typer.Option(help="Data on which figures are measured: a file or an id; by default held out.")
+]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Passes over the data.")]
+Loss = Annotated[str, typer.Option(metavar="ce|trades-kl|emma", help="What is minimised.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Of weights, order and augmentation.")]
+Others = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Another member of the job, such as rate=0.0005."),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many inputs.")]
 Analysis = Annotated[str, typer.Option(metavar="complete|quantitative", help="Which question is asked.")]
@@ -102,6 +143,40 @@ def read_mutations(texts: Sequence[str]) -> list[dict[str, Any]]:
         raise typer.BadParameter(str(error), param_hint="--mutation") from None
 
 
+def read_questions(
+    mutations: Sequence[str],
+    epsilons: Sequence[float],
+    shared: Mapping[str, Any],
+    along: Mapping[str, Any],
+    within: Mapping[str, Any],
+    min_vra: float | None,
+) -> list[dict[str, Any]]:
+    """Return the bodies of the jobs to start: one per mutation, or one for all distances.
+
+    Args:
+        mutations: paths to follow.
+        epsilons: distances.
+        shared: members of both kinds of jobs.
+        along: members of jobs about mutations.
+        within: members of the job about distances.
+        min_vra: a bar that only distances can be held to.
+    """
+    if bool(mutations) == bool(epsilons):
+        raise typer.BadParameter("give --mutation or --epsilon, not both", param_hint="--mutation")
+    asked, others = ("--epsilon", along) if epsilons else ("--mutation", {**within, "min_vra": min_vra})
+    for name, value in others.items():
+        if value is not None:
+            option = "--band" if name == "property" else f"--{NAMED.get(name, name).replace('_', '-')}"
+            raise typer.BadParameter(f"it does not go with {asked}", param_hint=option)
+    if epsilons:
+        return [{"epsilons": list(epsilons), **shared, **within}]
+    return [{"mutation": one, **shared, **along} for one in read_mutations(mutations)]
+
+
+NAMED = {"relaxation": "top_k"}
+"""members that another option than their own name stands for"""
+
+
 def read_property(band: float | None) -> dict[str, Any] | None:
     """Return the member ``property`` of the jobs to start, or None for the label."""
     if band is None:
@@ -146,6 +221,21 @@ def read_tags(texts: Sequence[str]) -> dict[str, str] | None:
     if any(not name or not equals for name, equals, _ in pairs):
         raise typer.BadParameter("a tag is NAME=VALUE", param_hint="--tag")
     return {name: value for name, _, value in pairs} or None
+
+
+def read_members(texts: Sequence[str]) -> dict[str, Any]:
+    """Return ``NAME=VALUE`` pairs as members of a job; what is no JSON is text."""
+    pairs = [text.partition("=") for text in texts]
+    if any(not name or not equals for name, equals, _ in pairs):
+        raise typer.BadParameter("a member is NAME=VALUE", param_hint="--set")
+    return {name: _value(value) for name, _, value in pairs}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def read_budget(seconds_per_input: float | None, seconds: float | None) -> dict[str, float] | None:

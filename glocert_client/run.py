@@ -13,7 +13,6 @@ from glocert_client.decision import Decision, Judgement, judge, overall
 from glocert_client.errors import ClientError
 from glocert_client.job import Job
 from glocert_client.junit import Suite, Undecided, write
-from glocert_client.mutation import describe_mutation
 from glocert_client.uploads import Dataset, Model, Preprocessing, is_reference
 
 LOOK_S = 1.0
@@ -43,6 +42,7 @@ class Judging:
     junit: Path | None
     undecided: Undecided
     as_json: bool
+    min_vra: float | None = None
 
 
 def find_model(client: Client, text: str, settings: ModelSettings) -> Model:
@@ -80,8 +80,9 @@ def start(client: Client, model: Model, dataset: Dataset, bodies: Sequence[Mappi
     jobs: list[Job] = []
     try:
         for body in bodies:
-            jobs.append(client.certify(model, dataset, **body))
-            stderr().print(f"job {jobs[-1].id} {describe_mutation(jobs[-1].mutation)}", markup=False)
+            begin = client.certify_radius if "epsilons" in body else client.certify
+            jobs.append(begin(model, dataset, **body))
+            stderr().print(f"job {jobs[-1].id} {jobs[-1].title}", markup=False)
     except BaseException:
         cancel(jobs)
         raise
@@ -110,7 +111,7 @@ def conclude(client: Client, jobs: Sequence[Job], judging: Judging, *, ours: boo
     except KeyboardInterrupt:
         cancel([job for job in jobs if ours and not job.finished])
         return INTERRUPTED
-    judgements = [judge(job.data, judging.min_certified_rate) for job in jobs]
+    judgements = [judge(job.data, judging.min_certified_rate, judging.min_vra) for job in jobs]
     decision = overall(judgements)
     lenient = judging.allow_inconclusive and decision is Decision.INCONCLUSIVE
     code = Decision.PASS if lenient else decision

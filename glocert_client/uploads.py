@@ -38,6 +38,11 @@ class Upload:
 Kind = TypeVar("Kind", bound=Upload)
 
 
+def id_of(upload: Upload | str) -> str:
+    """Return the id of an upload that is given as itself or by its id."""
+    return upload if isinstance(upload, str) else upload.id
+
+
 @dataclass(frozen=True, slots=True)
 class Model(Upload):
     """An uploaded neural network."""

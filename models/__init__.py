@@ -3,7 +3,7 @@
 from models.access import ApiKey, Worker
 from models.base import Base, new_id, now
 from models.dataset import Dataset
-from models.job import Artifact, Job, JobStatus, Result
+from models.job import Artifact, Job, JobStatus, LipschitzBound, Result, TrainingEpoch
 from models.network import Network, UploadStatus
 from models.unit import Unit, UnitKind, UnitStatus
 
@@ -14,8 +14,10 @@ __all__ = [
     "Dataset",
     "Job",
     "JobStatus",
+    "LipschitzBound",
     "Network",
     "Result",
+    "TrainingEpoch",
     "Unit",
     "UnitKind",
     "UnitStatus",

@@ -42,7 +42,10 @@ class Job(Base):
     status: Mapped[str] = mapped_column(default=JobStatus.QUEUED, index=True)
     spec: Mapped[dict[str, Any]]
     network_id: Mapped[str | None] = mapped_column(ForeignKey("network.id"), index=True)
+    """what is certified, wrapped or trained further"""
     dataset_id: Mapped[str | None] = mapped_column(ForeignKey("dataset.id"), index=True)
+    validation_dataset_id: Mapped[str | None] = mapped_column(ForeignKey("dataset.id"), index=True)
+    """of a training that was given one"""
     tags: Mapped[dict[str, Any]] = mapped_column(default=dict)
     priority: Mapped[int] = mapped_column(default=3)
     """0 (last) to 9 (first)"""
@@ -50,6 +53,7 @@ class Job(Base):
     units_total: Mapped[int] = mapped_column(default=0)
     units_done: Mapped[int] = mapped_column(default=0)
     inputs_total: Mapped[int] = mapped_column(default=0)
+    """or epochs, or files: what the progress of the kind counts"""
     inputs_done: Mapped[int] = mapped_column(default=0)
     clean_accuracy: Mapped[float | None]
     warnings: Mapped[list[Any]] = mapped_column(default=list)
@@ -78,6 +82,34 @@ class Result(Base):
     verdict: Mapped[str] = mapped_column(index=True)
     row: Mapped[dict[str, Any]]
     """``glocert.report.InputReport.to_json()``"""
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class TrainingEpoch(Base):
+    """One point of a learning curve; an epoch that is repeated after a crash takes the place of the first."""
+
+    __tablename__ = "training_epoch"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    log: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class LipschitzBound(Base):
+    """Proven constants of a certified function, found once for all jobs that certify it.
+
+    ``key`` hashes everything that they depend on: graph, preprocessing, shape of the items, our version.
+    """
+
+    __tablename__ = "lipschitz_bound"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(index=True)
+    """of the file that units of inputs open"""
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    outcome: Mapped[dict[str, Any]]
+    """what a summary says of it"""
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

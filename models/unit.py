@@ -20,11 +20,15 @@ class UnitKind(StrEnum):
     ACCURACY = "accuracy"
     SEGMENT = "segment"
     PRECHECK = "precheck"
+    LIPSCHITZ_BOUND = "lipschitz-bound"
+    LIPSCHITZ = "lipschitz"
+    GLORO_WRAP = "gloro-wrap"
+    GLORO_TRAINING = "gloro-training"
 
     @property
     def of_job(self) -> bool:
         """Whether the subject of such units is a job, not an upload."""
-        return self in {UnitKind.ACCURACY, UnitKind.SEGMENT, UnitKind.PRECHECK}
+        return self not in {UnitKind.INSPECT_NETWORK, UnitKind.INSPECT_DATASET}
 
 
 class UnitStatus(StrEnum):

@@ -18,9 +18,13 @@ from app.units.leases import Lease
 from glocert.graph.limits import SETTINGS
 from models import Dataset, Job, Network, UnitKind, now
 from workers.conversation import Message
+from workers.gloro_briefs import LIPSCHITZ, At, lipschitz, training, wrap
+from workers.notes import ROWS
 
 ROOT = Path(__file__).parents[1]
 PICTURE_BYTES = 64 * 2**20
+CHECKPOINT_SIZE = 4
+"""A checkpoint holds every weight, two moments of each, and the learning curve."""
 SYSTEM = (
     "/usr/lib",
     "/lib",
@@ -47,11 +51,15 @@ def command(
     job = session.get(Job, lease.subject)
     if job is None:
         return None
-    indices = lease.indices
-    if lease.kind is UnitKind.SEGMENT:
-        done = repository.answered(session, job.id, indices)
-        indices = [index for index in indices if index not in done]
-    return _certify(session, job, lease.kind, indices, settings, store, out)
+    at = At(session, job, lease, settings, store, out)
+    if lease.kind is UnitKind.GLORO_TRAINING:
+        return training(at)
+    if lease.kind is UnitKind.GLORO_WRAP:
+        return wrap(at)
+    command = _case(at)
+    if command is None or lease.kind not in LIPSCHITZ:
+        return command
+    return lipschitz(at, command)
 
 
 def prepare(settings: Settings, scratch: Path, device: str) -> Message:
@@ -63,7 +71,7 @@ def prepare(settings: Settings, scratch: Path, device: str) -> Message:
         "read": [str(settings.data_dir / "blobs"), *interpreter_folders()],
         "write": str(scratch),
         "memory_bytes": settings.child_bytes,
-        "file_bytes": PICTURE_BYTES,
+        "file_bytes": max(PICTURE_BYTES, CHECKPOINT_SIZE * settings.max_model_bytes),
     }
 
 
@@ -125,30 +133,29 @@ def _inspection(settings: Settings) -> Message:
     }
 
 
-def _certify(
-    session: Session,
-    job: Job,
-    kind: UnitKind,
-    indices: Sequence[int],
-    settings: Settings,
-    store: BlobStore,
-    out: Path,
-) -> Message | None:
-    network, dataset = session.get(Network, job.network_id), session.get(Dataset, job.dataset_id)
+def _case(at: At) -> Message | None:
+    """Return the command of a unit that looks at inputs; those that are answered already are left out."""
+    job, store, settings = at.job, at.store, at.settings
+    network, dataset = at.network, at.dataset
     if network is None or dataset is None or network.graph_sha256 is None or dataset.inputs_sha256 is None:
         return None
+    indices: Sequence[int] = at.lease.indices
+    if at.lease.kind in ROWS:
+        done = repository.answered(at.session, job.id, indices)
+        indices = [index for index in indices if index not in done]
+    alive = now() - timedelta(seconds=settings.lease_s)
     labels = dataset.labels_sha256
     return {
-        "do": kind.value,
+        "do": at.lease.kind.value,
         "graph": str(store.path(network.graph_sha256)),
         "inputs": str(store.path(dataset.inputs_sha256)),
         "labels": None if labels is None else str(store.path(labels)),
         "preprocessing": network.preprocessing,
         "spec": job.spec,
         "role": network.role,
-        "workers": max(1, repository.workers_since(session, now() - timedelta(seconds=settings.lease_s))),
+        "workers": max(1, repository.workers_since(at.session, alive)),
         "indices": list(indices),
-        "out": str(out),
+        "out": str(at.out),
         "device": "cpu",
         "block_bytes": settings.block_bytes,
     }

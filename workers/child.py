@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from glocert.errors import GlocertError
 from workers.conversation import Message, Reader, encode
+from workers.opening import case_of, device_of
 from workers.process import die_with_conversation, die_with_parent
 
 OUT_OF_MEMORY = (
@@ -54,13 +55,17 @@ def _answers(command: Message) -> Iterator[Message]:
 
 
 def _commands() -> dict[str, Command]:
-    from workers import inspection
+    from workers import inspection, learning
 
     return {
         "prepare": _prepare,
         "accuracy": _accuracy,
         "segment": _segment,
         "precheck": _precheck,
+        "lipschitz-bound": learning.lipschitz_bound,
+        "lipschitz": learning.lipschitz,
+        "gloro-wrap": learning.gloro_wrap,
+        "gloro-training": learning.gloro_training,
         "inspect-network": inspection.inspect_network,
         "inspect-dataset": inspection.inspect_dataset,
     }
@@ -73,6 +78,7 @@ def _prepare(command: Message) -> Iterator[Message]:
     from workers.lockdown import lock
 
     torch.set_num_threads(command["threads"])
+    tempfile.tempdir = os.environ["TMPDIR"] = command["write"]  # the only folder that it may write to
     if command["device"] == "cpu":
         layers = lock(
             [Path(path) for path in command["read"]],
@@ -89,7 +95,7 @@ def _prepare(command: Message) -> Iterator[Message]:
 def _accuracy(command: Message) -> Iterator[Message]:
     from glocert.certification.accuracy import clean_accuracy
 
-    outcome = clean_accuracy(_case(command), command["indices"], device=_device(command))
+    outcome = clean_accuracy(case_of(command), command["indices"], device=device_of(command))
     yield {"event": "accuracy", "outcome": outcome}
 
 
@@ -98,11 +104,11 @@ def _segment(command: Message) -> Iterator[Message]:
     from glocert.spec import SegmentSpec
 
     reports = run(
-        _case(command),
+        case_of(command),
         SegmentSpec.from_json(command["spec"]),
         command["indices"],
         Path(command["out"]),
-        device=_device(command),
+        device=device_of(command),
         block_bytes=command["block_bytes"],
     )
     for report in reports:
@@ -121,7 +127,7 @@ def _precheck(command: Message) -> Iterator[Message]:
         workers=command["workers"],
         block_bytes=command["block_bytes"],
     )
-    running = precheck(_case(command), wanted, Path(command["out"]), device=_device(command))
+    running = precheck(case_of(command), wanted, Path(command["out"]), device=device_of(command))
     while True:
         try:
             share = next(running)
@@ -129,28 +135,6 @@ def _precheck(command: Message) -> Iterator[Message]:
             yield {"event": "prechecked", "outcome": end.value}
             return
         yield {"event": "progress", "done": int(share * len(wanted.indices))}
-
-
-def _case(command: Message) -> Any:
-    from glocert.certification.case import Case
-    from glocert.spec import Preprocessing
-
-    labels = command["labels"]
-    return Case(
-        graph=Path(command["graph"]),
-        inputs=Path(command["inputs"]),
-        labels=None if labels is None else Path(labels),
-        preprocessing=Preprocessing.from_json(command["preprocessing"]),
-    )
-
-
-def _device(command: Message) -> str:
-    """Return what torch calls the device; ``auto`` falls back to the CPU where torch has no CUDA."""
-    import torch
-
-    if command["device"] == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return str(command["device"])
 
 
 if __name__ == "__main__":

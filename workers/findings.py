@@ -5,7 +5,6 @@ An inspection child has read hostile bytes: nothing that it says is trusted.
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import signal
 import stat
@@ -25,6 +24,12 @@ LEFT_BEHIND: Mapping[UnitKind, Mapping[str, str]] = {
     UnitKind.INSPECT_DATASET: {"inputs": "inputs.npy", "labels": "labels.npy"},
 }
 OPTIONAL = frozenset({"labels"})
+MEDIA_TYPES: Mapping[str, str] = {
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
+"""All others are bytes: tables of the system know suffixes of weights as something else."""
 LONGEST_TEXT = 2_000
 MOST_ERRORS = 1_000
 BLOCK_BYTES = 1 << 20
@@ -55,15 +60,25 @@ def inspection(store: BlobStore, kind: UnitKind, report: Any, out: Path) -> Insp
 
 
 def pictures(store: BlobStore, folder: Path, names: Sequence[str]) -> list[tuple[str, str, Blob]]:
-    """Take over the files of one input."""
-    taken = []
+    """Take over the files of one input, or of the whole job."""
+    accepted = []
     for name in names:
         if PurePosixPath(name).name != name:
             raise Garbled(f"{name!r} is not the name of a file")
-        blob = _taken(store, folder / name, missing=False)
-        assert blob is not None
-        taken.append((name, mimetypes.guess_type(name)[0] or "application/octet-stream", blob))
-    return taken
+        media_type = MEDIA_TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
+        accepted.append((name, media_type, taken(store, folder / name)))
+    return accepted
+
+
+def taken(store: BlobStore, path: Path) -> Blob:
+    """Take over one file.
+
+    Raises:
+        Garbled: it is missing or no regular file.
+    """
+    blob = _taken(store, path, missing=False)
+    assert blob is not None
+    return blob
 
 
 def problem(reported: Any) -> dict[str, Any]:

@@ -103,14 +103,22 @@ class Supervisor:
                 )
                 if lease is None:
                     break
-                self._carry_out(lease, crew)
+                paused = self._carry_out(lease, crew) is End.PAUSED
                 served += 1
+                if paused:
+                    break
                 if time.monotonic() >= end or self._more_urgent(lease.priority) is not None:
                     self._ring_for_the_rest(lease)
                     break
         return served
 
-    def _carry_out(self, lease: Lease, crew: Crew) -> None:
+    def wanted_elsewhere(self, lease: Lease) -> bool:
+        """Whether other work waits that is at least as urgent as a unit at hand."""
+        return self.persist(
+            lambda session: repository.waits_for(session, self.kinds, lease.subject, lease.priority)
+        )
+
+    def _carry_out(self, lease: Lease, crew: Crew) -> End:
         began = time.monotonic()
         try:
             ending = Watch(self, lease, crew).run()
@@ -129,6 +137,7 @@ class Supervisor:
         self._settle(lease, ending)
         log.info("unit.ended", unit=lease.unit_id, subject=lease.subject, kind=lease.kind.value,
                  end=ending.end.value, seconds=round(time.monotonic() - began, 3))  # fmt: skip
+        return ending.end
 
     def _settle(self, lease: Lease, ending: Ending) -> None:
         try:
@@ -143,6 +152,8 @@ class Supervisor:
             self.persist(lambda session: leases.withdraw(session, lease))
         elif ending.end is End.STOPPED:
             self._release(lease)
+        elif ending.end is End.PAUSED:
+            self.persist(lambda session: leases.release(session, lease))
         elif ending.end is End.OVERDUE:
             self.persist(lambda session: outcomes.fail_job(session, lease.subject, deadline_problem()))
         elif ending.end is End.REFUSED:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy.orm import Session
 
-from app.units import leases, outcomes
+from app.units import leases
 from app.units.leases import Lease, LeaseLost, Pulse
 from glocert.errors import GlocertError, InspectionFailed, WorkerLost
-from models import UnitKind, now
 from workers import briefs, findings
 from workers.children import Child
 from workers.conversation import Garbled, Message
 from workers.crew import Crew
+from workers.notes import ROWS, Notes
 
 if TYPE_CHECKING:
     from workers.supervisor import Supervisor
@@ -38,6 +37,7 @@ class End(Enum):
     CANCELLED = "cancelled"
     LOST = "lost"
     STOPPED = "stopped"
+    PAUSED = "paused"
     OVERDUE = "overdue"
     REFUSED = "refused"
     DIED = "died"
@@ -70,6 +70,10 @@ class Ending:
         return self.error
 
 
+KEPT = {End.CANCELLED, End.STOPPED, End.OVERDUE}
+"""Endings after which what a training has learned is worth keeping."""
+
+
 class Watch:
     """Watches one unit from its command to its end."""
 
@@ -94,14 +98,23 @@ class Watch:
         command = self._supervisor.persist(lambda session: self._command(session, out))
         if command is None:
             return self._gone()
-        if command.get("indices") == []:
+        if command.get("indices") == [] and self._lease.kind in ROWS:
             return Ending(End.DONE)  # an earlier attempt had all its answers written down
         child = self._crew.child(self._lease.kind)
+        self._notes = Notes(self._supervisor, self._lease, out, command)
         child.tell(command | {"device": self._crew.device})
-        while True:
-            ending = self._listen(child, out) or self._look_around(child)
-            if ending is not None:
-                return ending
+        while (ending := self._listen(child) or self._look_around(child)) is None:
+            pass
+        if ending.end in KEPT:
+            self._keep()
+        return ending
+
+    def _keep(self) -> None:
+        """Keep the checkpoint of a training that is stopped from outside."""
+        try:
+            self._notes.keep_checkpoint()
+        except (LeaseLost, Garbled) as error:
+            log.warning("checkpoint.not_kept", unit=self._lease.unit_id, error=str(error))
 
     def _command(self, session: Session, out: Path) -> Message | None:
         return briefs.command(session, self._lease, self._settings, self._supervisor.store, out)
@@ -110,11 +123,11 @@ class Watch:
         gone = WorkerLost("The model or the data set was deleted meanwhile.")
         return Ending(End.REFUSED, refusal=gone.to_problem())
 
-    def _listen(self, child: Child, out: Path) -> Ending | None:
+    def _listen(self, child: Child) -> Ending | None:
         try:
             for message in child.hear(LOOK_S):
                 # A child that answers faster than answers are written must not keep a cancelling waiting.
-                ending = self._heed(message, out) or self._beat_if_due()
+                ending = self._heed(message) or self._beat_if_due()
                 if ending is not None:
                     return ending
         except Garbled as error:
@@ -125,7 +138,7 @@ class Watch:
             return self._post_mortem(child)
         return None
 
-    def _heed(self, message: Message, out: Path) -> Ending | None:
+    def _heed(self, message: Message) -> Ending | None:
         event = message.get("event")
         if event == "done":
             return None if message.get("do") == "prepare" else Ending(End.DONE)
@@ -136,35 +149,7 @@ class Watch:
         if event == "crash":
             log.error("child.crash", unit=self._lease.unit_id, traceback=str(message.get("traceback"))[:8000])
             return self._death("It stopped with an internal error, which is in the log.")
-        self._write_down(message, out)
-        return None
-
-    def _write_down(self, message: Message, out: Path) -> None:
-        """Store what a message reports; the sandbox report of a certification child goes to the log."""
-        lease, until = self._lease, now() + timedelta(seconds=self._settings.lease_s)
-        event, persist = message.get("event"), self._supervisor.persist
-        if event == "result" and lease.of_job:
-            files = findings.pictures(self._supervisor.store, out / str(message["index"]), message["files"])
-            persist(
-                lambda session: outcomes.save_result(
-                    session, lease, message["index"], message["row"], files, until
-                )
-            )
-        elif event == "accuracy" and lease.of_job:
-            persist(lambda session: outcomes.save_accuracy(session, lease, message["outcome"], until))
-        elif event == "prechecked" and lease.kind is UnitKind.PRECHECK:
-            persist(lambda session: outcomes.save_precheck(session, lease, message["outcome"], until))
-        elif event == "progress" and lease.kind is UnitKind.PRECHECK:
-            persist(lambda session: outcomes.save_progress(session, lease, message["done"], until))
-        elif event == "inspected" and not lease.of_job:
-            found = findings.inspection(self._supervisor.store, lease.kind, message.get("report"), out)
-            persist(
-                lambda session: outcomes.record_inspection(session, lease, found.report, None, found.digests)
-            )
-        elif event == "sandbox":
-            log.debug("child.sandbox", report=message.get("report"))
-        else:
-            raise Garbled(f"unexpected event {event!r}")
+        return Ending(End.PAUSED) if self._notes.write(message) else None
 
     def _look_around(self, child: Child) -> Ending | None:
         moment = time.monotonic()

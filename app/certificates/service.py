@@ -8,10 +8,11 @@ from typing import Any
 import rfc8785
 from sqlalchemy.orm import Session
 
-from app.certificates import repository, statement
+from app.certificates import lipschitz_statement, repository, statement
 from app.db import store_of
 from app.errors import CertificateNotIssued
-from app.jobs import precheck
+from app.jobs import lipschitz
+from app.jobs.schemas import CERTIFYING
 from models import Job
 
 COUNTEREXAMPLE = "counterexample.png"
@@ -20,8 +21,11 @@ COUNTEREXAMPLE = "counterexample.png"
 def issue(session: Session, job: Job, rows: Sequence[Mapping[str, Any]]) -> str:
     """Store the statement about a finished job as canonical JSON and return its digest."""
     network, dataset = repository.parties(session, job)
-    pictures = repository.picture_digests(session, job.id, COUNTEREXAMPLE)
-    document = statement.build(job, network, dataset, rows, pictures)
+    if job.kind == lipschitz.KIND:
+        document = lipschitz_statement.build(job, network, dataset, rows)
+    else:
+        pictures = repository.picture_digests(session, job.id, COUNTEREXAMPLE)
+        document = statement.build(job, network, dataset, rows, pictures)
     return store_of(session).put([rfc8785.dumps(document)]).sha256
 
 
@@ -31,8 +35,9 @@ def read(session: Session, job: Job) -> bytes:
     Raises:
         CertificateNotIssued: the job has not succeeded.
     """
-    if job.kind == precheck.KIND:
-        raise CertificateNotIssued("A precheck certifies nothing: only certification jobs have certificates.")
+    if job.kind not in CERTIFYING:
+        name = job.kind.replace("-", " ")
+        raise CertificateNotIssued(f"A {name} certifies nothing: only certification jobs have certificates.")
     if job.certificate_sha256 is None:
         raise CertificateNotIssued(f"The job is {job.status}; only one that succeeded has a certificate.")
     return store_of(session).path(job.certificate_sha256).read_bytes()

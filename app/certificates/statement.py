@@ -6,19 +6,15 @@ It is a function of the job, its network, its data set and its rows; ids and mom
 
 from __future__ import annotations
 
-import math
-import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from app.certificates.parts import STATEMENT, dataset_of, finite, moment, reproducibility, subjects
 from glocert import __version__
 from glocert.spec import MUTATION_UNITS
 from models import Dataset, Job, Network
 
-STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:glocert:certificate:segment:v1"
-PACKAGES = ("numpy", "onnx", "onnxruntime", "torch")
 CLAIMS_NOT_MADE = (
     "Nothing is claimed about inputs that are not listed, nor about changes other than the named mutation.",
     "The path is the mutation as defined here; that it resembles changes in the world is not claimed.",
@@ -62,10 +58,7 @@ def build(
     """
     return {
         "_type": STATEMENT,
-        "subject": [
-            {"name": network.filename, "digest": {"sha256": network.sha256}},
-            {"name": "graph.safetensors", "digest": {"sha256": network.graph_sha256}},
-        ],
+        "subject": subjects(network),
         "predicateType": PREDICATE,
         "predicate": {
             "job": {"id": job.id, "kind": job.kind, "tags": job.tags},
@@ -76,8 +69,8 @@ def build(
             "aggregate": _aggregate(job),
             "warnings": job.warnings,
             "claims_not_made": _not_claimed(job),
-            "reproducibility": _reproducibility(job, network),
-            "times": {"submitted_at": _moment(job.created_at), "issued_at": _moment(job.finished_at)},
+            "reproducibility": reproducibility(network, _seeds(job)),
+            "times": {"submitted_at": moment(job.created_at), "issued_at": moment(job.finished_at)},
         },
     }
 
@@ -100,12 +93,7 @@ def _domain(
 ) -> dict[str, Any]:
     mutation = job.spec["mutation"]
     return {
-        "dataset": {
-            "name": dataset.filename,
-            "sha256": dataset.sha256,
-            "inputs_sha256": dataset.inputs_sha256,
-            "labels_sha256": dataset.labels_sha256,
-        },
+        "dataset": dataset_of(dataset),
         "indices": [row["index"] for row in rows],
         "labels": _labels(job, dataset),
         "preprocessing": network.preprocessing,
@@ -144,7 +132,7 @@ def _result(row: Mapping[str, Any], pictures: Mapping[int, str]) -> dict[str, An
         "index", "label", "predicted", "outputs", "centre", "verdict", "reason", "robust_mass",
         "certified_to", "min_margin", "error_radius", "pieces", "family", "partition",
     )  # fmt: skip
-    result = {name: _finite(row[name]) for name in names if name in row}
+    result = {name: finite(row[name]) for name in names if name in row}
     if found := row.get("counterexample"):
         members = ("t", "value", "predicted", "outputs", "confirmed_in")
         kept = {name: found[name] for name in members if name in found}
@@ -156,36 +144,6 @@ def _aggregate(job: Job) -> dict[str, Any]:
     return {name: value for name, value in (job.summary or {}).items() if name != "seconds"}
 
 
-def _reproducibility(job: Job, network: Network) -> dict[str, Any]:
+def _seeds(job: Job) -> dict[str, int]:
     seed = job.spec["mutation"].get("seed")
-    return {
-        "seeds": {} if seed is None else {"mutation": seed},
-        "versions": {
-            "glocert": __version__,
-            "python": platform.python_version(),
-            **{name: _version(name) for name in PACKAGES},
-        },
-        "platform": {"system": platform.system(), "machine": platform.machine()},
-        "graph_against_upload": (network.inspection or {}).get("comparison"),
-        "bitwise_reproducible": False,
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _moment(moment: Any) -> str | None:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment is not None else None
-
-
-def _finite(value: Any) -> Any:
-    """Return the value with null for numbers that JSON cannot hold."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list) else value
+    return {} if seed is None else {"mutation": seed}

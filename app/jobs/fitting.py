@@ -10,9 +10,11 @@ from typing import Any
 
 from app.datasets import arrays
 from app.errors import DatasetNotReady, NetworkNotReady
+from app.jobs.lipschitz import LipschitzCertification, TopKBody
 from app.jobs.mutations import Blend, Chord, OverlayItem, Veil
 from app.jobs.precheck import PrecheckJob
 from app.jobs.schemas import BandProperty, SegmentCertification
+from app.schemas import Body
 from app.settings import Settings
 from app.storage import BlobStore
 from glocert.errors import InvalidSpec, Offence
@@ -24,6 +26,7 @@ PREDICTING = ("classifier", "regressor")
 MOST_OUTPUTS = 1000
 """of a band, which doubles them"""
 USUAL_CHANNELS = frozenset({1, 3, 4})
+Asked = SegmentCertification | PrecheckJob | LipschitzCertification
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,14 @@ def subject(network: Network, dataset: Dataset, store: BlobStore) -> Subject:
         stored[0],
         tuple(stored[1:]),
         tuple(found["input"]["shape"]),
-        prod(_used(found["outputs"])["shape"]),
+        classes_of(found),
         store.path(dataset.labels_sha256) if dataset.labels_sha256 else None,
     )
+
+
+def classes_of(found: Mapping[str, Any]) -> int:
+    """Return how many scores a network has, from what inspection found."""
+    return prod(_used(found["outputs"])["shape"])
 
 
 def _used(outputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -68,7 +76,7 @@ def _used(outputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     return next((output for output in outputs if output.get("used")), outputs[0])
 
 
-def indices(body: SegmentCertification | PrecheckJob, of: Subject, settings: Settings) -> list[int]:
+def indices(body: Asked, of: Subject, settings: Settings) -> list[int]:
     """Return the items that the request means, in order.
 
     Raises:
@@ -89,40 +97,59 @@ def indices(body: SegmentCertification | PrecheckJob, of: Subject, settings: Set
     return chosen
 
 
-def check(
-    body: SegmentCertification | PrecheckJob, of: Subject, chosen: list[int], settings: Settings
-) -> None:
+def check(body: Asked, of: Subject, chosen: list[int], settings: Settings) -> None:
     """Compare request, network and data.
 
     Raises:
         InvalidSpec: naming everything that does not fit.
     """
     if isinstance(body, PrecheckJob):
-        offences = [*_role(of, PREDICTING), *_size(of), *_mutation(body, of), *_budget(body, settings)]
-    else:
+        offences = [*role(of.network, PREDICTING), *_size(of), *_mutation(body, of)]
+    elif isinstance(body, LipschitzCertification):
         offences = [
-            *_property(body, of), *_method(of), *_shapes(of), *_labels(body, of, chosen),
-            *_mutation(body, of), *_budget(body, settings),
+            *role(of.network, ["classifier"]), *admitted(of.network, "lipschitz"), *_shapes(of),
+            *_labels(of, chosen), *_relaxation(body, of),
         ]  # fmt: skip
+    else:
+        labelled = not isinstance(body.property, BandProperty) and of.network.role == "classifier"
+        offences = [
+            *_property(body, of), *admitted(of.network, "segment"), *_shapes(of),
+            *(_labels(of, chosen) if labelled else ()), *_mutation(body, of),
+        ]  # fmt: skip
+    offences += budget(body.budget, settings)
     if offences:
         raise InvalidSpec(offences[0].detail, offences)
 
 
-def _role(of: Subject, allowed: Sequence[str]) -> list[Offence]:
-    if of.network.role in allowed:
+def role(network: Network, allowed: Sequence[str], where: str = "/model_id") -> list[Offence]:
+    """Say what is wrong with the role of a model."""
+    if network.role in allowed:
         return []
-    needed = " or ".join(f"a {role}" for role in allowed)
-    return [Offence("/model_id", f"The model is a {of.network.role}, {needed} is needed.")]
+    needed = " or ".join(f"a {one}" for one in allowed)
+    return [Offence(where, f"The model is a {network.role}, {needed} is needed.")]
+
+
+def admitted(network: Network, method: str, where: str = "/model_id") -> list[Offence]:
+    """Say why a method does not take a model."""
+    found = ((network.inspection or {}).get("methods") or {}).get(method) or {}
+    if found.get("admitted") != "no":
+        return []
+    because = found.get("because", "no reason given")
+    nodes = [
+        Offence(where, f"{node.get('where')}: {node.get('detail')}", operator=node.get("operator", ""))
+        for node in found.get("nodes") or ()
+    ]
+    return [Offence(where, f"The {method} method does not admit the model: {because}"), *nodes]
 
 
 def _property(body: SegmentCertification, of: Subject) -> list[Offence]:
     if not isinstance(body.property, BandProperty):
         if of.network.role != "regressor":
-            return _role(of, ["classifier"])
+            return role(of.network, ["classifier"])
         detail = "The model is a regressor: its outputs are values, and none of them is a label."
         way_out = 'Send "property": {"type": "band", "width": …}, or upload the model with role=classifier.'
         return [Offence("/property", detail, way_out=way_out)]
-    offences = _role(of, PREDICTING)
+    offences = role(of.network, PREDICTING)
     if of.classes > MOST_OUTPUTS:
         detail = f"A band takes {MOST_OUTPUTS} outputs at most, the model has {of.classes}."
         offences.append(Offence("/property", detail))
@@ -130,15 +157,6 @@ def _property(body: SegmentCertification, of: Subject) -> list[Offence]:
         offences.append(Offence("/margin", "A band has no margin: make it narrower instead."))
     if body.partition:
         offences.append(Offence("/partition", "A band has no labels along the path."))
-    return offences
-
-
-def _method(of: Subject) -> list[Offence]:
-    offences = []
-    segment = ((of.network.inspection or {}).get("methods") or {}).get("segment") or {}
-    if segment.get("admitted") == "no":
-        detail = f"The segment method does not admit the model: {segment.get('because', 'no reason given')}"
-        offences.append(Offence("/model_id", detail))
     return offences
 
 
@@ -193,15 +211,29 @@ def _channels(of: Subject) -> int:
     return 1 if len(taken) == FLAT + 1 and 1 not in taken else prod(item)
 
 
-def _labels(body: SegmentCertification, of: Subject, chosen: Sequence[int]) -> list[Offence]:
-    if of.labels is None or isinstance(body.property, BandProperty) or of.network.role != "classifier":
-        return []
-    wrong = arrays.label_outside(of.labels, list(chosen), of.classes)
+def _labels(of: Subject, chosen: Sequence[int]) -> list[Offence]:
+    wrong = None if of.labels is None else arrays.label_outside(of.labels, list(chosen), of.classes)
     if wrong is None:
         return []
     index, label = wrong
     return [
         Offence("/dataset_id", f"Row {index} has label {label}; the model has classes 0 to {of.classes - 1}.")
+    ]
+
+
+def _relaxation(body: LipschitzCertification, of: Subject) -> list[Offence]:
+    relaxation, last = body.relaxation, of.classes - 1
+    if relaxation is None:
+        return []
+    if isinstance(relaxation, TopKBody):
+        if relaxation.top_k <= last:
+            return []
+        detail = f"top_k is {last} at most: the model has {of.classes} classes."
+        return [Offence("/relaxation/top_k", detail)]
+    return [
+        Offence(f"/relaxation/affinity/{place}", f"The model has classes 0 to {last}.")
+        for place, group in enumerate(relaxation.affinity)
+        if max(group) > last
     ]
 
 
@@ -221,13 +253,11 @@ def _mutation(body: SegmentCertification | PrecheckJob, of: Subject) -> list[Off
     return offences
 
 
-def _budget(body: SegmentCertification | PrecheckJob, settings: Settings) -> list[Offence]:
-    members = {"seconds": body.budget.seconds}
-    if isinstance(body, SegmentCertification):
-        members["seconds_per_input"] = body.budget.seconds_per_input
+def budget(asked: Body, settings: Settings) -> list[Offence]:
+    """Say which members of a budget are larger than the settings allow."""
     return [
         Offence(f"/budget/{name}", f"At most {settings.max_job_s:g} seconds are allowed.")
-        for name, value in members.items()
+        for name, value in asked
         if value is not None and value > settings.max_job_s
     ]
 

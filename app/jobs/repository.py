@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.db import hold
 from app.jobs.schemas import JobFilter
 from app.paging import After
-from models import Job, JobStatus, Result
+from app.storage import Blob
+from models import Artifact, Job, JobStatus, Result, TrainingEpoch
 
 UNFINISHED = [status for status in JobStatus if not status.final]
 NAMED = 10
+EPOCHS = 1000
 
 
 def get(session: Session, owner: str, job_id: str) -> Job | None:
@@ -46,7 +48,10 @@ def count_unfinished(session: Session, owner: str) -> int:
 
 def unfinished_with(session: Session, *, network_id: str = "", dataset_id: str = "") -> list[str]:
     """Return some unfinished jobs that need a network or a data set."""
-    needs = (Job.network_id == network_id) if network_id else (Job.dataset_id == dataset_id)
+    if network_id:
+        needs: ColumnElement[bool] = Job.network_id == network_id
+    else:
+        needs = or_(Job.dataset_id == dataset_id, Job.validation_dataset_id == dataset_id)
     return list(session.scalars(select(Job.id).where(needs, Job.status.in_(UNFINISHED)).limit(NAMED)))
 
 
@@ -57,7 +62,8 @@ def forget_network(session: Session, network_id: str) -> None:
 
 def forget_dataset(session: Session, dataset_id: str) -> None:
     """Cut the references of finished jobs to a data set; their request still names it."""
-    session.execute(update(Job).where(Job.dataset_id == dataset_id).values(dataset_id=None))
+    for column in (Job.dataset_id, Job.validation_dataset_id):
+        session.execute(update(Job).where(column == dataset_id).values({column: None}))
 
 
 def page(session: Session, owner: str, wanted: JobFilter, after: After | None, limit: int) -> Sequence[Job]:
@@ -68,7 +74,8 @@ def page(session: Session, owner: str, wanted: JobFilter, after: After | None, l
     if wanted.kind is not None:
         query = query.where(Job.kind == wanted.kind)
     if wanted.model_id is not None:
-        query = query.where(Job.spec["model_id"].as_string() == wanted.model_id)
+        named = [Job.spec[member].as_string() == wanted.model_id for member in ("model_id", "from_model_id")]
+        query = query.where(or_(*named))
     if wanted.tag is not None:
         query = _tagged(query, wanted.tag)
     if after is not None:
@@ -79,6 +86,29 @@ def page(session: Session, owner: str, wanted: JobFilter, after: After | None, l
 def rows(session: Session, job_id: str) -> Sequence[Result]:
     """Return all results of a job by index."""
     return session.scalars(select(Result).where(Result.job_id == job_id).order_by(Result.index)).all()
+
+
+def epochs(session: Session, job_id: str, after: int) -> Sequence[TrainingEpoch]:
+    """Return the points of a learning curve behind one, in order."""
+    query = select(TrainingEpoch).where(TrainingEpoch.job_id == job_id, TrainingEpoch.number > after)
+    return session.scalars(query.order_by(TrainingEpoch.number).limit(EPOCHS)).all()
+
+
+def files(session: Session, job_id: str, index: int) -> Sequence[Artifact]:
+    """Return the files that belong to an input, or to the whole job (index -1), by name."""
+    query = select(Artifact).where(Artifact.job_id == job_id, Artifact.index == index)
+    return session.scalars(query.order_by(Artifact.name)).all()
+
+
+def add_file(session: Session, job_id: str, index: int, name: str, media_type: str, blob: Blob) -> None:
+    """Insert a file that a job has made, or put it in the place of another one."""
+    session.merge(
+        Artifact(
+            job_id=job_id, index=index, name=name, media_type=media_type, sha256=blob.sha256,
+            size_bytes=blob.size_bytes,
+        )
+    )  # fmt: skip
+    session.flush()
 
 
 def _tagged(query: Select[Job], tag: str) -> Select[Job]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 import anyio
@@ -14,11 +14,11 @@ from starlette.concurrency import run_in_threadpool
 
 from app import waiting
 from app.deps import Parts, PartsDep, SessionDep, SettingsDep, get_caller
-from app.jobs import precheck, service, showing
+from app.jobs import following, gloro, lipschitz, precheck, service, showing
 from app.jobs.schemas import EXAMPLE, JobBody, JobFilter, JobPage, JobRead
 from app.keys.service import Caller
 from app.problems import Responses, problems
-from models import Job, JobStatus
+from models import Job, JobStatus, TrainingEpoch
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
 Reader = Annotated[Caller, Security(get_caller, scopes=["jobs:read"])]
@@ -32,7 +32,13 @@ Key = Annotated[
         description="The same key with the same body gives the job that it gave first.",
     ),
 ]
-EXAMPLES: dict[str, Any] = {"brightness": {"value": EXAMPLE}, "precheck": {"value": precheck.EXAMPLE}}
+EXAMPLES: dict[str, Any] = {
+    "brightness": {"value": EXAMPLE},
+    "precheck": {"value": precheck.EXAMPLE},
+    "lipschitz": {"value": lipschitz.EXAMPLE},
+    "wrap": {"value": gloro.WRAP_EXAMPLE},
+    "training": {"value": gloro.TRAINING_EXAMPLE},
+}
 RETRY_AFTER_S = "1"
 STREAM_S = 600.0
 LOOK_S = 0.5
@@ -46,7 +52,11 @@ ANSWER: Responses = {
 }
 UNCHANGED: Responses = {304: {"description": "The caller has this version already"}}
 STREAM: Responses = {
-    200: {"content": {"text/event-stream": {}}, "description": "Events `job`, each with the job's document"}
+    200: {
+        "content": {"text/event-stream": {}},
+        "description": "Events `job`, each with the job's document; of a training also events `epoch`, each "
+        "with a point of the learning curve",
+    }
 }
 
 
@@ -85,7 +95,7 @@ def create_job(
     response: Response,
     idempotency_key: Key = None,
 ) -> JobRead:
-    """Queue a certification or a precheck.
+    """Queue a job: a certification, a precheck, a wrapping or a training.
 
     Request, model and data set are compared before anything is queued; `errors` names all that does not fit.
     """
@@ -154,23 +164,27 @@ async def follow_job(
 ) -> AsyncIterator[ServerSentEvent]:
     """Follow a job: its present state first, then every change, until it has ended.
 
-    The id of an event is the job's version; `Last-Event-ID` leaves out a state that the caller has already.
-    The stream ends after ten minutes at the latest: connect again.
+    A training also sends its learning curve: an event `epoch` for each that has ended, from the first on. The
+    id of an event tells how far the caller has read; with it in `Last-Event-ID` nothing comes twice. The
+    stream ends after ten minutes at the latest: connect again.
     """
-    known, deadline = last_event_id, time.monotonic() + STREAM_S
+    seen, deadline = following.read_id(last_event_id), time.monotonic() + STREAM_S
     while time.monotonic() < deadline:
-        job = await run_in_threadpool(_look, parts, caller, job_id)
-        if str(job.version) != known:
-            known = str(job.version)
-            yield ServerSentEvent(data=showing.read(job), event="job", id=known)
+        job, epochs = await run_in_threadpool(_look, parts, caller, job_id, seen.epochs)
+        for epoch in epochs:
+            seen = following.Seen(seen.version, epoch.number)
+            yield ServerSentEvent(data=epoch.log, event="epoch", id=seen.id)
+        if job.version != seen.version:
+            seen = following.Seen(job.version, seen.epochs)
+            yield ServerSentEvent(data=showing.read(job), event="job", id=seen.id)
         if JobStatus(job.status).final or await request.is_disconnected():
             return
         await anyio.sleep(LOOK_S)
 
 
-def _look(parts: Parts, caller: Caller, job_id: str) -> Job:
+def _look(parts: Parts, caller: Caller, job_id: str, epochs: int) -> tuple[Job, Sequence[TrainingEpoch]]:
     with parts.reading() as session:
-        return service.get(session, caller, job_id)
+        return service.follow(session, caller, job_id, epochs)
 
 
 def _headers(job: Job) -> dict[str, str]:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, computed_field
 
-from app.jobs import precheck
+from app.jobs import gloro, lipschitz, precheck
+from app.jobs.gloro import GloroTraining, GloroWrap, TrainingSummary, WrapSummary
+from app.jobs.lipschitz import LipschitzCertification, LipschitzSummary
 from app.jobs.mutations import MutationBody
 from app.jobs.parts import Identity, Inputs, Priority, Tags
 from app.jobs.precheck import PrecheckJob, PrecheckSummary
 from app.schemas import Answer, Body, Listing, Moment, Search
 
 SEGMENT = "segment-certification"
-KINDS = (SEGMENT, precheck.KIND)
+KINDS = (SEGMENT, precheck.KIND, lipschitz.KIND, gloro.WRAP, gloro.TRAINING)
 """What this release offers."""
-Kind = Literal["segment-certification", "precheck"]
+CERTIFYING = frozenset({SEGMENT, lipschitz.KIND})
+"""Kinds that answer with a row per input and a certificate."""
+Kind = Literal["segment-certification", "precheck", "lipschitz-certification", "gloro-wrap", "gloro-training"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 EXAMPLE: dict[str, JsonValue] = {
     "kind": "segment-certification",
@@ -101,7 +106,7 @@ class SegmentCertification(Body):
         }
 
 
-JobBody = SegmentCertification | PrecheckJob
+JobBody = SegmentCertification | PrecheckJob | LipschitzCertification | GloroWrap | GloroTraining
 """A request for a job of any kind; ``kind`` decides."""
 
 
@@ -120,9 +125,9 @@ class JobFilter(Listing):
 class Progress(Answer):
     done: int
     total: int
-    unit: Literal["inputs"] = "inputs"
+    unit: Literal["inputs", "epochs", "files"] = "inputs"
     rate: float | None
-    """inputs per second"""
+    """of them per second"""
     eta_s: float | None
     """seconds to the end, at that rate"""
 
@@ -162,12 +167,31 @@ class Summary(Answer):
     arithmetic: str
 
 
+AnySummary = Summary | PrecheckSummary | LipschitzSummary | WrapSummary | TrainingSummary
+SUMMARIES: Mapping[str, type[Answer]] = {
+    SEGMENT: Summary,
+    precheck.KIND: PrecheckSummary,
+    lipschitz.KIND: LipschitzSummary,
+    gloro.WRAP: WrapSummary,
+    gloro.TRAINING: TrainingSummary,
+}
+BODIES: Mapping[str, type[Body]] = {
+    SEGMENT: SegmentCertification,
+    precheck.KIND: PrecheckJob,
+    lipschitz.KIND: LipschitzCertification,
+    gloro.WRAP: GloroWrap,
+    gloro.TRAINING: GloroTraining,
+}
+
+
 class JobRead(Answer):
     id: str
     kind: Kind
     status: Status
-    model_id: str
-    dataset_id: str
+    model_id: str | None
+    """what is certified, wrapped or trained further; null for a training from scratch"""
+    dataset_id: str | None
+    """null for `gloro-wrap`"""
     request: Annotated[JobBody, Field(discriminator="kind")]
     """with every default filled in"""
     tags: dict[str, str]
@@ -176,7 +200,7 @@ class JobRead(Answer):
     progress: Progress
     clean_accuracy: float | None
     warnings: list[str]
-    summary: Summary | PrecheckSummary | None
+    summary: AnySummary | None
     """of the job's kind, when it has succeeded"""
     error: dict[str, Any] | None
     """a problem, of a failed job"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import rfc8785
@@ -11,29 +11,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app import paging
-from app.certificates import service as certificates
-from app.datasets import service as datasets
-from app.db import store_of
 from app.errors import IdempotencyMismatch, JobFinished, NotFound, TooManyJobs
-from app.jobs import fitting, precheck, repository
-from app.jobs.precheck import PrecheckJob
-from app.jobs.schemas import JobFilter, SegmentCertification
-from app.jobs.summary import summarise
+from app.jobs import finishing, gloro, planning, repository
+from app.jobs.schemas import JobBody, JobFilter
 from app.keys.service import Caller
-from app.networks import service as networks
 from app.paging import Page
 from app.settings import Settings
 from app.units import service as units
 from glocert.errors import GlocertError
-from models import Job, JobStatus, now
-
-DEFAULT_S = 3600.0
+from models import Job, JobStatus, TrainingEpoch, now
 
 
-Request = SegmentCertification | PrecheckJob
-
-
-def create(session: Session, caller: Caller, body: Request, key: str | None, settings: Settings) -> Job:
+def create(session: Session, caller: Caller, body: JobBody, key: str | None, settings: Settings) -> Job:
     """Check a request against its network and data, and queue it; a repeated key gives the first job back.
 
     Raises:
@@ -42,28 +31,24 @@ def create(session: Session, caller: Caller, body: Request, key: str | None, set
         NetworkNotReady: it is not inspected yet, or rejected.
         DatasetNotReady: likewise.
         InvalidSpec: request, network and data do not fit together.
+        LimitExceeded: a training would make a model more than the caller may have.
         TooManyJobs: the caller has as many unfinished jobs as the settings allow.
     """
     digest = _digest(body)
     if key is not None and (known := repository.by_key(session, caller.owner, key)) is not None:
         return _same(known, digest)
-    network = networks.get(session, caller, body.model_id)
-    dataset = datasets.get(session, caller, body.dataset_id)
-    of = fitting.subject(network, dataset, store_of(session))
-    chosen = fitting.indices(body, of, settings)
-    fitting.check(body, of, chosen, settings)
+    plan = planning.plan(session, caller, body, settings)
     _refuse_too_many(session, caller, settings)
-    job = _new(caller, body, len(chosen), settings)
+    job = _new(caller, body, plan)
     job.idempotency_key, job.body_sha256 = key, digest
     try:
         repository.add(session, job)
     except IntegrityError:
         if key is not None and (known := repository.by_key(session, caller.owner, key)) is not None:
             return _same(known, digest)
-        networks.get(session, caller, body.model_id)  # one of them was deleted meanwhile
-        datasets.get(session, caller, body.dataset_id)
+        planning.plan(session, caller, body, settings)  # what it needs was deleted meanwhile
         raise
-    units.queue_job(session, job, chosen)
+    units.queue_job(session, job, plan.indices)
     return job
 
 
@@ -77,6 +62,17 @@ def get(session: Session, caller: Caller, job_id: str) -> Job:
     if job is None:
         raise NotFound(f"There is no job {job_id}.")
     return job
+
+
+def follow(session: Session, caller: Caller, job_id: str, epochs: int) -> tuple[Job, Sequence[TrainingEpoch]]:
+    """Return a job of the caller's, and its learning curve behind so many epochs.
+
+    Raises:
+        NotFound: there is none.
+    """
+    job = get(session, caller, job_id)
+    curve = repository.epochs(session, job_id, epochs) if job.kind == gloro.TRAINING else ()
+    return job, curve
 
 
 def list_jobs(session: Session, caller: Caller, wanted: JobFilter, limit: int) -> Page[Job]:
@@ -117,32 +113,29 @@ def record_precheck(session: Session, job: Job, outcome: Mapping[str, Any]) -> N
     session.flush()
 
 
+def record_made(session: Session, job: Job, outcome: Mapping[str, Any]) -> None:
+    """Write down what a unit says of the whole job; members of earlier units stay."""
+    job.summary = {**(job.summary or {}), **outcome}
+    known = set(map(str, job.warnings))
+    job.warnings = [*job.warnings, *(one for one in outcome.get("warnings", ()) if one not in known)]
+    if job.clean_accuracy is None:
+        job.clean_accuracy = (outcome.get("validation") or outcome).get("clean_accuracy")
+    job.version = _next_version()
+    session.flush()
+
+
 def finish(session: Session, job: Job) -> None:
-    """End a job whose units are all done: summary, certificate, status; a precheck certifies nothing."""
+    """End a job whose units are all done: summary, files, certificate, status."""
     if JobStatus(job.status).final:
         return
     session.flush()
-    if job.kind == precheck.KIND:
-        _finish_precheck(session, job)
-        return
-    results = repository.rows(session, job.id)
-    if len(results) != job.inputs_total:
-        lost = GlocertError(f"{job.inputs_total - len(results)} of {job.inputs_total} results are missing.")
-        fail(session, job, lost.to_problem())
-        return
-    rows = [result.row for result in results]
     job.finished_at = now()
-    job.summary = summarise(rows, job.clean_accuracy, job.spec["arithmetic"])
-    job.certificate_sha256 = certificates.issue(session, job, rows)
-    _end(session, job, JobStatus.SUCCEEDED)
-
-
-def _finish_precheck(session: Session, job: Job) -> None:
-    if job.summary is None:
-        fail(session, job, GlocertError("The precheck ended without an answer.").to_problem())
-        return
-    job.finished_at, job.inputs_done = now(), job.inputs_total
-    _end(session, job, JobStatus.SUCCEEDED)
+    try:
+        finishing.FINISH[job.kind](session, job)
+    except GlocertError as error:
+        fail(session, job, error.to_problem())
+    else:
+        _end(session, job, JobStatus.SUCCEEDED)
 
 
 def fail(session: Session, job: Job, problem: Mapping[str, Any]) -> None:
@@ -164,7 +157,7 @@ def _next_version() -> Any:
     return Job.version + 1  # counted by the database: workers count it up as well
 
 
-def _digest(body: Request) -> str:
+def _digest(body: JobBody) -> str:
     return hashlib.sha256(rfc8785.dumps(body.model_dump(mode="json", by_alias=True))).hexdigest()
 
 
@@ -181,18 +174,15 @@ def _refuse_too_many(session: Session, caller: Caller, settings: Settings) -> No
         raise TooManyJobs(f"You have {limit} queued and running jobs, which is the limit.", extra=extra)
 
 
-def _new(caller: Caller, body: Request, inputs: int, settings: Settings) -> Job:
-    if isinstance(body, PrecheckJob):
-        spec = body.stored(settings.max_job_s)
-    else:
-        spec = body.stored(body.budget.seconds or min(DEFAULT_S, settings.max_job_s))
+def _new(caller: Caller, body: JobBody, plan: planning.Plan) -> Job:
     return Job(
         owner=caller.owner,
         kind=body.kind,
-        spec=spec,
-        network_id=body.model_id,
-        dataset_id=body.dataset_id,
+        spec=plan.spec,
+        network_id=plan.network_id,
+        dataset_id=plan.dataset_id,
+        validation_dataset_id=plan.validation_dataset_id,
         tags=dict(body.tags),
         priority=body.priority,
-        inputs_total=inputs,
+        inputs_total=plan.total,
     )

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from app.jobs import precheck
-from app.jobs.precheck import PrecheckJob, PrecheckSummary
-from app.jobs.schemas import CertificateLink, JobRead, Progress, SegmentCertification, Summary
+from collections.abc import Mapping
+from typing import Literal, cast
+
+from app.jobs import gloro
+from app.jobs.schemas import (
+    BODIES,
+    SUMMARIES,
+    AnySummary,
+    CertificateLink,
+    JobBody,
+    JobRead,
+    Progress,
+)
 from models import Job, JobStatus, now
+
+COUNTED: Mapping[str, Literal["epochs", "files"]] = {gloro.TRAINING: "epochs", gloro.WRAP: "files"}
+"""What progress counts where it does not count inputs."""
 
 
 def read(job: Job) -> JobRead:
@@ -14,8 +27,8 @@ def read(job: Job) -> JobRead:
         id=job.id,
         kind=job.kind,
         status=job.status,
-        model_id=job.spec["model_id"],
-        dataset_id=job.spec["dataset_id"],
+        model_id=job.spec.get("model_id", job.spec.get("from_model_id")),
+        dataset_id=job.spec.get("dataset_id"),
         request=request(job),
         tags=job.tags,
         priority=job.priority,
@@ -32,27 +45,27 @@ def read(job: Job) -> JobRead:
     )
 
 
-def request(job: Job) -> SegmentCertification | PrecheckJob:
+def request(job: Job) -> JobBody:
     """Return what was asked for, with every default filled in."""
-    kind = PrecheckJob if job.kind == precheck.KIND else SegmentCertification
-    return kind.model_validate(job.spec)
+    return cast("JobBody", BODIES[job.kind].model_validate(job.spec))
 
 
-def summary(job: Job) -> Summary | PrecheckSummary | None:
+def summary(job: Job) -> AnySummary | None:
     """Return what the whole job found."""
     if job.summary is None or job.status != JobStatus.SUCCEEDED:
         return None
-    return (PrecheckSummary if job.kind == precheck.KIND else Summary).model_validate(job.summary)
+    return cast("AnySummary", SUMMARIES[job.kind].model_validate(job.summary))
 
 
 def progress(job: Job) -> Progress:
     """Return how far a job is; rate and remaining time only while it runs and has shown a speed."""
-    done, total = job.inputs_done, job.inputs_total
+    done, total, unit = job.inputs_done, job.inputs_total, COUNTED.get(job.kind, "inputs")
     if job.status != JobStatus.RUNNING or job.started_at is None or not done:
-        return Progress(done=done, total=total, rate=None, eta_s=None)
+        return Progress(done=done, total=total, unit=unit, rate=None, eta_s=None)
     seconds = max((now() - job.started_at).total_seconds(), 1e-3)
     rate = done / seconds
-    return Progress(done=done, total=total, rate=round(rate, 4), eta_s=round((total - done) / rate, 1))
+    eta_s = round((total - done) / rate, 1)
+    return Progress(done=done, total=total, unit=unit, rate=round(rate, 4), eta_s=eta_s)
 
 
 def certificate(job: Job) -> CertificateLink | None:

@@ -16,9 +16,9 @@ from app.errors import InUse, LimitExceeded, NotFound
 from app.jobs import repository as jobs
 from app.keys.service import Caller
 from app.networks import repository
-from app.networks.schemas import NetworkFilter, NetworkSettings
+from app.networks.schemas import NetworkFilter, NetworkSettings, PreprocessingBody
 from app.paging import Page
-from app.storage import Incoming
+from app.storage import Blob, Incoming
 from app.units import service as units
 from models import Network, UnitKind, UploadStatus
 
@@ -51,12 +51,8 @@ def create(
     if known is not None:
         known.reference = known.reference or reference
         return known, False
-    if repository.count(session, caller.owner) >= max_models:
-        raise LimitExceeded(
-            f"You have {max_models} models, which is the limit.",
-            extra={"limit": max_models, "setting": "max_models"},
-        )
-    network = _new(caller, file, filename, form, identity)
+    refuse_too_many(session, caller, max_models)
+    network = _new(caller.owner, file, filename, form, identity)
     network.reference = reference
     try:
         repository.add(session, network)
@@ -65,6 +61,59 @@ def create(
     blobs.keep(session, file)
     units.queue_inspection(session, UnitKind.INSPECT_NETWORK, network.id)
     return network, True
+
+
+def refuse_too_many(session: Session, caller: Caller, max_models: int) -> None:
+    """Refuse one more network.
+
+    Raises:
+        LimitExceeded: the owner has as many as the settings allow.
+    """
+    if repository.count(session, caller.owner) >= max_models:
+        raise LimitExceeded(
+            f"You have {max_models} models, which is the limit.",
+            extra={"limit": max_models, "setting": "max_models"},
+        )
+
+
+def preprocessing_of(session: Session, network_id: str) -> dict[str, Any]:
+    """Return the preprocessing of a network that a job holds."""
+    return session.get_one(Network, network_id).preprocessing
+
+
+def add_made(
+    session: Session,
+    owner: str,
+    file: Blob,
+    filename: str,
+    name: str,
+    preprocessing: dict[str, Any] | None = None,
+) -> Network:
+    """Add a network that a job has made, as if it had been uploaded; the same bytes are the same network.
+
+    The place was counted when the job was queued, so that no training ends without its model.
+
+    Args:
+        session: the transaction.
+        owner: whose network it becomes.
+        file: an ONNX file that is stored already.
+        filename: what it is called.
+        name: shown in lists.
+        preprocessing: of the network that it was made from; plain by default.
+    """
+    settings = PreprocessingBody.model_validate(preprocessing or {})
+    form = NetworkSettings(name=name, format="onnx", preprocessing=settings)
+    identity = _identity(file.sha256, form)
+    known = repository.by_identity(session, owner, identity)
+    if known is not None:
+        return known
+    network = _new(owner, file, filename, form, identity)
+    try:
+        repository.add(session, network)
+    except IntegrityError:
+        return _required(repository.by_identity(session, owner, identity))
+    units.queue_inspection(session, UnitKind.INSPECT_NETWORK, network.id)
+    return network
 
 
 def get(session: Session, caller: Caller, network_id: str) -> Network:
@@ -143,9 +192,9 @@ def _identity(sha256: str, form: NetworkSettings) -> str:
     return hashlib.sha256(rfc8785.dumps(settings)).hexdigest()
 
 
-def _new(caller: Caller, file: Incoming, filename: str, form: NetworkSettings, identity: str) -> Network:
+def _new(owner: str, file: Incoming | Blob, filename: str, form: NetworkSettings, identity: str) -> Network:
     return Network(
-        owner=caller.owner,
+        owner=owner,
         identity=identity,
         name=form.name or PurePath(filename).stem or filename,
         filename=filename,

@@ -28,7 +28,7 @@ def save_result(
         raise LeaseLost(lease.unit_id)
     _hold(session, lease, lease_until)
     if repository.add_result(session, lease.subject, index, row, now()):
-        repository.add_artifacts(session, [_artifact(lease.subject, index, file) for file in files])
+        repository.add_artifacts(session, [artifact_row(lease.subject, index, file) for file in files])
 
 
 def save_accuracy(session: Session, lease: Lease, outcome: dict[str, Any], lease_until: Any) -> None:
@@ -36,7 +36,7 @@ def save_accuracy(session: Session, lease: Lease, outcome: dict[str, Any], lease
     if not repository.lock_job(session, lease.subject):
         raise LeaseLost(lease.unit_id)
     _hold(session, lease, lease_until)
-    jobs.record_accuracy(session, _job(session, lease.subject), outcome)
+    jobs.record_accuracy(session, required_job(session, lease.subject), outcome)
 
 
 def save_precheck(session: Session, lease: Lease, outcome: dict[str, Any], lease_until: Any) -> None:
@@ -44,7 +44,7 @@ def save_precheck(session: Session, lease: Lease, outcome: dict[str, Any], lease
     if not repository.lock_job(session, lease.subject):
         raise LeaseLost(lease.unit_id)
     _hold(session, lease, lease_until)
-    jobs.record_precheck(session, _job(session, lease.subject), outcome)
+    jobs.record_precheck(session, required_job(session, lease.subject), outcome)
 
 
 def save_progress(session: Session, lease: Lease, done: int, lease_until: Any) -> None:
@@ -62,7 +62,8 @@ def complete(session: Session, lease: Lease) -> None:
     if counted is None or not repository.close(session, lease.unit_id, lease.token, UnitStatus.DONE, now()):
         raise LeaseLost(lease.unit_id)
     done, total = counted
-    job = _job(session, lease.subject)
+    job = required_job(session, lease.subject)
+    service.queue_next(session, job, lease.kind, lease.indices)
     if done >= total:
         jobs.finish(session, job)
     elif job.cancel_requested:
@@ -94,7 +95,7 @@ def fail_attempt(session: Session, lease: Lease, error: GlocertError, max_attemp
 def fail_job(session: Session, job_id: str, problem: dict[str, Any]) -> None:
     """End a job with a problem; the rows so far stay."""
     if repository.lock_job(session, job_id):
-        jobs.fail(session, _job(session, job_id), problem)
+        jobs.fail(session, required_job(session, job_id), problem)
         session.flush()
         repository.cancel_open(session, job_id, [UnitStatus.QUEUED, UnitStatus.RUNNING], now())
 
@@ -121,19 +122,37 @@ def _inspected(
         )
 
 
+def held_job(session: Session, lease: Lease, lease_until: Any, **changes: Any) -> Job:
+    """Count a visible change of a job, extend the lease on its unit, and return the job, locked.
+
+    Raises:
+        LeaseLost: the unit is no longer ours.
+    """
+    if not repository.lock_job(session, lease.subject, **changes):
+        raise LeaseLost(lease.unit_id)
+    _hold(session, lease, lease_until)
+    return required_job(session, lease.subject)
+
+
 def _hold(session: Session, lease: Lease, lease_until: Any) -> None:
     if not repository.hold(session, lease.unit_id, lease.token, lease_until):
         raise LeaseLost(lease.unit_id)
 
 
-def _job(session: Session, job_id: str) -> Job:
+def required_job(session: Session, job_id: str) -> Job:
+    """Return a job that a unit belongs to.
+
+    Raises:
+        LeaseLost: it is gone.
+    """
     job = repository.job(session, job_id)
     if job is None:
         raise LeaseLost(job_id)
     return job
 
 
-def _artifact(job_id: str, index: int, file: File) -> dict[str, Any]:
+def artifact_row(job_id: str, index: int, file: File) -> dict[str, Any]:
+    """Return the row of a file."""
     name, media_type, blob = file
     return {
         "job_id": job_id, "index": index, "name": name, "media_type": media_type,

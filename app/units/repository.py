@@ -14,7 +14,19 @@ from sqlalchemy import ColumnElement, Row, Table, delete, exists, func, literal,
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from models import Artifact, Job, JobStatus, Result, Unit, UnitStatus, Worker
+from app.storage import Blob
+from models import (
+    Artifact,
+    Job,
+    JobStatus,
+    LipschitzBound,
+    Result,
+    TrainingEpoch,
+    Unit,
+    UnitStatus,
+    Worker,
+    now,
+)
 
 ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 OPEN = (UnitStatus.QUEUED, UnitStatus.RUNNING)
@@ -159,6 +171,51 @@ def add_result(session: Session, job_id: str, index: int, row: dict[str, Any], m
 def add_artifacts(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Insert files of a job, except those that are there already."""
     _insert_new(session, Artifact.__table__, rows)
+
+
+def put_artifacts(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert files of a job; those of the same name are replaced."""
+    for row in rows:
+        _put(session, Artifact.__table__, row, ("job_id", "index", "name"))
+
+
+def put_epoch(session: Session, job_id: str, number: int, log: dict[str, Any]) -> None:
+    """Insert one point of a learning curve, or replace it."""
+    row = {"job_id": job_id, "number": number, "log": log, "created_at": now()}
+    _put(session, TrainingEpoch.__table__, row, ("job_id", "number"))
+
+
+def put_bound(session: Session, key: str, outcome: dict[str, Any], blob: Blob) -> None:
+    """Insert constants, or replace those of an older method."""
+    row = {
+        "key": key, "sha256": blob.sha256, "size_bytes": blob.size_bytes, "outcome": outcome,
+        "created_at": now(),
+    }  # fmt: skip
+    _put(session, LipschitzBound.__table__, row, ("key",))
+
+
+def bound(session: Session, key: str) -> str | None:
+    """Return the digest of the constants that are kept under a key."""
+    return session.scalar(select(LipschitzBound.sha256).where(LipschitzBound.key == key))
+
+
+def whole_job_file(session: Session, job_id: str, name: str) -> str | None:
+    """Return the digest of a file that belongs to a whole job."""
+    query = select(Artifact.sha256).where(
+        Artifact.job_id == job_id, Artifact.index == -1, Artifact.name == name
+    )
+    return session.scalar(query)
+
+
+def waits_for(session: Session, kinds: Collection[str], besides: str, priority: int) -> bool:
+    """Whether another subject has a queued unit that is at least as urgent."""
+    waiting = exists().where(
+        Unit.status == UnitStatus.QUEUED,
+        Unit.kind.in_(kinds),
+        Unit.subject != besides,
+        Unit.priority >= priority,
+    )
+    return session.scalar(select(waiting)) or False
 
 
 def answered(session: Session, job_id: str, indices: Sequence[int]) -> set[int]:
@@ -308,6 +365,12 @@ def _fenced(session: Session, unit_id: str, held: str, **values: Any) -> bool:
         .execution_options(synchronize_session=False)
     )
     return done.first() is not None
+
+
+def _put(session: Session, table: Any, row: dict[str, Any], key: Sequence[str]) -> None:
+    statement = _dialect(session).insert(table).values(**row)
+    fresh = {name: value for name, value in row.items() if name not in key}
+    session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=fresh))
 
 
 def _insert_new(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.orm import Session
 
 from app.broker import Task, doorbells_of, ring_after_commit
-from app.jobs import precheck
+from app.jobs import gloro, lipschitz, precheck
 from app.units import repository
-from app.units.sizing import inputs_per_unit
+from app.units.sizing import inputs_per_lipschitz_unit, inputs_per_unit
 from models import Dataset, Job, JobStatus, Network, Unit, UnitKind, UnitStatus, now
 
 INSPECTION_PRIORITY = 9
@@ -22,7 +22,17 @@ TASKS = {
     UnitKind.ACCURACY: Task.CERTIFY,
     UnitKind.SEGMENT: Task.CERTIFY,
     UnitKind.PRECHECK: Task.CERTIFY,
+    UnitKind.LIPSCHITZ_BOUND: Task.CERTIFY,
+    UnitKind.LIPSCHITZ: Task.CERTIFY,
+    UnitKind.GLORO_WRAP: Task.CERTIFY,
+    UnitKind.GLORO_TRAINING: Task.CERTIFY,
 }
+ALONE = {
+    precheck.KIND: UnitKind.PRECHECK,
+    gloro.WRAP: UnitKind.GLORO_WRAP,
+    gloro.TRAINING: UnitKind.GLORO_TRAINING,
+}
+"""Kinds of jobs that are one unit."""
 
 
 def queue_inspection(session: Session, kind: UnitKind, subject: str) -> None:
@@ -33,13 +43,39 @@ def queue_inspection(session: Session, kind: UnitKind, subject: str) -> None:
 
 
 def queue_job(session: Session, job: Job, indices: Sequence[int]) -> None:
-    """Cut a job into units and queue them; a classifier's accuracy on labelled data is computed first."""
+    """Cut a job into units and queue those that can be begun at once."""
     session.add(job)
     session.flush()
     units = list(_units(session, job, indices))
-    job.units_total, job.inputs_total = len(units), len(indices)
+    job.units_total, job.inputs_total = len(units), len(indices) or job.inputs_total
+    if job.kind == lipschitz.KIND:
+        job.units_total += len(_cut(session, job, indices))
+    _queue(session, job, units)
+
+
+def queue_next(session: Session, job: Job, ended: UnitKind, indices: Sequence[int]) -> None:
+    """Queue what had to wait for a unit that has ended: the inputs of a Lipschitz certification.
+
+    Args:
+        session: the transaction, which holds the job.
+        job: whose unit has ended, counted already.
+        ended: what the unit did.
+        indices: its inputs.
+    """
+    if ended is UnitKind.LIPSCHITZ_BOUND and not job.cancel_requested:
+        cut = enumerate(_cut(session, job, indices), start=1)
+        _queue(session, job, [_unit(job, UnitKind.LIPSCHITZ, ordinal, some) for ordinal, some in cut])
+
+
+def _queue(session: Session, job: Job, units: Sequence[Unit]) -> None:
     repository.add(session, units)
     ring_after_commit(session, Task.CERTIFY, job.id, job.priority, min(len(units), MAX_DOORBELLS))
+
+
+def _cut(session: Session, job: Job, indices: Sequence[int]) -> list[Sequence[int]]:
+    """Return the inputs of each unit of a Lipschitz certification."""
+    size = doorbells_of(session).settings.unit_inputs or inputs_per_lipschitz_unit(job.spec)
+    return [indices[first : first + size] for first in range(0, len(indices), size)]
 
 
 def cancel(session: Session, job: Job) -> None:
@@ -67,8 +103,12 @@ def ring(session: Session, kind: UnitKind, subject: str, priority: int) -> None:
 
 
 def _units(session: Session, job: Job, indices: Sequence[int]) -> Iterator[Unit]:
-    if job.kind == precheck.KIND:
-        yield _unit(job, UnitKind.PRECHECK, 0, indices)
+    """Yield units; of a segment certification, a classifier's accuracy on labelled data comes first."""
+    if job.kind in ALONE:
+        yield _unit(job, ALONE[job.kind], 0, indices)
+        return
+    if job.kind == lipschitz.KIND:
+        yield _unit(job, UnitKind.LIPSCHITZ_BOUND, 0, indices)
         return
     network = session.get(Network, job.network_id)
     dataset = session.get(Dataset, job.dataset_id)

@@ -23,3 +23,15 @@ def inputs_per_unit(inspection: Mapping[str, Any] | None) -> int:
     work = 2 * max(int(facts.get("parameters") or 0), REUSE * nonlinear)
     seconds = INPUT_S + CROSSED * nonlinear * work / FLOPS
     return max(1, min(LARGEST, int(UNIT_S / seconds)))
+
+
+LIPSCHITZ_BATCH = 512
+"""inputs that one forward pass answers at once"""
+LIPSCHITZ_UNIT_S = 30.0
+
+
+def inputs_per_lipschitz_unit(spec: Mapping[str, Any]) -> int:
+    """Return the size of a unit of a Lipschitz certification, from the request."""
+    if spec["method"] == "global":
+        return LIPSCHITZ_BATCH
+    return max(1, min(LARGEST, int(LIPSCHITZ_UNIT_S / float(spec["budget"]["seconds_per_input"]))))

@@ -18,7 +18,7 @@ def methods(graph: Graph) -> dict[str, dict[str, Any]]:
 
     Returns:
         ``segment``: ``admitted`` is ``exact`` or ``enclosure``, and ``nodes`` lists what forbids ``exact``;
-        ``lipschitz``: ``admitted`` is ``yes`` or ``no``. ``because`` gives the reason in a sentence.
+        ``because`` gives the reason in a sentence. What else admits it is for the rooms above to say.
     """
     kind = family(graph)
     return {
@@ -27,7 +27,6 @@ def methods(graph: Graph) -> dict[str, dict[str, Any]]:
             "because": _BECAUSE[kind],
             "nodes": [_obstacle(graph, node) for node in smooth_nodes(graph)],
         },
-        "lipschitz": {"admitted": "no", "because": "Lipschitz certification is not available yet"},
     }
 
 

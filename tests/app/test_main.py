@@ -115,7 +115,9 @@ def test_metrics_count_jobs_units_uploads_and_the_age_of_the_queue(served: Serve
 
 def test_capabilities_name_mutations_and_limits(steady: Served) -> None:
     found = steady.client.get("/v1/capabilities").json()
-    assert found["kinds"] == ["segment-certification", "precheck"]
+    assert found["kinds"] == [
+        "segment-certification", "precheck", "lipschitz-certification", "gloro-wrap", "gloro-training",
+    ]  # fmt: skip
     assert found["mutations"]["fog"] == "density"
     assert found["limits"]["max_model_bytes"] == 2**16
     assert found["sandbox"] == "require"

@@ -70,7 +70,7 @@ def test_verdicts() -> None:
     assert row().verdict is Verdict.CERTIFIED
     assert row(robust={"0.3": True, "1": False}).verdict is Verdict.UNDECIDED
     wrong = row(predicted=1, robust={"0.3": False}, reason="misclassified")
-    assert wrong.verdict is Verdict.FALSIFIED
+    assert wrong.verdict is Verdict.SKIPPED
     assert wrong.correct is False
     assert row(method="", robust={"0.3": False}).verdict is Verdict.SKIPPED
     assert row(label=None).correct is None

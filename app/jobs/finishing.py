@@ -1,0 +1,124 @@
+"""The end of a job by kind: what its rows and files add up to."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.certificates import service as certificates
+from app.db import store_of
+from app.jobs import gloro, lipschitz, precheck, repository
+from app.jobs.schemas import SEGMENT
+from app.jobs.summary import summarise
+from app.networks import service as networks
+from app.storage import Blob
+from glocert.errors import GlocertError
+from glocert.report_lipschitz import Curve, curve, svg
+from glocert.report_lipschitz import summarise as summarise_lipschitz
+from glocert.spec_lipschitz import LipschitzRow, LipschitzSpec
+from models import Artifact, Job
+
+WHOLE_JOB = -1
+MODEL = "model.onnx"
+CHECKPOINT = "checkpoint"
+"""of a training: for going on with it, no file for users"""
+
+
+def _segment(session: Session, job: Job) -> None:
+    rows = _rows(session, job)
+    job.summary = summarise(rows, job.clean_accuracy, job.spec["arithmetic"])
+    job.certificate_sha256 = certificates.issue(session, job, rows)
+
+
+def _lipschitz(session: Session, job: Job) -> None:
+    rows, bound = _rows(session, job), _required(job)["bound"]
+    spec, read = LipschitzSpec.from_json(job.spec), [LipschitzRow.from_json(row) for row in rows]
+    found = summarise_lipschitz(read, spec)
+    job.summary = found | {
+        "clean_accuracy": job.clean_accuracy,
+        "certified_rate": found["certified"] / len(rows),
+        "method": spec.method.value,
+        "seconds": math.fsum(row.seconds for row in read),
+        "bound": bound,
+    }
+    if detail := found["usefulness"].get("detail"):
+        job.warnings = [*job.warnings, f"The certificate is vacuous. {detail}"]
+    _draw(session, job, curve(read), spec)
+    job.certificate_sha256 = certificates.issue(session, job, rows)
+
+
+def _draw(session: Session, job: Job, drawn: Curve, spec: LipschitzSpec) -> None:
+    """Store the curve of accuracy against the radius, as numbers and as a picture."""
+    numbers = json.dumps(drawn.to_json()).encode()
+    picture = svg(drawn, spec.epsilons, spec.norm.value).encode()
+    for suffix, media_type, content in (
+        ("json", "application/json", numbers),
+        ("svg", "image/svg+xml", picture),
+    ):
+        blob = store_of(session).put([content])
+        name = f"radius-curve.{suffix}"
+        repository.add_file(session, job.id, WHOLE_JOB, name, media_type, blob)
+
+
+def _precheck(_: Session, job: Job) -> None:
+    _required(job)
+    job.inputs_done = job.inputs_total
+
+
+def _wrap(session: Session, job: Job) -> None:
+    job.summary = _required(job) | {"artifacts": _made(session, job)}
+    job.inputs_done = job.inputs_total
+
+
+def _training(session: Session, job: Job) -> None:
+    found = _required(job)
+    files = {file.name: file for file in repository.files(session, job.id, WHOLE_JOB)}
+    if MODEL not in files:
+        raise GlocertError("The training ended without a model.")
+    file = files[MODEL]
+    name = job.spec.get("name") or f"gloro {job.spec.get('architecture') or 'fine-tuned'} {job.id[-6:]}"
+    begun = None if job.network_id is None else networks.preprocessing_of(session, job.network_id)
+    blob = Blob(file.sha256, file.size_bytes)
+    network = networks.add_made(session, job.owner, blob, MODEL, name, begun)
+    job.summary = found | {"model_id": network.id, "artifacts": _made(session, job)}
+    job.inputs_done = job.inputs_total
+
+
+FINISH: Mapping[str, Callable[[Session, Job], None]] = {
+    SEGMENT: _segment,
+    lipschitz.KIND: _lipschitz,
+    precheck.KIND: _precheck,
+    gloro.WRAP: _wrap,
+    gloro.TRAINING: _training,
+}
+
+
+def _rows(session: Session, job: Job) -> Sequence[dict[str, Any]]:
+    results = repository.rows(session, job.id)
+    if len(results) != job.inputs_total:
+        raise GlocertError(f"{job.inputs_total - len(results)} of {job.inputs_total} results are missing.")
+    return [result.row for result in results]
+
+
+def _required(job: Job) -> dict[str, Any]:
+    if job.summary is None:
+        raise GlocertError("The job ended without an answer.")
+    return job.summary
+
+
+def _made(session: Session, job: Job) -> list[dict[str, Any]]:
+    return [_file(file) for file in repository.files(session, job.id, WHOLE_JOB) if file.name != CHECKPOINT]
+
+
+def _file(file: Artifact) -> dict[str, Any]:
+    return {
+        "name": file.name,
+        "media_type": file.media_type,
+        "size_bytes": file.size_bytes,
+        "sha256": file.sha256,
+        "href": f"/v1/jobs/{file.job_id}/artifacts/{file.name}",
+    }

@@ -1,0 +1,113 @@
+"""What a request needs, looked up and compared before anything is queued: one plan per kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.datasets import service as datasets
+from app.db import store_of
+from app.errors import NetworkNotReady
+from app.jobs import fitting, learning
+from app.jobs.fitting import Asked
+from app.jobs.gloro import GloroTraining, GloroWrap
+from app.jobs.precheck import PrecheckJob
+from app.jobs.schemas import JobBody
+from app.keys.service import Caller
+from app.networks import service as networks
+from app.settings import Settings
+from glocert.errors import InvalidSpec
+from models import Network, UploadStatus
+
+DEFAULT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A request that fits.
+
+    Attributes:
+        spec: with every default filled in.
+        total: inputs, epochs or files: what progress counts.
+        network_id: of the model that must stay while the job runs.
+        dataset_id: of the data that must stay.
+        validation_dataset_id: of the data for validation that must stay.
+        indices: inputs that are looked at.
+    """
+
+    spec: dict[str, Any]
+    total: int
+    network_id: str | None = None
+    dataset_id: str | None = None
+    validation_dataset_id: str | None = None
+    indices: list[int] = field(default_factory=list)
+
+
+def plan(session: Session, caller: Caller, body: JobBody, settings: Settings) -> Plan:
+    """Look up what a request names, and compare it.
+
+    Raises:
+        NotFound: there is no such network or data set.
+        NetworkNotReady: it is not inspected yet, or rejected.
+        DatasetNotReady: likewise.
+        LimitExceeded: a training would make a model more than the owner may have.
+        InvalidSpec: request, network and data do not fit together.
+    """
+    if isinstance(body, GloroWrap):
+        return _wrap(session, caller, body, settings)
+    if isinstance(body, GloroTraining):
+        return _training(session, caller, body, settings)
+    return _inputs(session, caller, body, settings)
+
+
+def _inputs(session: Session, caller: Caller, body: Asked, settings: Settings) -> Plan:
+    network = networks.get(session, caller, body.model_id)
+    dataset = datasets.get(session, caller, body.dataset_id)
+    of = fitting.subject(network, dataset, store_of(session))
+    chosen = fitting.indices(body, of, settings)
+    fitting.check(body, of, chosen, settings)
+    if isinstance(body, PrecheckJob):
+        spec = body.stored(settings.max_job_s)
+    else:
+        spec = body.stored(_seconds(body.budget.seconds, settings))
+    return Plan(spec, len(chosen), network.id, dataset.id, indices=chosen)
+
+
+def _wrap(session: Session, caller: Caller, body: GloroWrap, settings: Settings) -> Plan:
+    network = _ready(networks.get(session, caller, body.model_id))
+    offences = [
+        *fitting.role(network, ["classifier"]),
+        *fitting.admitted(network, "lipschitz"),
+        *fitting.budget(body.budget, settings),
+    ]
+    if offences:
+        raise InvalidSpec(offences[0].detail, offences)
+    spec = body.stored(_seconds(body.budget.seconds, settings))
+    return Plan(spec, len(body.formats), network.id)
+
+
+def _training(session: Session, caller: Caller, body: GloroTraining, settings: Settings) -> Plan:
+    network = None
+    if body.from_model_id is not None:
+        network = _ready(networks.get(session, caller, body.from_model_id))
+    data = datasets.get(session, caller, body.dataset_id)
+    held_out = None
+    if body.validation_dataset_id is not None:
+        held_out = datasets.get(session, caller, body.validation_dataset_id)
+    learning.check(body, network, data, held_out, settings, store_of(session))
+    networks.refuse_too_many(session, caller, settings.max_models)
+    spec = body.stored(_seconds(body.budget.seconds, settings))
+    held_out_id = None if held_out is None else held_out.id
+    return Plan(spec, spec["epochs"], body.from_model_id, data.id, held_out_id)
+
+
+def _ready(network: Network) -> Network:
+    if network.status != UploadStatus.READY or network.inspection is None:
+        raise NetworkNotReady(f"The model is {network.status}.", extra={"rejection": network.rejection})
+    return network
+
+
+def _seconds(asked: float | None, settings: Settings) -> float:
+    return asked or min(DEFAULT_S, settings.max_job_s)

@@ -1,0 +1,31 @@
+"""What a job is called in tables, bars and test names: from its request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from glocert_client.mutation import describe_mutation
+
+
+def describe_request(request: Mapping[str, Any]) -> str:
+    """Return a short name of what a job was asked for."""
+    match request.get("kind", "segment-certification"):
+        case "lipschitz-certification":
+            return _within(request)
+        case "gloro-wrap":
+            return f"wrap epsilon={request['epsilon']:g}"
+        case "gloro-training":
+            begun = request["from_model_id"] or request["architecture"]
+            return f"train {begun} epsilon={request['epsilon']:g}"
+        case "segment-certification":
+            return describe_mutation(request["mutation"])
+        case kind:
+            return str(kind)
+
+
+def _within(request: Mapping[str, Any]) -> str:
+    epsilons = ",".join(f"{epsilon:g}" for epsilon in request["epsilons"])
+    relaxation = request.get("relaxation") or {}
+    relaxed = "".join(f" {name}={value}" for name, value in relaxation.items())
+    return f"{request['norm']}<={epsilons} {request['method']}{relaxed}"

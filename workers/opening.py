@@ -1,0 +1,38 @@
+"""What the commands of a child have in common: the files of a job, and the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workers.conversation import Message
+
+if TYPE_CHECKING:
+    from glocert.certification.case import Case
+
+
+def case_of(command: Message) -> Case:
+    """Return where the files of a job are."""
+    from glocert.certification.case import Case
+    from glocert.spec import Preprocessing
+
+    return Case(
+        graph=Path(command["graph"]),
+        inputs=Path(command["inputs"]),
+        labels=optional(command["labels"]),
+        preprocessing=Preprocessing.from_json(command["preprocessing"]),
+    )
+
+
+def optional(path: str | None) -> Path | None:
+    """Return a path that may be missing."""
+    return None if path is None else Path(path)
+
+
+def device_of(command: Message) -> str:
+    """Return what torch calls the device; ``auto`` falls back to the CPU where torch has no CUDA."""
+    import torch
+
+    if command["device"] == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return str(command["device"])
