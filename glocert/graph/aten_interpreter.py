@@ -6,11 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from glocert.errors import Offence
 from glocert.graph import aten_operators
 from glocert.graph.aten_lists import (
     IDENTITIES,
+    MIXING,
     ON_LISTS,
+    ON_NUMBERS,
     TAILS,
     FirstLayer,
     base,
@@ -31,7 +35,7 @@ from glocert.graph.aten_program import Instruction, Program
 from glocert.graph.builder import GraphBuilder
 from glocert.graph.imported import class_axis
 from glocert.graph.refusals import Refusals
-from glocert.graph.shapes import Shape
+from glocert.graph.single import Single
 from glocert.graph.values import Activation, Batch, Constant, Emitter, Unsupported, Value
 
 __all__ = ["Interpreter", "aten_operators"]
@@ -50,6 +54,7 @@ class Interpreter:
         counts: operators on tensors that were read.
         notes: what the user should know.
         first: the first layer with weights that was met.
+        single: what is known as a whole, where the program is read for a batch of one.
     """
 
     program: Program
@@ -60,6 +65,7 @@ class Interpreter:
     counts: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     first: FirstLayer | None = None
+    single: Single | None = None
     _values: dict[int, Any] = field(default_factory=dict)
     _weights: dict[str, Cell] = field(default_factory=dict)
     _paths: dict[int, str] = field(default_factory=dict)
@@ -86,7 +92,7 @@ class Interpreter:
     def _operation(self, instruction: Instruction, values: list[Any]) -> Any:
         kind = base(instruction.kind)
         if kind in ON_LISTS and isinstance(values[0], list | tuple) and _lost(tuple(values[1:])) is None:
-            return OPERATORS[kind].function(self._call(instruction, kind, tuple(values)))
+            return OPERATORS[kind].function(self._call(instruction, kind, tuple(values), self.batch))
         result: Any
         if kind in TAILS and self._may_be_last(kind, values):
             result = self._scores(instruction, kind, values)
@@ -118,14 +124,21 @@ class Interpreter:
         lost = _lost(arguments)
         if lost is not None:
             return self._behind(instruction, kind, arguments, lost)
-        call = self._call(instruction, kind, arguments)
+        if kind in ON_NUMBERS:
+            arguments = _as_numbers(kind, arguments)
         if kind in FOLDED and _is_fixed(arguments):
-            return folded(call)
-        return OPERATORS[kind].function(call)
+            return folded(self._call(instruction, kind, arguments, self.batch))
 
-    def _call(self, instruction: Instruction, kind: str, arguments: tuple[Any, ...]) -> Call:
+        def compute(inputs: tuple[Any, ...], batch: Batch) -> Any:
+            return OPERATORS[kind].function(self._call(instruction, kind, inputs, batch))
+
+        if self.single is None:
+            return compute(arguments, self.batch)
+        return self.single.apply(arguments, compute, mixes=kind in MIXING)
+
+    def _call(self, instruction: Instruction, kind: str, arguments: tuple[Any, ...], batch: Batch) -> Call:
         output = instruction.outputs[0].name
-        emitter = Emitter(self.builder, self.batch, instruction.where, instruction.kind, output)
+        emitter = Emitter(self.builder, batch, instruction.where, instruction.kind, output)
         names, overload = instruction.names, instruction.overload
         return Call(kind, arguments, emitter, self.dtype, names, overload, self.notes)
 
@@ -175,11 +188,12 @@ class Interpreter:
             return True
         if values[2:] and values[2] not in (None, False):  # another type
             return False
-        return isinstance(value, Missing) or self._over_classes(values[1], value.shape)
+        return isinstance(value, Missing) or self._over_classes(values[1], value)
 
-    def _over_classes(self, axis: Any, shape: Shape) -> bool:
+    def _over_classes(self, axis: Any, scores: Activation) -> bool:
         """Whether ``axis`` of the upload is the one axis of the scores."""
-        offset = int(self.batch.present)
+        shape = scores.shape
+        offset = int(self.batch.present) if self.single is None else self.single.offset(scores)
         full = len(shape) + offset
         inside = isinstance(axis, int) and not isinstance(axis, bool) and -full <= axis < full
         return inside and axis % full - offset == class_axis(shape)
@@ -222,6 +236,19 @@ def _is_fixed(arguments: tuple[Any, ...]) -> bool:
     """Whether weights are computed with, and nothing that varies."""
     varies = any(isinstance(argument, Activation) for argument in arguments)
     return not varies and any(isinstance(argument, Constant) for argument in arguments)
+
+
+def _as_numbers(kind: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Take whole numbers that a trace keeps as tensors as numbers, where only such are computed with."""
+    if kind == "aten::div" and not any(isinstance(argument, str) for argument in arguments):
+        return arguments  # a quotient has a float type of its own
+    numbers = tuple(
+        argument.array.item()
+        if isinstance(argument, Constant) and argument.array.shape == () and argument.array.dtype == np.int64
+        else argument
+        for argument in arguments
+    )
+    return numbers if all(isinstance(number, int) for number in numbers[:2]) else arguments
 
 
 def _lost(arguments: tuple[Any, ...]) -> Any:

@@ -28,8 +28,25 @@ STRUCTURE = frozenset(
 ON_LISTS = frozenset({"aten::__getitem__", "aten::list", "aten::slice"})
 """What picks entries of a list, which stay the variables that they are."""
 
+ON_NUMBERS = frozenset(
+    {
+        *("aten::add", "aten::sub", "aten::mul", "aten::div", "aten::floor_divide", "aten::remainder"),
+        *("aten::neg", "aten::Int", "aten::floordiv"),
+    }
+)
+"""What computes with lengths, which a trace keeps as tensors of one whole number."""
+
 SILENT = frozenset({"aten::_assert_tensor_metadata"})
 """Checks that ``torch.export`` writes, and that hold for every tensor that can occur here."""
+
+MIXING = frozenset(
+    {
+        *TAILS,
+        *("aten::softmin", "aten::logsumexp", "aten::sum", "aten::mean", "aten::var", "aten::std"),
+        *("aten::amax", "aten::amin", "aten::max", "aten::min", "aten::norm", "aten::linalg_vector_norm"),
+    }
+)
+"""What makes one number of several, and must not do so across samples, however many there are."""
 
 IN_DEAD_BRANCHES = frozenset(
     {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from glocert.errors import InvalidGraph
+from glocert.errors import InvalidGraph, ModelRejected
 from glocert.graph.aten_interpreter import Interpreter
 from glocert.graph.aten_lists import (
     IN_DEAD_BRANCHES,
@@ -30,7 +30,8 @@ from glocert.graph.aten_program import Block, Instruction, Program, tensor_const
 from glocert.graph.builder import GraphBuilder
 from glocert.graph.limits import Limits
 from glocert.graph.shapes import Shape, ShapeError
-from glocert.graph.values import BATCH, Activation, Constant, Unsupported, Value
+from glocert.graph.single import NOTE, Single
+from glocert.graph.values import BATCH, Activation, Batch, Constant, Unsupported, Value
 
 
 @dataclass(slots=True)
@@ -47,6 +48,8 @@ class Reader(Interpreter):
         *,
         module: Any = None,
         weights: Mapping[int, Constant | None] | None = None,
+        batch: Batch | None = None,
+        alone: bool = False,
     ) -> Reader:
         """Prepare a pass; without ``shape`` it finds only what is wrong whatever the shape is.
 
@@ -57,9 +60,14 @@ class Reader(Interpreter):
             limits: what must not be exceeded.
             module: what the program's owner stands for, where it has one.
             weights: what is known beforehand, by its variable; None for what is no tensor.
+            batch: what the upload demands of its batch axis; nothing by default.
+            alone: whether a batch of one is read, whose axis may move.
         """
         builder = GraphBuilder.start(program.entry.name, shape or (1,), limits)
-        reader = cls(program, dtype, builder)
+        reader = cls(program, dtype, builder, Batch(size=1) if alone else replace(batch or Batch()))
+        if alone:
+            reader.single = Single(builder, reader.batch)
+            reader.notes.append(NOTE)
         start = Missing() if shape is None else Activation(builder.input, shape)
         for number, weight in (weights or {}).items():
             reader._values[number] = None if weight is None else Cell(weight)
@@ -73,6 +81,16 @@ class Reader(Interpreter):
         """Interpret the program; what is wrong is collected in ``refusals``."""
         self._block(self.program.body)
         return self
+
+    def is_readable(self) -> bool:
+        """Whether nothing was refused, and one sample comes out where one goes in."""
+        if self.refusals.found:
+            return False
+        try:
+            value, _ = self.result()
+        except InvalidGraph:
+            return False
+        return self.single is None or self.single.is_sample(value)
 
     def refuse_unknown(self) -> None:
         """Refuse every operator that is on no list, also in branches that are never taken."""
@@ -222,6 +240,26 @@ class Reader(Interpreter):
         self._values |= {
             output.number: value for output, value in zip(instruction.outputs, carried, strict=True)
         }
+
+
+def read_for_any_batch(prepared: Callable[[bool], Reader], batch: Batch) -> Reader:
+    """Interpret a program for batches of any length; where that is refused, for a batch of one.
+
+    Args:
+        prepared: makes a pass, given whether it is for a batch of one.
+        batch: what the upload demands of its batch axis.
+
+    Returns:
+        The second pass where only that one succeeds, else the first.
+    """
+    reader = prepared(False).read()
+    if not reader.refusals.operators or not batch.present or batch.size not in (None, 1):
+        return reader
+    try:
+        alone = prepared(True).read()
+    except ModelRejected:
+        return reader
+    return alone if alone.is_readable() else reader
 
 
 def _written(literal: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import onnx
 from onnx import TensorProto
@@ -31,6 +32,9 @@ __all__ = ["onnx_operators", "read_onnx"]
 _SHAPES = frozenset({"Shape", "Size"})
 """Operators whose value is known although their input varies."""
 
+_MIXING = ("Reduce", "Softmax", "LogSoftmax", "Hardmax", "LpNormalization")
+"""Operators that make one number of several, and that must not do so across the samples of an open batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
@@ -47,7 +51,7 @@ class _Missing:
 
 @dataclass(slots=True)
 class _Reader:
-    """One import under way."""
+    """One import under way; ``open`` says whether the file leaves the length of its batch open."""
 
     model: onnx.ModelProto
     builder: GraphBuilder
@@ -58,6 +62,7 @@ class _Reader:
     notes: list[str] = field(default_factory=list)
     scores: str = ""
     single: Single | None = None
+    open: bool = False
 
 
 def read_onnx(
@@ -97,14 +102,14 @@ def read_onnx(
         values: dict[str, Value | _Missing] = {**constants, entry.name: Activation(builder.input, shape)}
         known = Batch(size=1) if single else replace(batch)
         reader = _Reader(model, builder, known, values)
-        reader.single = Single(builder, known) if single else None
+        reader.single, reader.open = Single(builder, known) if single else None, batch.size is None
         for position in nodes:
             _read_node(reader, position, cut and position in last)
         return attempt(single, cut=False) if _is_scattered(reader, chosen) else reader
 
     reader = attempt(single=False)
     if reader.refusals.found and batch.present and batch.size in (None, 1):
-        reader = _for_one_sample(reader, attempt, batch)
+        reader = _for_one_sample(reader, attempt, batch, chosen)
     reader.refusals.raise_any()
     return _finished(reader, chosen, [model.graph.node[position] for position in nodes], entry)
 
@@ -116,16 +121,18 @@ def _is_scattered(reader: _Reader, output: str) -> bool:
     return joins and isinstance(value, Activation) and class_axis(value.shape) is None
 
 
-def _for_one_sample(refused: _Reader, attempt: Callable[[bool], _Reader], batch: Batch) -> _Reader:
-    """Read a refused file for a batch of one; where it may have another, only say that one would do."""
+def _for_one_sample(
+    refused: _Reader, attempt: Callable[[bool], _Reader], batch: Batch, output: str
+) -> _Reader:
+    """Read a refused file for a batch of one; where its batch is open, one row must come out as well."""
     try:
         reader = attempt(True)
     except ModelRejected:
         return refused
-    if reader.refusals.found:
+    if reader.refusals.found or reader.single is None:
         return refused
-    if batch.size is None:
-        refused.refusals.advise("Export the model with a fixed batch of one.")
+    value = reader.values[output]
+    if batch.size is None and isinstance(value, Activation) and not reader.single.is_sample(value):
         return refused
     reader.notes.append(NOTE)
     return reader
@@ -178,7 +185,7 @@ def _translated(reader: _Reader, node: onnx.NodeProto, where: str, last: bool) -
         return _behind_missing(reader, node, missing)
     known = tuple(value for value in inputs if not isinstance(value, _Missing))
 
-    def compute(inputs: tuple[Value | None, ...], batch: Batch) -> Result:
+    def compute(inputs: tuple[Any, ...], batch: Batch) -> Result:
         emitter = Emitter(reader.builder, batch, where, node.op_type, node.output[0])
         call = Call(node, opset(reader.model), inputs, emitter)
         result = _cut_off(reader, call) if tail else meaning(node.op_type, inputs)(call)
@@ -186,7 +193,11 @@ def _translated(reader: _Reader, node: onnx.NodeProto, where: str, last: bool) -
             raise Unsupported(f"its attributes {', '.join(call.unread())} are not supported")
         return result
 
-    return compute(known, reader.batch) if reader.single is None else reader.single.apply(known, compute)
+    if reader.single is None:
+        return compute(known, reader.batch)
+    mixes = reader.open and (tail or node.op_type.startswith(_MIXING))
+    result: Result = reader.single.apply(known, compute, mixes=mixes)
+    return result
 
 
 def _varies(reader: _Reader, node: onnx.NodeProto) -> bool:

@@ -14,7 +14,7 @@ from glocert.errors import (
     UnsupportedOutput,
 )
 from glocert.graph.aten_operators.registry import Scores
-from glocert.graph.aten_reader import Reader
+from glocert.graph.aten_reader import Reader, read_for_any_batch
 from glocert.graph.compare import Original
 from glocert.graph.imported import Imported, Output, Tail, only_output
 from glocert.graph.limits import Limits
@@ -90,19 +90,18 @@ def read_pt2(
     graph = inner or graph
     program, bound, names = decode(graph, signature.inputs, signature.entry, result, limits)
     weights = {bound[name]: weight for name, weight in signature.weights.items()}
-    reader = Reader.over(program, shape, dtype, limits, weights=weights)
-    reader.batch.present, reader.batch.size = batch.present, batch.size
-    reader.refuse_unknown()
+    prepared = partial(Reader.over, program, shape, dtype, limits, weights=weights, batch=batch)
+    survey = prepared()
+    survey.refuse_unknown()
+    survey.refusals.raise_any()
+    reader = read_for_any_batch(lambda alone: prepared(alone=alone), batch)
     reader.refusals.raise_any()
-    reader.read().refusals.raise_any()
     outputs = tuple(Output(name, None, name == result) for name in signature.outputs)
     imported = _finished(reader, names, outputs if len(outputs) > 1 else ())
     return imported, partial(original, graph, signature.weights, signature.entry)
 
 
-def _inside(
-    graph: Mapping[str, Any], outputs: Sequence[str], wanted: str | None
-) -> Mapping[str, Any] | None:
+def _inside(graph: Mapping[str, Any], outputs: Sequence[str], wanted: str | None) -> Mapping[str, Any] | None:
     """Return the program up to the scores inside a wrapped network, None where it is no such program."""
     if not is_wrapped(outputs, wanted):
         return None

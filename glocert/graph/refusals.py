@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from glocert.errors import InvalidGraph, Offence, UnsupportedOperators
 
@@ -18,10 +18,6 @@ class Refusals:
     def found(self) -> bool:
         """Whether anything was refused."""
         return bool(self.operators or self.structure)
-
-    def advise(self, way_out: str) -> None:
-        """Tell one way out of everything that was refused."""
-        self.operators = [replace(offence, way_out=way_out) for offence in self.operators]
 
     def raise_any(self) -> None:
         """Raise what was collected.

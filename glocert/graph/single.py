@@ -1,4 +1,4 @@
-"""Files whose batch is one sample: their batch axis may move, and what would mix samples mixes nothing.
+"""Files that are read for a batch of one: their batch axis may move, and what mixes samples mixes nothing.
 
 An activation is known either per sample, as everywhere else, or as a whole, with every axis of the upload's
 tensor. The two differ by a reshape that adds or drops a leading axis of length one.
@@ -6,17 +6,19 @@ tensor. The two differ by a reshape that adds or drops a leading axis of length 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from glocert.graph.builder import GraphBuilder
 from glocert.graph.ir import Node
 from glocert.graph.values import Activation, Batch, Unsupported, Value
 
-Inputs = tuple[Value | None, ...]
-Compute = Callable[[Inputs, Batch], Value | Sequence[Value]]
+Inputs = tuple[Any, ...]
+"""Of one node: values, and lists of them, among whatever else its format hands to an operator."""
+Compute = Callable[[Inputs, Batch], Any]
 
-NOTE = "The file computes one sample at a time; its layers were read for a batch of one."
+NOTE = "The layers were read for a batch of one: what is certified is the file, run on one sample at a time."
 
 
 @dataclass(slots=True)
@@ -34,30 +36,39 @@ class Single:
     wholes: set[str] = field(default_factory=set)
     _twins: dict[str, Activation] = field(default_factory=dict)
 
-    def apply(self, inputs: Inputs, compute: Compute) -> Value | Sequence[Value]:
+    def apply(self, inputs: Inputs, compute: Compute, *, mixes: bool = False) -> Any:
         """Read one node: per sample where that is possible, else with whole tensors.
 
         Args:
             inputs: of the node.
             compute: translates it, given its inputs and what is known about their batch axis.
+            mixes: whether it is refused to compute along the batch axis, such as a mean over all samples:
+                with one sample the node would do nothing, which nobody meant.
 
         Raises:
             Unsupported: neither is possible.
         """
-        varying = [value for value in inputs if isinstance(value, Activation)]
+        varying = _activations(inputs)
         if not any(value.name in self.wholes for value in varying):
             try:
                 return compute(inputs, self.batch)
             except Unsupported:
-                if not varying:
+                if mixes or not varying:
                     raise
-        result = compute(tuple(self._whole(value) for value in inputs), Batch(present=False))
-        if isinstance(result, Sequence):
-            return [self._known(value) for value in result]
-        return self._known(result)
+        return self._known(compute(tuple(self._whole(value) for value in inputs), Batch(present=False)))
 
-    def _whole(self, value: Value | None) -> Value | None:
+    def offset(self, value: Activation) -> int:
+        """Return how many axes of the upload's tensor the shape of an activation leaves out."""
+        return 0 if value.name in self.wholes else 1
+
+    def is_sample(self, value: Value) -> bool:
+        """Whether the upload's tensor is one sample: a batch of one, or a vector without a batch axis."""
+        return not isinstance(value, Activation) or value.name not in self.wholes or len(value.shape) == 1
+
+    def _whole(self, value: Any) -> Any:
         """Return an activation with every axis."""
+        if isinstance(value, list | tuple):
+            return type(value)(self._whole(entry) for entry in value)
         if not isinstance(value, Activation) or value.name in self.wholes:
             return value
         if value.name not in self._twins:
@@ -66,8 +77,10 @@ class Single:
             self._twins |= {value.name: whole, whole.name: value}
         return self._twins[value.name]
 
-    def _known(self, value: Value) -> Value:
+    def _known(self, value: Any) -> Any:
         """Return what a node made of whole tensors, per sample again where its first axis has length one."""
+        if isinstance(value, list | tuple):
+            return type(value)(self._known(entry) for entry in value)
         if not isinstance(value, Activation):
             return value
         self.wholes.add(value.name)
@@ -82,3 +95,10 @@ class Single:
         name = f"{value.name}/{suffix}"
         output = self.builder.add(Node(name, "Reshape", (value.name,), name, {"shape": shape}, "batch"))
         return Activation(output, self.builder.shapes[output])
+
+
+def _activations(values: Any) -> list[Activation]:
+    """Return the activations among values and in lists of them."""
+    if isinstance(values, list | tuple):
+        return [found for value in values for found in _activations(value)]
+    return [values] if isinstance(values, Activation) else []

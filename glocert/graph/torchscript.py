@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from glocert.errors import (
 )
 from glocert.graph.aten_lists import FirstLayer
 from glocert.graph.aten_program import Program
-from glocert.graph.aten_reader import Reader
+from glocert.graph.aten_reader import Reader, read_for_any_batch
 from glocert.graph.compare import Batch as Rows
 from glocert.graph.compare import Original, OriginalFailed
 from glocert.graph.imported import Imported, Output, Tail, only_output
@@ -29,7 +29,7 @@ from glocert.graph.refusals import Refusals
 from glocert.graph.shapes import Shape
 from glocert.graph.torchscript_archive import check_archive, traced_shape
 from glocert.graph.torchscript_program import decode
-from glocert.graph.values import Activation, Constant, Unsupported
+from glocert.graph.values import Activation, Batch, Constant, Unsupported
 from glocert.graph.wrapped import NETWORK, NOTE, OUTPUTS, WRAPPED_BUFFERS, is_wrapped
 
 RUNTIME = f"torch.jit {torch.__version__}"
@@ -75,7 +75,11 @@ def read_torchscript(
     survey.refuse_unknown()
     survey.refusals.raise_any()
     shape = tuple(input_shape) if input_shape is not None else traced_shape(data)
-    reader, note = _with_shape(module, program, dtype, limits, shape, survey.first)
+
+    def prepared(shape: Shape, *, alone: bool) -> Reader:
+        return Reader.over(program, shape, dtype, limits, module=module._c, alone=alone)
+
+    reader, note = _with_shape(prepared, shape, survey.first)
     notes = [note] if note and input_shape is None else []
     notes += [NOTE] if wrapped else []
     if len(names) > 1:
@@ -147,31 +151,20 @@ def _returned(graph: Any) -> int:
 
 
 def _with_shape(
-    module: Any, program: Program, dtype: str, limits: Limits, shape: Shape | None, first: FirstLayer | None
+    prepared: Callable[..., Reader], shape: Shape | None, first: FirstLayer | None
 ) -> tuple[Reader, str]:
     """Read the graph with a known shape, or with the only one of the plausible shapes that fits."""
     if shape is not None:
         if not shape or min(shape) < 1:
             raise UnsupportedInput("The given `input_shape` must be a list of positive lengths.")
-        reader = Reader.over(program, shape, dtype, limits, module=module._c).read()
+        reader = read_for_any_batch(lambda alone: prepared(shape, alone=alone), Batch())
         reader.refusals.raise_any()
         return reader, f"The input shape {list(shape)} is that of the example the model was traced with."
-    fitting: list[tuple[Shape, Reader]] = []
-    tried: list[Refusals] = []
-    for candidate in _candidates(first):
-        try:
-            reader = Reader.over(program, candidate, dtype, limits, module=module._c).read()
-        except ModelTooLarge:
-            if not tried:
-                raise
-            break  # the larger ones are too large as well
-        if not reader.refusals.found:
-            fitting.append((candidate, reader))
-        tried.append(reader.refusals)
-        if len(fitting) == _SHOWN:
-            break
+    fitting, tried = _fitting(prepared, first, alone=False)
     if tried and all(refusals.operators for refusals in tried):
-        tried[-1].raise_any()  # whatever the shape
+        fitting, _ = _fitting(prepared, first, alone=True)
+        if not fitting:
+            tried[-1].raise_any()  # whatever the shape
     if len(fitting) != 1 or first is None:
         found = " or ".join(str(list(candidate)) for candidate, _ in fitting) or "none that fits"
         raise UnsupportedInput(
@@ -180,6 +173,27 @@ def _with_shape(
         )
     candidate, reader = fitting[0]
     return reader, f"The input shape {list(candidate)} was inferred from the layers."
+
+
+def _fitting(
+    prepared: Callable[..., Reader], first: FirstLayer | None, *, alone: bool
+) -> tuple[list[tuple[Shape, Reader]], list[Refusals]]:
+    """Return the first few shapes that fit, and everything that was refused on the way."""
+    fitting: list[tuple[Shape, Reader]] = []
+    tried: list[Refusals] = []
+    for candidate in _candidates(first):
+        try:
+            reader = prepared(candidate, alone=alone).read()
+        except ModelTooLarge:
+            if not tried:
+                raise
+            break  # the larger ones are too large as well
+        if reader.is_readable() if alone else not reader.refusals.found:
+            fitting.append((candidate, reader))
+        tried.append(reader.refusals)
+        if len(fitting) == _SHOWN:
+            break
+    return fitting, tried
 
 
 def _candidates(first: FirstLayer | None) -> list[Shape]:

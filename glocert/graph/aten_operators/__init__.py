@@ -3,6 +3,7 @@
 from glocert.graph.aten_operators import (
     arithmetic,
     attention,
+    conditions,
     constants,
     folding,
     functions,
@@ -18,6 +19,7 @@ from glocert.graph.aten_operators import (
 __all__ = [
     "arithmetic",
     "attention",
+    "conditions",
     "constants",
     "folding",
     "functions",

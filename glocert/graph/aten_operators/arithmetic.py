@@ -7,7 +7,7 @@ from typing import Any
 
 from glocert.graph import lowering
 from glocert.graph.aten_operators.registry import Call, operator
-from glocert.graph.aten_operators.scalars import on_numbers
+from glocert.graph.aten_operators.scalars import on_numbers, quotient
 from glocert.graph.lowering_reduce import negative
 from glocert.graph.lowering_shape import transpose
 from glocert.graph.values import Activation, Constant, Emitter, Unsupported, Value
@@ -49,9 +49,7 @@ def multiply(call: Call) -> Any:
         first, second = call.arguments[:2]
         if product:
             return first * second
-        if second == 0:
-            raise Unsupported("it divides by zero")
-        return first / second
+        return quotient(first, second, call.argument("rounding_mode"))
     if not product and call.argument("rounding_mode") is not None:
         raise Unsupported("a rounded division jumps: no continuous function bounds it")
     emit: Callable[[Emitter, Value, Value], Activation]
@@ -87,7 +85,7 @@ def addmm(call: Call) -> Value:
     weight = lowering.transposed(call.constant(2))
     beta, alpha = call.number(3, 1.0), call.number(4, 1.0)
     x = call.activation(1)
-    if len(x.shape) != 1:
+    if len(call.full(x)) != 2:
         raise Unsupported("it takes a matrix")
     return lowering.affine(call.emitter, x, weight, call.value(0), alpha, beta)
 

@@ -195,10 +195,11 @@ class Call:
         return entries
 
     def full(self, x: Value) -> list[int]:
-        """Return the shape that a tensor has in the upload, ``BATCH`` for the batch axis."""
+        """Return the shape that a tensor has in the upload, ``BATCH`` for a batch axis of any length."""
         if isinstance(x, Constant):
             return list(x.array.shape)
-        return [*([BATCH] * self.emitter.offset), *x.shape]
+        size = self.emitter.batch.size
+        return [*([BATCH if size is None else size] * self.emitter.offset), *x.shape]
 
 
 Operator = Callable[[Call], Any]

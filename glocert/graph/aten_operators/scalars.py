@@ -34,12 +34,25 @@ def on_numbers(call: Call) -> bool:
     return True
 
 
-@operator(*_COMPARISONS)
-def compared(call: Call) -> Any:
+def quotient(first: float, second: float, rounding: str | None) -> float:
+    """Divide two known numbers.
+
+    Raises:
+        Unsupported: the divisor is zero, or numbers with a fraction are rounded.
+    """
+    if second == 0:
+        raise Unsupported("it divides by zero")
+    if rounding is None:
+        return first / second
+    if rounding not in {"floor", "trunc"} or not (isinstance(first, int) and isinstance(second, int)):
+        raise Unsupported("it rounds a quotient of numbers that are not whole")
+    down = first // second
+    return down + (rounding == "trunc" and down < 0 and down * second != first)
+
+
+def compared_numbers(call: Call) -> Any:
     """Compare two numbers, strings or lists."""
     first, second = call.arguments[:2]
-    if isinstance(first, Activation | Constant) or isinstance(second, Activation | Constant):
-        raise Unsupported("a comparison of tensors is not piecewise linear")
     compare = _COMPARISONS[call.kind]
     if first == BATCH and isinstance(second, int) and second <= 0:
         return compare(1, second)  # a batch has at least one sample
@@ -80,9 +93,7 @@ def whole_division(call: Call) -> Any:
 @operator("aten::size")
 def size(call: Call) -> Any:
     """Return the shape, or the length of one axis; that of the batch stays open."""
-    x = call.value(0)
-    batch = [BATCH] if isinstance(x, Activation) else []
-    shape = [*batch, *x.shape] if isinstance(x, Activation) else list(x.array.shape)
+    shape = call.full(call.value(0))
     if len(call.arguments) == 1:
         return shape
     axis = call.integer(1, 0)
@@ -94,8 +105,7 @@ def size(call: Call) -> Any:
 @operator("aten::dim")
 def rank(call: Call) -> int:
     """Return the number of axes."""
-    x = call.value(0)
-    return len(x.shape) + 1 if isinstance(x, Activation) else x.array.ndim
+    return len(call.full(call.value(0)))
 
 
 @operator("aten::__contains__")

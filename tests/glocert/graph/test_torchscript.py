@@ -28,6 +28,7 @@ from glocert.graph.imported import Imported
 from glocert.graph.limits import Limits
 from glocert.graph.onnx import read_onnx
 from glocert.graph.run import run
+from glocert.graph.single import NOTE as ONE
 from glocert.graph.torchscript import read_torchscript
 from tests.glocert.graph.random_modules import modules
 
@@ -218,8 +219,6 @@ class Jumping(nn.Module):
     [
         (ChangedWeight(), {"aten::add_"}),
         (OnValue(), {"aten::Bool", "prim::If"}),
-        (OnBatch(), {"aten::gt"}),
-        (Endless(), {"prim::Loop"}),
         (Waiting(), {"aten::Bool", "prim::Loop"}),
         (Jumping(), {"aten::round", "aten::rand_like", "aten::argmax"}),
     ],
@@ -230,6 +229,15 @@ def test_what_depends_on_more_than_one_sample_of_input_is_refused(
 ) -> None:
     error = refusal(UnsupportedOperators, scripted(network), input_shape=(4,))
     assert {offence.operator for offence in error.offences} == operators
+
+
+@pytest.mark.parametrize(("network", "operators"), [(OnBatch(), {}), (Endless(), {"Relu": 1})])
+def test_what_depends_on_the_length_of_the_batch_is_read_for_one(
+    network: nn.Module, operators: dict[str, int]
+) -> None:
+    result = imported(scripted(nn.Sequential(network, nn.Linear(4, 2))), (4,))
+    assert result.graph.operators == operators | {"Gemm": 1}
+    assert (result.batch.size, ONE in result.graph.notes) == (1, True)
 
 
 def test_a_branch_on_the_shape_is_followed() -> None:
