@@ -148,7 +148,7 @@ def opened(shared: Path, entry: Mapping[str, Any]) -> Subject:
     if test is None:
         inputs = np.random.default_rng(0).random((ROWS, *graph.input_shape), np.float32)
         items = Items(inputs, graph.input_shape, Preprocessing())
-        return Subject(graph, items, None)
+        return Subject(prepend_preprocessing(graph, items.shape, Preprocessing()), items, None)
     recipe = entry.get("preprocess_spec") or {}
     mean, std = (
         tuple(np.atleast_1d(recipe[key]).tolist()) if key in recipe else () for key in ("mean", "std")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glocert.certification.lipschitz_smooth import enclosed_scores
 from glocert.graph.ir import Graph
 from glocert.graph.run import run
 from glocert.lipschitz.execution import SINGLE, Ledger
@@ -62,8 +63,8 @@ def measured(network: Graph, ledger: Ledger, images: Float32, spec: LipschitzSpe
     norms = x.double().flatten(1).norm(dim=1) * grow(x[0].numel())
     if spec.arithmetic is Execution.REAL:
         with torch.inference_mode():
-            values = run(network, x.double()).flatten(1)
-        off = 2 * ledger.drift(norms, UNIT) * grow(4)
+            values, errors = enclosed_scores(network, x.double())
+        off = 2 * ledger.drifts(norms, UNIT, errors)[ledger.output] * grow(4)
         return Scores(values, lambda _far: off, (math.inf,))
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
         values = run(network, x).flatten(1).double()

@@ -44,6 +44,9 @@ _SMALLEST: Mapping[float, float] = {
 }
 """unit roundoff -> smallest normal number of float64, float32, bfloat16 and float16"""
 
+_AT_ZERO: Mapping[str, float] = {"Cos": 1.0, "Sigmoid": 0.5, "Softmax": 1.0, "Softplus": 0.6932}
+"""what smooth functions that are not zero at zero are there, at most"""
+
 _EXACT = frozenset({"Clip", "MaxPool", "Relu"})
 _MOVES = frozenset({"Concat", "Gather", "Pad", "Reshape", "Transpose"})
 
@@ -110,18 +113,25 @@ class Ledger:
     output: str
     steps: tuple[Step, ...]
 
-    def drifts(self, norms: Tensor, unit: float) -> dict[str, Tensor]:
+    def drifts(
+        self, norms: Tensor, unit: float, known: Mapping[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
         """Return bounds on the l2 error of every tensor that ends a step.
 
         Args:
             norms: float64, any shape: bounds on the l2 norm of inputs.
             unit: unit roundoff of the executing type.
+            known: own errors of steps whose rounding is not known otherwise, by their output.
         """
+        own = known or {}
         sizes, drifts = {self.input: norms}, {self.input: torch.zeros_like(norms)}
         for step in self.steps:
-            known = [sizes[name] for name in step.inputs]
-            drifts[step.output] = step.drift(known, [drifts[name] for name in step.inputs], unit)
-            sizes[step.output] = step.size(known)
+            before, errors = ([table[name] for name in step.inputs] for table in (sizes, drifts))
+            sizes[step.output] = step.size(before)
+            if step.output in own:
+                drifts[step.output] = (step.norm * errors[0] + own[step.output]) * grow(8)
+            else:
+                drifts[step.output] = step.drift(before, errors, unit)
         return drifts
 
     def drift(self, norms: Tensor, unit: float) -> Tensor:
@@ -196,9 +206,7 @@ def _step(region: Graph, node: Node) -> Step:
 def _bent(region: Graph, node: Node) -> Step:
     steep, outputs = constant(region, node), math.prod(region.shapes[node.output])
     if steep is None or node.operator not in _EXACT | {"LeakyRelu"}:
-        return Step(
-            node.inputs[:1], node.output, steep or math.inf, roundings=-1, limit=_limit(node, outputs)
-        )
+        return _smooth(node, steep, outputs)
     if node.operator == "LeakyRelu":
         return Step(node.inputs, node.output, steep, absolute=steep, roundings=2, outputs=outputs)
     if node.operator != "Clip":
@@ -214,10 +222,19 @@ def _bent(region: Graph, node: Node) -> Step:
     )
 
 
-def _limit(node: Node, outputs: int) -> float:
-    """Return a bound on the norm of what a bounded function makes."""
+def _smooth(node: Node, steep: float | None, outputs: int) -> Step:
+    """A function whose rounding is not known: how large its output is still is."""
+    side = math.sqrt(outputs) * grow(4)
     bounded = node.operator in {"Cos", "Erf", "Sigmoid", "Sin", "Softmax", "Tanh"}
-    return math.sqrt(outputs) * grow(4) if bounded else math.inf
+    return Step(
+        node.inputs[:1],
+        node.output,
+        math.inf if steep is None else steep,
+        _AT_ZERO.get(node.operator, 0.0) * side,
+        roundings=-1,
+        limit=side if bounded else math.inf,
+        outputs=outputs,
+    )
 
 
 def _affine(region: Graph, node: Node) -> Step:

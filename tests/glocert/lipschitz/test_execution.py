@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -12,10 +13,10 @@ from torch import Tensor
 from glocert.gloro.architectures import build
 from glocert.gloro.network import to_graph
 from glocert.graph.builder import GraphBuilder
-from glocert.graph.ir import Graph, Node
+from glocert.graph.ir import Attribute, Graph, Node
 from glocert.graph.limits import Limits
 from glocert.graph.run import run
-from glocert.lipschitz.execution import SINGLE, slack
+from glocert.lipschitz.execution import SINGLE, Ledger, ledger, slack
 
 
 def scores_in_random_orders(graph: Graph, x: Tensor, seed: int) -> Tensor:
@@ -101,3 +102,39 @@ def test_a_function_whose_rounding_is_not_known_has_no_slack() -> None:
     builder = GraphBuilder.start("x", (3,), Limits())
     graph = builder.finish(builder.add(Node("tanh", "Tanh", ("x",), "y", {}, "Tanh")))
     assert slack(graph, 1.0) == float("inf")
+
+
+@pytest.mark.parametrize("operator", ["Sigmoid", "Cos", "Softplus", "Softmax", "Tanh", "Elu", "Silu", "Relu"])
+def test_no_tensor_is_larger_than_its_size(operator: str) -> None:
+    chance = np.random.default_rng(0)
+    builder = GraphBuilder.start("x", (6,), Limits())
+    attributes: dict[str, Attribute] = {"Softmax": {"axis": 0}, "Elu": {"alpha": 1.5}}.get(operator, {})  # type: ignore[assignment]
+    name = "x"
+    for place in range(2):
+        weight = builder.parameter(chance.normal(size=(6, 6)) * 0.1, "w")
+        name = builder.add(Node(f"dense{place}", "Gemm", (name, weight), "d", {}, "Gemm"))
+        name = builder.add(Node(f"bend{place}", operator, (name,), "s", attributes, operator))
+    graph = builder.finish(name)
+    for scale in (0.0, 0.1, 10.0):
+        x = torch.randn(50, 6, dtype=torch.float64) * scale
+        sizes = {graph.input: x.norm(dim=1)}
+        for position, step in enumerate(ledger(graph).steps):
+            sizes[step.output] = step.size([sizes[each] for each in step.inputs])
+            part = Graph(
+                graph.input, step.output, graph.nodes[: position + 1], graph.parameters, graph.shapes
+            )
+            assert bool((run(part, x).norm(dim=1) <= sizes[step.output] * (1 + 1e-12)).all())
+
+
+def test_a_ledger_survives_json() -> None:
+    graph = dense_chain(0, (10, 20, 3))
+    kept = ledger(graph)
+    read = Ledger.from_json(json.loads(json.dumps(kept.to_json(), allow_nan=False)))
+    assert read == kept
+
+
+def test_bounds_of_a_clip_that_float32_cannot_hold_are_charged() -> None:
+    builder = GraphBuilder.start("x", (1,), Limits())
+    graph = builder.finish(builder.add(Node("clip", "Clip", ("x",), "y", {"min": 0.0, "max": 0.1}, "Clip")))
+    off = abs(float(run(graph, torch.ones(1, 1))) - 0.1)
+    assert 0 < off <= slack(graph, 1.0) / 4 < 1e-6
