@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from glocert.graph import aten_operators
 from glocert.graph.aten_lists import (
     IDENTITIES,
     MIXING,
+    ON_LENGTHS,
     ON_LISTS,
     ON_NUMBERS,
     TAILS,
@@ -23,10 +25,12 @@ from glocert.graph.aten_lists import (
 from glocert.graph.aten_operators.folding import FOLDED, folded
 from glocert.graph.aten_operators.registry import (
     OPERATORS,
+    PER_BATCH,
     UNKNOWN,
     Call,
     Cell,
     Missing,
+    PerBatch,
     Scores,
     Unknown,
     Withheld,
@@ -36,7 +40,7 @@ from glocert.graph.builder import GraphBuilder
 from glocert.graph.imported import class_axis
 from glocert.graph.refusals import Refusals
 from glocert.graph.single import Single
-from glocert.graph.values import Activation, Batch, Constant, Emitter, Unsupported, Value
+from glocert.graph.values import BATCH, Activation, Batch, Constant, Emitter, Unsupported, Value
 
 __all__ = ["Interpreter", "aten_operators"]
 
@@ -91,7 +95,8 @@ class Interpreter:
 
     def _operation(self, instruction: Instruction, values: list[Any]) -> Any:
         kind = base(instruction.kind)
-        if kind in ON_LISTS and isinstance(values[0], list | tuple) and _lost(tuple(values[1:])) is None:
+        on_list = instruction.kind in ON_LISTS and isinstance(values[0], list | tuple)
+        if on_list and _lost(tuple(values[1:])) is None:
             return OPERATORS[kind].function(self._call(instruction, kind, tuple(values), self.batch))
         result: Any
         if kind in TAILS and self._may_be_last(kind, values):
@@ -124,6 +129,10 @@ class Interpreter:
         lost = _lost(arguments)
         if lost is not None:
             return self._behind(instruction, kind, arguments, lost)
+        if self.program.branches and kind in ON_LENGTHS and _depends_on_batch(kind, arguments):
+            return PER_BATCH
+        if any(isinstance(argument, PerBatch) for argument in _flat(arguments)):
+            raise Unsupported("it computes with the length of the batch", "Use -1 for the batch axis.")
         if kind in ON_NUMBERS:
             arguments = _as_numbers(kind, arguments)
         if kind in FOLDED and _is_fixed(arguments):
@@ -251,15 +260,33 @@ def _as_numbers(kind: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return numbers if all(isinstance(number, int) for number in numbers[:2]) else arguments
 
 
+def _depends_on_batch(kind: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether a number is made of the length of the batch, such that it differs from batch to batch."""
+    operands = arguments[:2]
+    if not all(isinstance(operand, int | float | PerBatch) for operand in operands):
+        return False
+    if isinstance(operands[0], PerBatch) or isinstance(operands[-1], PerBatch):
+        return True
+    positive = operands[0] == BATCH and isinstance(operands[-1], int) and BATCH != operands[-1] <= 0
+    compares = kind in {"aten::eq", "aten::ne", "aten::lt", "aten::le", "aten::gt", "aten::ge"}
+    return BATCH in operands and not (compares and positive)  # every batch has at least one sample
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    """Yield what lists and tuples hold."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _flat(value)
+        else:
+            yield value
+
+
 def _lost(arguments: tuple[Any, ...]) -> Any:
     """Return an argument that is not known, if there is one; a tensor rather than a number."""
-    stack, found = list(arguments), None
-    while stack:
-        value = stack.pop()
-        if isinstance(value, list | tuple):
-            stack += value
-        elif isinstance(value, Missing):
+    found = None
+    for value in _flat(arguments):
+        if isinstance(value, Missing):
             return value
-        elif isinstance(value, Unknown):
+        if isinstance(value, Unknown):
             found = value
     return found

@@ -25,8 +25,8 @@ STRUCTURE = frozenset(
 )
 """What holds a program together."""
 
-ON_LISTS = frozenset({"aten::__getitem__", "aten::list", "aten::slice"})
-"""What picks entries of a list, which stay the variables that they are."""
+ON_LISTS = frozenset({"aten::__getitem__", "aten::list", "aten::slice", "aten::add", "aten::len"})
+"""What picks, joins or counts entries of lists, which stay the variables that they are."""
 
 ON_NUMBERS = frozenset(
     {
@@ -38,6 +38,19 @@ ON_NUMBERS = frozenset(
 
 SILENT = frozenset({"aten::_assert_tensor_metadata"})
 """Checks that ``torch.export`` writes, and that hold for every tensor that can occur here."""
+
+ON_LENGTHS = frozenset(
+    {
+        *("aten::add", "aten::sub", "aten::mul", "aten::floordiv", "aten::remainder", "aten::neg"),
+        *("aten::eq", "aten::ne", "aten::lt", "aten::le", "aten::gt", "aten::ge", "aten::__not__"),
+    }
+)
+"""What a check of a shape computes with lengths."""
+
+ONLY_RAISES = frozenset(
+    {"prim::RaiseException", "prim::Constant", "prim::TupleConstruct", "prim::ListConstruct", "aten::format"}
+)
+"""What a branch consists of that does nothing but raise an error."""
 
 MIXING = frozenset(
     {

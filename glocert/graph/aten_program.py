@@ -84,6 +84,7 @@ class Program:
         result: name of what is returned.
         choice: position of the wanted tensor where the program returns a tuple, else None.
         owner: number of the variable that holds a module, or None.
+        branches: whether it branches anywhere.
     """
 
     entry: Variable
@@ -91,6 +92,7 @@ class Program:
     result: str
     choice: int | None = None
     owner: int | None = None
+    branches: bool = False
 
 
 def tensor_constant(tensor: torch.Tensor, name: str) -> Constant:

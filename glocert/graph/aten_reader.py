@@ -12,6 +12,7 @@ from glocert.errors import InvalidGraph, ModelRejected
 from glocert.graph.aten_interpreter import Interpreter
 from glocert.graph.aten_lists import (
     IN_DEAD_BRANCHES,
+    ONLY_RAISES,
     SILENT,
     STRUCTURE,
     base,
@@ -22,6 +23,7 @@ from glocert.graph.aten_operators.registry import (
     UNKNOWN,
     Cell,
     Missing,
+    PerBatch,
     Scores,
     Unknown,
     Withheld,
@@ -209,6 +211,8 @@ class Reader(Interpreter):
         if isinstance(condition, Unknown):
             self._lose(instruction)
             return
+        if isinstance(condition, PerBatch):
+            condition = _check_that_passes(instruction)
         if not isinstance(condition, bool):
             raise Unsupported("data-dependent control flow is not supported", "Export the model by tracing.")
         block = instruction.blocks[0 if condition else 1]
@@ -267,6 +271,22 @@ def _written(literal: Any) -> Any:
     if isinstance(literal, Constant):
         return Cell(literal)
     return list(literal) if isinstance(literal, list) else literal
+
+
+def _check_that_passes(instruction: Instruction) -> bool:
+    """Return which branch does not merely raise an error, where the other one does.
+
+    A batch for which the model raises has no scores, and those of any other batch are made by this branch.
+    """
+    raising = [_only_raises(block) for block in instruction.blocks]
+    if raising.count(True) != 1:
+        raise Unsupported("the computation depends on the length of the batch", "Export it by tracing.")
+    return not raising[0]
+
+
+def _only_raises(block: Block) -> bool:
+    kinds = {instruction.kind for instruction in block.instructions}
+    return "prim::RaiseException" in kinds and kinds <= ONLY_RAISES
 
 
 def _endless() -> Unsupported:

@@ -26,7 +26,8 @@ def decode(graph: Any, limits: Limits, choice: int | None = None) -> Program:
         raise InvalidGraph("The TorchScript code is nested too deeply.") from None
     name = next(iter(graph.outputs())).debugName()
     result = name if choice is None else f"{name}.{choice}"
-    return Program(_variable(entry, limits), body, result, choice, owner.unique())
+    branches = any(instruction.kind == "prim::If" for instruction in body.everything())
+    return Program(_variable(entry, limits), body, result, choice, owner.unique(), branches)
 
 
 def _block(block: Any, counter: list[int], limits: Limits) -> Block:

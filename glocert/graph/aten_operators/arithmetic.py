@@ -25,7 +25,9 @@ def _scaled(call: Call, value: Value, key: int | str) -> Value:
 
 @operator("aten::add", "aten::sub", "aten::rsub")
 def add(call: Call) -> Any:
-    """Emit a sum or a difference; numbers are added at once."""
+    """Emit a sum or a difference; numbers are added at once, and lists are joined."""
+    if isinstance(call.argument(0), list | tuple):
+        return [*call.argument(0), *_list(call.argument(1))]
     if on_numbers(call):
         return call.arguments[0] + call.arguments[1] if call.kind == "aten::add" else _difference(call)
     x, y = call.value(0), _scaled(call, call.value(1), 2)
@@ -34,6 +36,12 @@ def add(call: Call) -> Any:
     if call.kind == "aten::rsub":
         return lowering.subtract(call.emitter, call.value(1), _scaled(call, x, 2))
     return lowering.subtract(call.emitter, x, y)
+
+
+def _list(entries: Any) -> list[Any]:
+    if not isinstance(entries, list | tuple):
+        raise Unsupported("it adds something else to a list")
+    return list(entries)
 
 
 def _difference(call: Call) -> Any:

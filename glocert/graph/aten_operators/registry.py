@@ -19,6 +19,13 @@ class Unknown:
 UNKNOWN = Unknown()
 
 
+class PerBatch:
+    """A number, or a truth value, that depends on the length of the batch; only a check may ask for it."""
+
+
+PER_BATCH = PerBatch()
+
+
 @dataclass(frozen=True, slots=True)
 class Missing:
     """A tensor that an operator could not make, or whose shape is not known yet."""

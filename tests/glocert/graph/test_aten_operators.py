@@ -76,10 +76,6 @@ def test_layers(name: str, form: str) -> None:
     module, x = module.eval(), example(shape)
     if form == "core" and name in NOT_BROKEN_DOWN:
         return
-    if form == "scripted" and name == "GroupNorm":
-        with pytest.raises(UnsupportedOperators, match="batch"):  # it checks the size of the batch
-            from_torchscript(scripted(module), shape)
-        return
     if form in {"traced", "scripted"}:
         data = traced(module, x) if form == "traced" else scripted(nn.Sequential(module))
         imported = from_torchscript(data, shape)

@@ -240,6 +240,39 @@ def test_what_depends_on_the_length_of_the_batch_is_read_for_one(
     assert (result.batch.size, ONE in result.graph.notes) == (1, True)
 
 
+class Checked(nn.Module):
+    """Raises for some batches, and computes the same for all others."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if (x.size(0) * 2 - 1) // 3 == 5:
+            raise ValueError("not with this batch")
+        if not x.size(0) != 9:
+            raise ValueError("nor with this one")
+        return x * 2.0
+
+
+class Choosing(nn.Module):
+    """Computes something else for some batches, and moves the batch axis so that one is no way out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.size(0) * 2 > 6:
+            return x * 2.0
+        return torch.round(x)
+
+
+@pytest.mark.parametrize("module", [Checked(), nn.GroupNorm(2, 4), nn.InstanceNorm1d(4)], ids=str)
+def test_a_check_of_the_batch_that_only_raises_is_passed(module: nn.Module) -> None:
+    shape = (4,) if isinstance(module, Checked) else (4, 3)
+    result = imported(scripted(module.eval()), shape)
+    assert result.batch.size is None
+    assert not result.graph.notes
+
+
+def test_another_computation_for_other_batches_is_no_check() -> None:
+    error = refusal(UnsupportedOperators, scripted(Choosing()), input_shape=(4,))
+    assert error.offences[0].operator == "aten::round"
+
+
 def test_a_branch_on_the_shape_is_followed() -> None:
     assert imported(scripted(OnShape()), (4,)).graph.operators == {"Mul": 1}
     error = refusal(UnsupportedOperators, scripted(OnShape()), input_shape=(3,))
