@@ -56,14 +56,19 @@ def unfinished_with(session: Session, *, network_id: str = "", dataset_id: str =
 
 
 def forget_network(session: Session, network_id: str) -> None:
-    """Cut the references of finished jobs to a network; their request still names it."""
-    session.execute(update(Job).where(Job.network_id == network_id).values(network_id=None))
+    """Cut the references of finished jobs to a network; their request still names it.
+
+    A job that came in since ``unfinished_with`` looked keeps its reference, and the database the network.
+    """
+    finished = Job.status.not_in(UNFINISHED)
+    session.execute(update(Job).where(Job.network_id == network_id, finished).values(network_id=None))
 
 
 def forget_dataset(session: Session, dataset_id: str) -> None:
-    """Cut the references of finished jobs to a data set; their request still names it."""
+    """Cut the references of finished jobs to a data set, likewise."""
+    finished = Job.status.not_in(UNFINISHED)
     for column in (Job.dataset_id, Job.validation_dataset_id):
-        session.execute(update(Job).where(column == dataset_id).values({column: None}))
+        session.execute(update(Job).where(column == dataset_id, finished).values({column: None}))
 
 
 def page(session: Session, owner: str, wanted: JobFilter, after: After | None, limit: int) -> Sequence[Job]:
