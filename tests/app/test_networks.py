@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from app.jobs import repository as jobs
 from app.networks import service
+from models import Job
 from tests.app.serving import Served, code
 
 PREPROCESSING = '{"mean": [0.1307], "std": [0.3081]}'
@@ -127,6 +129,17 @@ def test_deleting_is_refused_while_a_job_needs_the_model(on_each_database: Serve
     assert served.client.get(f"/v1/jobs/{job['id']}").json()["model_id"] == job["model_id"]
 
 
+def test_a_job_that_came_in_since_anyone_looked_keeps_its_model(on_each_database: Served) -> None:
+    served = on_each_database
+    job = served.job(inputs={"limit": 1})
+    with served.session() as session:
+        jobs.forget_network(session, job["model_id"])
+        jobs.forget_dataset(session, job["dataset_id"])
+    with served.session() as session:
+        kept = session.get_one(Job, job["id"])
+        assert (kept.network_id, kept.dataset_id) == (job["model_id"], job["dataset_id"])
+
+
 def test_deleting_and_queueing_at_once_never_crash(on_each_database: Served) -> None:
     """Whoever is second is told so: the model is in use, or it is not there."""
     served = on_each_database
@@ -182,5 +195,3 @@ def test_fields_that_are_not_valid_are_named(steady: Served, fields: dict[str, s
     assert (answer.status_code, code(answer)) == (422, "invalid-request")
     assert field in {error["field"] for error in answer.json()["errors"]}
     assert (steady.blobs, steady.incoming) == ([], [])
-
-
