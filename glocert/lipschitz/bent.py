@@ -58,9 +58,17 @@ def _with_factor(region: Graph, kink: Node, factor: float) -> Graph:
 
 
 def steepest(region: Graph) -> float:
-    """Return an unproven lower estimate of a Lipschitz constant: the norm of the Jacobian at one point."""
+    """Return an unproven lower estimate of a Lipschitz constant: the norm of the Jacobian at a few points."""
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(1, *region.input_shape, generator=generator, dtype=torch.float64).requires_grad_()
+    shape = (1, *region.input_shape)
+    around_zero = torch.randn(shape, generator=generator, dtype=torch.float64)
+    pixels = torch.rand(shape, generator=generator, dtype=torch.float64)
+    return max(_steepness(region, point) for point in (around_zero, pixels))
+
+
+def _steepness(region: Graph, point: Tensor) -> float:
+    """Return a lower estimate of the norm of the Jacobian at one point."""
+    x = point.requires_grad_()
     y = run(region, x)
     weights = torch.zeros_like(y).requires_grad_()
     (pulled,) = torch.autograd.grad(y, x, weights, create_graph=True)

@@ -15,8 +15,8 @@ from torch import Tensor
 from glocert.graph.ir import Graph
 from glocert.graph.run import run
 
-_STEPS = 30
-_PAIRS = 8
+_STEPS = 20
+_PAIRS = 6
 _RATE = 0.02
 _CLOSEST = 1e-6
 _ROUNDING = 1e-6

@@ -12,9 +12,10 @@ import torch
 from glocert.errors import UnsupportedOperators
 from glocert.graph.ir import Attribute, Graph
 from glocert.graph.run import run
+from glocert.lipschitz.bent import steepest
 from glocert.lipschitz.network import bound
 from glocert.lipschitz.regions import joined, runs
-from tests.glocert.lipschitz.networks import Drawing
+from tests.glocert.lipschitz.networks import Drawing, dense_net, image_net
 
 Build = Callable[[Drawing], str]
 UPSAMPLED = tuple(np.repeat(np.arange(5), 3).tolist())
@@ -160,3 +161,12 @@ def test_half_a_kink_is_never_looser_and_holds(seed: int) -> None:
         active = torch.tensor([float(mask >> place & 1) for place in range(6)])
         slope = torch.eye(6) + second @ torch.diag(active).double() @ first
         assert float(torch.linalg.matrix_norm(slope.double(), 2)) <= found
+
+
+def test_what_was_seen_never_exceeds_what_is_proven() -> None:
+    for seed in range(4):
+        for graph in (image_net(seed), dense_net(seed)):
+            found = bound(graph)
+            assert 0 < steepest(graph) <= found.scores
+            for part in found.parts:
+                assert 0 < part.norm.lower <= part.norm.upper
