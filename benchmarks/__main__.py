@@ -13,7 +13,7 @@ import sys
 
 from benchmarks import page, page_imports
 
-NAMES = ("curve", "latency", "cancel", "control", "models", "imports", "hostile", "lipschitz")
+NAMES = ("curve", "latency", "cancel", "control", "models", "imports", "hostile", "lipschitz", "gloro")
 
 
 def main(arguments: list[str]) -> int:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import lipschitz
+from benchmarks import gloro, lipschitz
 from benchmarks.service import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -27,6 +27,7 @@ def main() -> None:
         "cancel": _cancel,
         "models": _models,
         "lipschitz": lambda found: lipschitz.page(found, _table),
+        "gloro": lambda found: gloro.page(found, _table),
     }
     for name, section in sections.items():
         file = RESULTS / f"{name}.json"

@@ -1,0 +1,95 @@
+"""Write the results of the experiments into ``docs/methods/gloro.md``: ``python -m experiments.page``.
+
+Each table stands between ``<!-- NAME -->`` and ``<!-- end -->`` and is made from ``experiments/logs`` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+LOGS = Path(__file__).parent / "logs"
+PAGE = Path(__file__).parents[1] / "docs" / "methods" / "gloro.md"
+Result = Mapping[str, Any]
+
+
+def main() -> int:
+    """Replace every table whose results exist; return 0."""
+    text = PAGE.read_text()
+    for name, make in TABLES.items():
+        made = make()
+        if made:
+            block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+            text = block.sub(lambda match, made=made: f"{match[1]}{made}\n{match[2]}", text)
+    PAGE.write_text(text)
+    return 0
+
+
+def _read(pattern: str) -> list[Result]:
+    return [json.loads(path.read_text()) for path in sorted(LOGS.glob(pattern))]
+
+
+def _finetune() -> str:
+    titles = ["network", "trained for ε", "accuracy", "median certified radius", "VRA(ε)", "seconds"]
+    rows = []
+    for found in _read("finetune-*.json"):
+        before, after, epsilon = found["before"], found["after"], str(found["recipe"]["epsilon"])
+        medians = [one["radius_quantiles"]["0.5"] for one in (before, after)]
+        rows.append([
+            found["network"],
+            epsilon,
+            f"{before['clean_accuracy']:.1%} → {after['clean_accuracy']:.1%}",
+            f"{medians[0]:.4f} → {medians[1]:.4f} ({found['median_ratio']:.1f} times)",
+            f"{before['real']['vra'][epsilon]:.1%} → {after['real']['vra'][epsilon]:.1%}",
+            f"{found['seconds']:.0f}",
+        ])  # fmt: skip
+    return _table(titles, rows)
+
+
+def _mnist() -> str:
+    titles = ["ε", "network", "clean", "VRA, real", "VRA, float32", "rejected", "certified but wrong",
+              "seconds", "published VRA, 60,000 images"]  # fmt: skip
+    rows = []
+    for found in _read("mnist-*.json"):
+        epsilon = str(found["recipe"]["epsilon"])
+        real = found["real"]
+        rows.append([
+            epsilon,
+            found["architecture"].upper(),
+            f"{found['clean_accuracy']:.1%}",
+            f"**{real['vra'][epsilon]:.1%}**",
+            f"{found['float32']['vra'][epsilon]:.1%}",
+            f"{real['rejection_rate'][epsilon]:.1%}",
+            f"{real['certified_but_wrong'][epsilon]:.1%}",
+            f"{found['seconds']:.0f} ({found['threads']} threads)",
+            f"{found['published_vra']:.1%}",
+        ])  # fmt: skip
+    return _table(titles, rows)
+
+
+def _attacks() -> str:
+    found = next(iter(_read("attacks.json")), None)
+    if found is None:
+        return ""
+    effort = found["effort"]
+    return (
+        f"Last run: **{found['flips']} flips of {found['points']:,} certified points** of "
+        f"{len(found['rows'])} networks ({', '.join(row['network'] for row in found['rows'])}), with "
+        f"{effort['steps']} steps, {effort['restarts']} restarts, {effort['rivals']} rivals each, "
+        f"{effort['trials']} trials of the rounding search per rival."
+    )
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) if rows else ""
+
+
+TABLES: Mapping[str, Callable[[], str]] = {"finetune": _finetune, "mnist": _mnist, "attacks": _attacks}
+
+if __name__ == "__main__":
+    sys.exit(main())
