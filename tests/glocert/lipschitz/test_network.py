@@ -137,3 +137,18 @@ def test_rows_that_are_too_many_to_compare_are_bounded_by_the_norm(monkeypatch: 
     assert bool((found.pairs >= compared.pairs).all())
     assert bool((found.pairs.diagonal() == 0).all())
     assert found.scores == compared.scores
+
+
+def test_n9_other_weights_have_another_bound_and_equal_ones_the_same() -> None:
+    """Norms are kept by content: neither names nor an earlier network of the same shapes may decide."""
+    graph = residual(2)
+    first = bound(graph)
+    grown = Graph(
+        graph.input,
+        graph.output,
+        graph.nodes,
+        {name: array * 2 if array.ndim > 1 else array for name, array in graph.parameters.items()},
+        graph.shapes,
+    )
+    assert float(bound(grown).features) > 2 * first.features
+    assert torch.equal(bound(residual(2)).pairs, first.pairs)
