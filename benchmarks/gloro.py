@@ -224,7 +224,8 @@ on GPUs and on CIFAR-10 itself; ours on {found["data"]}.
 
 Certification beside the forward pass alone: {extra:+.1%}. Analysis of the network:
 {found["analysis_seconds"]:.1f} s. Certified over estimated constants:
-{found["certified_over_estimated"]:.3f}. The steepest pair of inputs that a search found attains {found["lower"] / found["upper"]:.0%} of its bound.
+{found["certified_over_estimated"]:.3f}. The steepest pair of inputs that a
+search found attains {found["lower"] / found["upper"]:.0%} of its bound.
 """
 
 
