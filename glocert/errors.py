@@ -18,6 +18,7 @@
     │   ├── InvalidImages            dtype, rank, size or values of the inputs
     │   ├── InvalidLabels            dtype, number or range of the labels
     │   └── DatasetTooLarge          a limit of the settings is exceeded
+    ├── UnverifiedArtifact       a wrapped file or its manifest was changed, or claims what is not proved
     ├── InspectionFailed         the locked-down child died: time, memory or a refused system call
     ├── SandboxUnavailable       a layer of the lock-down that the policy requires is missing
     ├── DeadlineExceeded         the budget of the whole job is used up
@@ -143,6 +144,13 @@ class ImportMismatch(ModelRejected):
 
     code = "import-mismatch"
     title = "The imported graph does not compute what the upload computes"
+
+
+class UnverifiedArtifact(GlocertError):
+    """A wrapped file or its manifest was changed, or claims what is not proved."""
+
+    code = "unverified-artifact"
+    title = "The wrapped network cannot be verified"
 
 
 class DatasetRejected(GlocertError):

@@ -112,11 +112,13 @@ def _gemm(_node: Node, _shape: Shape, x: Tensor, *parameters: Tensor) -> Tensor:
 @step("Conv")
 def _conv(node: Node, _shape: Shape, x: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
     top, left, bottom, right = node.ints("pads")
-    padded = functional.pad(x, (left, right, top, bottom))
+    even = (top, left) == (bottom, right)
+    padded = x if even else functional.pad(x, (left, right, top, bottom))
+    sides = (top, left) if even else 0
     offset = bias[0][0] if bias else None
     group = int(node.number("group"))
     return functional.conv2d(
-        padded, weight[0], offset, node.ints("strides"), 0, node.ints("dilations"), group
+        padded, weight[0], offset, node.ints("strides"), sides, node.ints("dilations"), group
     )
 
 

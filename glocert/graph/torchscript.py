@@ -62,6 +62,7 @@ def read_torchscript(
     limits = limits or Limits()
     check_archive(data, limits)
     module, wrapped = _inside(_loaded(data), output)
+    output = None if wrapped else output
     graph = _forward(module)
     count = _returned(graph)
     names = [str(position) for position in range(count or 1)]

@@ -17,7 +17,7 @@ import torch
 import glocert
 from glocert.errors import InvalidSpec
 from glocert.gloro.artifacts.slack import REACH
-from glocert.gloro.artifacts.wrapped import LARGEST, Wrapped
+from glocert.gloro.artifacts.wrapped import Wrapped
 from glocert.graph.ir import Graph
 from glocert.graph.wrapped import EPSILON, INPUT, OUTPUTS
 from glocert.lipschitz.network import LipschitzBound, Part
@@ -48,18 +48,20 @@ class Written:
         format: ``onnx``, ``torchscript`` or ``pt2``.
         sha256: of its bytes.
         size_bytes: of the file.
+        weights: digest of the weights inside, as our importer reads them.
     """
 
     name: str
     format: str
     sha256: str
     size_bytes: int
+    weights: str
 
     @classmethod
-    def of(cls, path: Path, kind: str) -> Written:
+    def of(cls, path: Path, kind: str, weights: str) -> Written:
         """Describe a file that is there."""
         data = path.read_bytes()
-        return cls(path.name, kind, hashlib.sha256(data).hexdigest(), len(data))
+        return cls(path.name, kind, hashlib.sha256(data).hexdigest(), len(data), weights)
 
 
 def manifest(
@@ -107,7 +109,6 @@ def manifest(
         },
         "outputs": list(OUTPUTS),
         "classes": wrapped.classes,
-        "largest_scores": LARGEST,
         "norm": "l2",
         EPSILON: wrapped.requested,
         "constants": {
@@ -150,12 +151,13 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def weights_digest(network: Graph) -> str:
-    """Return the sha256 of all float32 weights in the order of their names, each with its shape."""
+    """Return a sha256 of all float32 weights in the order in which the nodes read them."""
     total = hashlib.sha256()
-    for name in sorted(network.parameters):
-        array = network.parameters[name]
-        total.update(repr((name, array.shape)).encode())
-        total.update(np.ascontiguousarray(array, dtype="<f4").tobytes())
+    for node in network.nodes:
+        for name in node.inputs:
+            if name in network.parameters:
+                total.update(f"{node.operator} {network.parameters[name].shape}".encode())
+                total.update(np.ascontiguousarray(network.parameters[name], dtype="<f4").tobytes())
     return total.hexdigest()
 
 

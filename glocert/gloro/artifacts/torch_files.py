@@ -45,8 +45,8 @@ class Decision(nn.Module):
     def __init__(self, wrapped: Wrapped) -> None:
         super().__init__()
         self.network = Network(wrapped.network)
-        self.register_buffer("pairs", torch.from_numpy(wrapped.pairs))
-        self.register_buffer("terms", torch.from_numpy(wrapped.terms))
+        self.register_buffer("pairs", torch.tensor(wrapped.pairs))
+        self.register_buffer("terms", torch.tensor(wrapped.terms))
         self.register_buffer("epsilon", torch.tensor(wrapped.epsilon))
 
     def forward(self, x: Tensor) -> Answer:

@@ -7,7 +7,7 @@ machine, with sums in another order, still finds them on the safe side.
 from __future__ import annotations
 
 import math
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,17 @@ def wrap(graph: Graph, epsilon: float) -> Wrapped:
     if float(stored) < epsilon:
         stored = np.float32(single_above(np.array(epsilon)))
     return Wrapped(network, found, pairs_of(found, slack), slack, stored, epsilon, stripped)
+
+
+def covering(wrapped: Wrapped, found: LipschitzBound, slack: Slack) -> Wrapped:
+    """Return the same network with constants that cover another proof about it too.
+
+    A reader of another format may cut the network into other parts, and prove slightly larger constants.
+    """
+    ours, theirs = astuple(wrapped.slack), astuple(slack)
+    both = Slack(*map(max, ours, theirs))
+    pairs = np.maximum(pairs_of(wrapped.bound, both), pairs_of(found, both))
+    return replace(wrapped, pairs=pairs, slack=both)
 
 
 def _flat(graph: Graph) -> Graph:
