@@ -35,7 +35,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 DEFAULTS: Mapping[str, tuple[float, float]] = {
     "weight": (1.5, 1.0),
-    "epochs": (100, 40),
+    "epochs": (100, 80),
     "batch": (256, 128),
     "overshoot": (1.3, 1.2),
     "ramp": (0.5, 0.6),
