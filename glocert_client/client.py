@@ -75,7 +75,7 @@ class Client:
                 such as ``hf://org/repo@revision/file`` or ``models:/name@alias``.
             name: shown in lists; the file's name by default.
             role: ``classifier`` (the default), ``regressor``, ``generator`` or ``encoder``.
-            format: ``onnx`` or ``torchscript``; found out by default.
+            format: ``onnx``, ``torchscript`` or ``pt2``; found out by default.
             input_shape: shape of one sample, for files that do not say it.
             classes: names of the classes.
             preprocessing: what happens to a stored item before the network sees it.

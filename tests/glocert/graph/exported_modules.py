@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tests.glocert.graph.attention_modules import Attention
 
@@ -31,7 +30,7 @@ class Resized(nn.Module):
         self.mode, self.layer = mode, nn.Conv2d(2, 2, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layer(F.interpolate(x, scale_factor=2, mode=self.mode)).flatten(1)
+        return self.layer(nn.functional.interpolate(x, scale_factor=2, mode=self.mode)).flatten(1)
 
 
 def _convolutional() -> nn.Module:
