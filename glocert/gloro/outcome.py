@@ -13,11 +13,11 @@ from torch import Tensor
 from glocert.gloro.samples import Samples
 from glocert.graph.ir import Graph
 from glocert.graph.run import run
-from glocert.lipschitz.execution import slack
+from glocert.lipschitz.execution import SINGLE, ledger
 from glocert.lipschitz.network import LipschitzBound, bound
 from glocert.lipschitz.radius import radii
+from glocert.rounding import UNIT, grow
 
-_SCORE_UNIT = 2.0**-53
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -100,8 +100,8 @@ def outcome(graph: Graph, samples: Samples, epsilon: float) -> Outcome:
     Args:
         graph: from raw inputs to scores.
         samples: to measure on.
-        epsilon: largest radius of interest; the float32 radius is never claimed to exceed it by the factor
-            two up to which its error term is computed.
+        epsilon: radius of interest: the float32 error grows with the distance that is covered, so it is
+            computed a little above this one and at four times it, and the better claim counts.
 
     Raises:
         UnsupportedOperators: a node has no Lipschitz constant.
@@ -110,12 +110,16 @@ def outcome(graph: Graph, samples: Samples, epsilon: float) -> Outcome:
     images = samples.images.cpu()
     with torch.no_grad():
         scores = torch.cat([run(graph, part.double()) for part in torch.split(images, 256)])
-    farthest = 2 * epsilon
-    largest = float(images.double().flatten(1).norm(dim=1).max()) * (1 + 1e-9) + farthest
-    exact = radii(scores, proven.pairs, slack(graph, largest, _SCORE_UNIT))
-    rounded = radii(scores, proven.pairs, slack(graph, largest))
+    norms = images.double().flatten(1).norm(dim=1) * grow(images[0].numel())
+    errors = ledger(graph)
+    exact = radii(scores, proven.pairs, errors.slack(norms, UNIT))
+    rounded = torch.zeros_like(exact.radius)
+    for distance in (1.01 * epsilon, 4 * epsilon):
+        slack = errors.slack((norms + distance) * grow(2), SINGLE)
+        held = radii(scores, proven.pairs, slack).radius.clamp_max(distance)
+        rounded = torch.maximum(rounded, held)
     right = exact.label == samples.classes.cpu()
-    return Outcome(proven, exact.label, right, exact.radius, rounded.radius.clamp_max(farthest))
+    return Outcome(proven, exact.label, right, exact.radius, rounded)
 
 
 def _share(chosen: Tensor) -> float:
