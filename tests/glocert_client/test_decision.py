@@ -93,3 +93,30 @@ def test_exit_codes_are_a_promise() -> None:
         "deadline": 3,
         "error": 4,
     }
+
+
+def radial(vra: dict[str, float] | None) -> dict[str, Any]:
+    return {"status": "succeeded", "summary": {"inputs": 10, "vra": vra}}
+
+
+@pytest.mark.parametrize(
+    ("vra", "required", "decision"),
+    [
+        ({"0.1": 0.95, "0.3": 0.9}, 0.9, Decision.PASS),
+        ({"0.1": 0.95, "0.3": 0.9}, 0.91, Decision.FAIL),
+        ({"1e-05": 0.2, "0.3": 0.9}, 0.9, Decision.PASS),  # the largest epsilon, not the longest text
+        ({"2": 0.5, "10": 0.4}, 0.45, Decision.FAIL),
+        ({"0.3": 0.0}, 0.0, Decision.PASS),
+        (None, 0.5, Decision.INCONCLUSIVE),
+        ({}, 0.5, Decision.INCONCLUSIVE),
+    ],
+)
+def test_a_vra_is_asked_for_at_the_largest_epsilon(
+    vra: dict[str, float] | None, required: float, decision: Decision
+) -> None:
+    assert judge(radial(vra), None, required).decision is decision
+
+
+def test_a_failed_job_has_no_vra() -> None:
+    late = {"status": "failed", "error": {"type": "/problems/deadline-exceeded", "title": "late"}}
+    assert judge(late, None, 0.5).decision is Decision.DEADLINE
