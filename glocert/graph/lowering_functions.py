@@ -9,6 +9,7 @@ import math
 
 from glocert.graph.families import FUNCTIONS
 from glocert.graph.lowering import add, clip, multiply, number, scaled
+from glocert.graph.lowering_masked import masked_softmax
 from glocert.graph.lowering_select import full
 from glocert.graph.lowering_shape import reshape
 from glocert.graph.values import Activation, Emitter, Unsupported
@@ -107,7 +108,8 @@ def power(emitter: Emitter, x: Activation, exponent: float) -> Activation:
 
 def softmax(emitter: Emitter, x: Activation, axis: int) -> Activation:
     """Emit a Softmax over one axis of the upload's tensor."""
-    return emitter.add("Softmax", (x,), {"axis": emitter.axis(axis, len(x.shape))})
+    inner = emitter.axis(axis, len(x.shape))
+    return masked_softmax(emitter, x, inner) or emitter.add("Softmax", (x,), {"axis": inner})
 
 
 def softmax_of_matrix(emitter: Emitter, x: Activation, axis: int) -> Activation:
