@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.jit._recursive import wrap_cpp_module
 
 from glocert.errors import (
     InvalidGraph,
@@ -28,6 +28,7 @@ from glocert.graph.limits import Limits
 from glocert.graph.refusals import Refusals
 from glocert.graph.shapes import Shape
 from glocert.graph.torchscript_archive import check_archive, traced_shape
+from glocert.graph.torchscript_inlining import check_inlined
 from glocert.graph.torchscript_program import decode
 from glocert.graph.values import Activation, Batch, Constant, Unsupported
 from glocert.graph.wrapped import NETWORK, NOTE, OUTPUTS, WRAPPED_BUFFERS, is_wrapped
@@ -35,6 +36,7 @@ from glocert.graph.wrapped import NETWORK, NOTE, OUTPUTS, WRAPPED_BUFFERS, is_wr
 RUNTIME = f"torch.jit {torch.__version__}"
 _LARGEST_SIDE = 256
 _SHOWN = 3
+_AROUND = 20  # constants, lists and attributes that come with every operation
 
 
 def read_torchscript(
@@ -61,9 +63,10 @@ def read_torchscript(
     """
     limits = limits or Limits()
     check_archive(data, limits)
-    module, wrapped = _inside(_loaded(data), output)
+    unit, loaded = _loaded(data)
+    module, wrapped = _inside(loaded, output)
     output = None if wrapped else output
-    graph = _forward(module)
+    graph = _forward(module, unit, limits)
     count = _returned(graph)
     names = [str(position) for position in range(count or 1)]
     choice = only_output(names, output)
@@ -89,13 +92,19 @@ def read_torchscript(
     return _finished(reader, notes, outputs if len(names) > 1 else ()), _original(module, choice)
 
 
-def _loaded(data: bytes) -> Any:
-    """Load an archive that passed the gate, in evaluation mode."""
+def _loaded(data: bytes) -> tuple[Any, Any]:
+    """Load an archive that passed the gate, in evaluation mode; return its functions and its module.
+
+    This is what ``torch.jit.load`` does, which keeps the functions for itself.
+    """
+    unit = torch._C.CompilationUnit()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            module = torch.jit.load(io.BytesIO(data), map_location="cpu")  # type: ignore[no-untyped-call]
-            return module.eval()
+            load: Any = torch._C.import_ir_module_from_buffer
+            found = load(unit, data, torch.device("cpu"), {}, False)
+            module = wrap_cpp_module(found)  # type: ignore[no-untyped-call]
+            return unit, module.eval()
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - the loader raises whatever its parser meets
@@ -123,11 +132,12 @@ def _dtype(module: Any, program: Program) -> str:
     return "float64" if kinds == {torch.float64} else "float32"
 
 
-def _forward(module: Any) -> Any:
-    """Return the inlined graph of ``forward`` once its signature is known to fit."""
+def _forward(module: Any, unit: Any, limits: Limits) -> Any:
+    """Return the inlined graph of ``forward`` once its size and its signature are known to fit."""
     if module._c._get_forward_hooks() or module._c._get_forward_pre_hooks():
         hook = Offence("module", "it has forward hooks", "prim::CallMethod", "Remove them before exporting.")
         raise UnsupportedOperators("Forward hooks are not supported.", [hook])
+    check_inlined(unit, f"{module._c._type().annotation_str}.forward", _AROUND * limits.nodes)
     try:
         graph = module.inlined_graph
     except (AttributeError, RuntimeError):

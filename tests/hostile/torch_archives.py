@@ -117,6 +117,21 @@ def code_inlining() -> bytes:
     return archive(members | {name: members[name] + "".join(methods).encode()})
 
 
+@hostile("code-inlining-functions.pt", SHAPE)
+def code_inlining_functions() -> bytes:
+    """The same with thirty functions that belong to no module."""
+    head = "def f0(x: Tensor) -> Tensor:\n  return torch.relu(x)\n"
+    functions = [head]
+    for place in range(1, 31):
+        call = f"__torch__.f{place - 1}(__torch__.f{place - 1}(x, ), )"
+        functions.append(head.replace("f0", f"f{place}").replace("torch.relu(x)", call))
+    code = _returning("__torch__.f30(argument_1, )")
+    with zipfile.ZipFile(io.BytesIO(code)) as found:
+        members = {member: found.read(member) for member in found.namelist()}
+    folder = next(name for name in members if name.endswith("activation.py")).split("/code/")[0]
+    return archive(members | {f"{folder}/code/__torch__.py": "".join(functions).encode()})
+
+
 @hostile("code-from-file.pt", SHAPE)
 def code_from_file() -> bytes:
     """A forward that reads the password file."""
