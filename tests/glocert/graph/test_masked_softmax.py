@@ -17,15 +17,15 @@ torch.set_num_threads(1)
 NO = -np.inf
 KEYS = np.array([0.0, NO, 0.0, NO], np.float32)
 BIASED = np.array([[0.5, NO, -1.0, 2.0]], np.float32)
-CAUSAL = np.where(np.tri(3, 4, 1, dtype=bool), 0.25, NO).astype(np.float32)
-TURNED = CAUSAL[[2, 0, 1]]
-HEADS = np.stack([np.zeros((3, 4)), CAUSAL]).astype(np.float32)
-HIDDEN = np.array([[0.0] * 4, [NO] * 4, [0.0] * 4], np.float32)
+CAUSAL = np.where(np.tri(4, dtype=bool), 0.25, NO).astype(np.float32)
+TURNED = CAUSAL[[2, 0, 1, 2]]
+HEADS = np.stack([np.zeros((4, 4)), CAUSAL]).astype(np.float32)
+HIDDEN = np.array([[0.0] * 4, [NO] * 4, [0.0] * 4, [0.0] * 4], np.float32)
 
 
 def masked(mask: np.ndarray, axis: int = -1) -> object:
     nodes = [node("Add", ["x", "m"], "s"), node("Softmax", ["s"], "p", axis=axis), node("Neg", ["p"], "y")]
-    return model(nodes, {"m": mask}, shape=["N", 2, 3, 4])
+    return model(nodes, {"m": mask}, shape=["N", 2, 4, 4])
 
 
 @pytest.mark.parametrize("mask", [KEYS, BIASED, CAUSAL, TURNED], ids=["keys", "biased", "causal", "turned"])
@@ -34,13 +34,13 @@ def test_what_a_mask_hides_has_probability_zero(mask: np.ndarray) -> None:
     assert "Softmax" in operators(graph)
     assert all(np.isfinite(array).all() for array in graph.parameters.values())
     function = Wrapped(lambda x: -torch.softmax(x + torch.from_numpy(mask), -1)).eval()
-    x = example((2, 3, 4))
+    x = example((2, 4, 4))
     from_torchscript(traced(function, x))
     from_pt2(exported(function, x, dynamic=True))
 
 
 def test_an_axis_that_is_not_the_last() -> None:
-    agree(masked(np.array([[0.0], [NO], [1.0]], np.float32), axis=2))
+    agree(masked(np.array([[0.0], [NO], [1.0], [NO]], np.float32), axis=2))
 
 
 @pytest.mark.parametrize("mask", [HEADS, HIDDEN], ids=["heads", "hidden"])
@@ -56,7 +56,7 @@ def test_other_numbers_that_are_not_finite_stay_so(number: float) -> None:
 
 def test_a_mask_that_something_else_reads_is_refused() -> None:
     nodes = [node("Add", ["x", "m"], "s"), node("Softmax", ["s"], "p"), node("Mul", ["p", "s"], "y")]
-    refusal(NonFiniteWeights, model(nodes, {"m": KEYS}, shape=["N", 2, 3, 4]))
+    refusal(NonFiniteWeights, model(nodes, {"m": KEYS}, shape=["N", 2, 4, 4]))
 
 
 def test_a_causal_attention_of_pytorch() -> None:
