@@ -35,7 +35,7 @@ NETWORKS: dict[str, tuple[Preprocessing, float]] = {
     "mnist_relu_6_100": (Preprocessing(), 0.3),
     "mnist_conv_small": (STANDARD, 0.7),
     "mnist_lenet_maxpool": (STANDARD, 0.3),
-    "mnist_fc_3layer": (Preprocessing(), 0.8),
+    "mnist_fc_3layer": (Preprocessing(), 0.6),
 }
 """Network -> its preprocessing and the radius that it is trained for."""
 
