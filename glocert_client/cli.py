@@ -22,6 +22,7 @@ from glocert_client.making import train, wrap
 from glocert_client.options import (
     Analysis,
     Arithmetic,
+    Artifact,
     AsJson,
     BandWidth,
     DataOrId,
@@ -33,6 +34,7 @@ from glocert_client.options import (
     Folder,
     Format,
     Gap,
+    Host,
     InputBudget,
     JobId,
     Junit,
@@ -57,6 +59,7 @@ from glocert_client.options import (
     Rate,
     Role,
     Scale,
+    ServedRadius,
     Server,
     Shape,
     Std,
@@ -100,6 +103,18 @@ def worker(queues: Queues = "inspection,certification", name: WorkerName = "") -
     """Run a worker beside PostgreSQL and Redis, from a checkout; its settings are GLOCERT_* variables."""
     with answering(as_json=False):
         launch.become("workers", ["--queues", queues, *(["--name", name] if name else [])])
+
+
+@app.command("predict-serve")
+def predict_serve(
+    artifact: Artifact, host: Host = "127.0.0.1", port: Port = 8322, epsilon: ServedRadius = None
+) -> None:
+    """Serve a wrapped network on this machine, once its manifest verifies: POST /v1/predict."""
+    chosen = [] if epsilon is None else ["--epsilon", repr(epsilon)]
+    with answering(as_json=False):
+        launch.become(
+            "glocert_predict", [str(artifact.absolute()), "--host", host, "--port", str(port), *chosen]
+        )
 
 
 @app.command()

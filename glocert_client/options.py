@@ -19,6 +19,13 @@ Server = Annotated[str, typer.Option("--server", envvar="GLOCERT_URL", help="Add
 Key = Annotated[str, typer.Option("--key", envvar="GLOCERT_KEY", help="API key.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON to stdout instead of a table.")]
 
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Artifact = Annotated[
+    Path, typer.Argument(help="ONNX file of a wrapped network beside its manifest, or their folder.")
+]
+ServedRadius = Annotated[
+    float | None, typer.Option("--epsilon", help="Radius to certify; that of the file by default.")
+]
 Port = Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")]
 Folder = Annotated[Path, typer.Option(help="Folder of uploads, results and the database.")]
 Queues = Annotated[str, typer.Option(help="Queues to serve.")]

@@ -3,8 +3,8 @@
 MinMax arrives in the graph as several nodes, since ``max(a, b) = b + relu(a - b)`` and ``min(a, b) = a -
 relu(a - b)``. Bounding it node by node loses a factor of four. A region is recognised when it selects two
 disjoint parts a and b of its input, which together are all of it, and returns exactly one larger and one
-smaller of them, joined in any order. As a function of (a, b) that is a sort of every pair. It keeps inner
-products from shrinking (the rearrangement inequality), so it is 1-Lipschitz.
+smaller of them, joined in any order and each in any arrangement. As a function of (a, b) that is a sort of
+every pair. It keeps inner products from shrinking (the rearrangement inequality), so it is 1-Lipschitz.
 """
 
 from __future__ import annotations
@@ -62,4 +62,6 @@ def _term(node: Node, terms: dict[str, Term], halves: set[str]) -> Term | None:
         half, lead = node.inputs
         if terms.get(lead, ("", ""))[:2] == ("lead", half):
             return ("min", *terms[lead][1:])
+    if node.operator in {"Reshape", "Transpose"} and terms.get(node.inputs[0], ("",))[0] in {"max", "min"}:
+        return terms[node.inputs[0]]
     return None

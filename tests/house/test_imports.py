@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("app", "workers", "models", "glocert", "glocert_check", "glocert_client")
+ROOMS = ("app", "workers", "models", "glocert", "glocert_check", "glocert_client", "glocert_predict")
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 LINT = Path(sys.executable).with_name("lint-imports")
 PLANTED = [
@@ -41,6 +41,9 @@ PLANTED = [
     ("checker", "glocert_check/planted.py", "import glocert.errors"),
     ("checker", "glocert_check/check.py", "import torch"),
     ("checker-unseen", "glocert/segments/proof.py", "import glocert_check"),
+    ("predict", "glocert_predict/service.py", "import app.settings"),
+    ("predict", "glocert_predict/planted.py", "import sqlalchemy"),
+    ("predict-unseen", "app/planted.py", "import glocert_predict"),
 ]
 
 

@@ -22,6 +22,7 @@ PACKED = (
         "glocert",
         "glocert_check",
         "glocert_client",
+        "glocert_predict",
         "models",
     ),
     "workers",
@@ -50,6 +51,7 @@ def test_the_wheel_holds_the_library_and_the_client_only(wheel):
         "glocert",
         "glocert_check",
         "glocert_client",
+        "glocert_predict",
     }
     assert {"glocert/py.typed", "glocert/spec.py", "glocert_client/cli.py"} <= set(wheel.namelist())
 

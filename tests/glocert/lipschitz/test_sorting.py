@@ -45,6 +45,28 @@ def test_sorted_pairs_have_the_constant_one(halves: tuple[tuple[int, ...], tuple
     assert 1.0 <= bound(graph).scores <= 1.0 + 1e-12
 
 
+def interleaved(first: str = "larger", second: str = "smaller") -> Graph:
+    """Return sorted pairs whose halves are put side by side, one pair after the other."""
+    graph = pairs()
+    builder = GraphBuilder.start("x", (4,), Limits())
+    for node in graph.nodes[:-1]:
+        builder.add(node)
+    columns = [
+        builder.add(Node(f"c{place}", "Reshape", (name,), f"c{place}", {"shape": (2, 1)}, "Reshape"))
+        for place, name in enumerate((first, second))
+    ]
+    builder.add(Node("both", "Concat", tuple(columns), "both", {"axis": 1}, "Concat"))
+    return builder.finish("both")
+
+
+def test_sorted_pairs_may_be_arranged_anew() -> None:
+    assert sorts_pairs(interleaved())
+    assert sorts_pairs(interleaved("smaller", "larger"))
+    assert not sorts_pairs(interleaved("larger", "larger"))
+    assert not sorts_pairs(interleaved("larger", "lead"))
+    assert not sorts_pairs(interleaved("larger", "a"))
+
+
 @pytest.mark.parametrize(
     "graph",
     [
