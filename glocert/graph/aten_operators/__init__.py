@@ -13,6 +13,7 @@ from glocert.graph.aten_operators import (
     resample,
     scalars,
     select,
+    transformer,
     windows,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "resample",
     "scalars",
     "select",
+    "transformer",
     "windows",
 ]

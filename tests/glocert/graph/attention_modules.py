@@ -78,7 +78,8 @@ Made = tuple[Callable[[], nn.Module], tuple[int, ...]]
 MODULES: dict[str, Made] = {
     "attention": (lambda: Attention(True), (5, 8)),
     "attention, rows first": (lambda: Attention(False), (5, 8)),
-    "attention without weights": (lambda: Attention(False, False), (5, 8)),
+    "attention without weights": (lambda: Attention(True, False), (5, 8)),
+    "attention without weights, rows first": (lambda: Attention(False, False), (5, 8)),
     "encoder": (lambda: Encoder(True), (5, 8)),
     "encoder, rows first": (lambda: Encoder(False), (5, 8)),
     "encoder, norm first": (lambda: Encoder(True, True, "gelu"), (5, 8)),

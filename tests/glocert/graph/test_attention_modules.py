@@ -48,6 +48,20 @@ def test_programs(name: str, core: bool, dynamic: bool) -> None:
     check_alone(from_pt2(exported(module, rows, dynamic=dynamic, core=core)), module, shape)
 
 
+@pytest.mark.parametrize(
+    "name", ["encoder", "encoder, norm first", "vision transformer", "attention without weights"]
+)
+def test_fused_layers_of_traces_without_gradients(name: str) -> None:
+    module, shape = made(name)
+    with torch.no_grad():
+        imported = from_torchscript(traced(module, example(shape)))
+    assert {"aten::_transformer_encoder_layer_fwd", "aten::_native_multi_head_attention"} & {
+        *imported.operators
+    }
+    assert imported.batch.size is None
+    check(imported, module, shape)
+
+
 def test_a_fixed_batch_of_several_keeps_the_first_reason() -> None:
     with pytest.raises(UnsupportedOperators, match="moves the batch axis"):
         from_pt2(exported(made("attention")[0], example((5, 8))))
