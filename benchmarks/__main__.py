@@ -13,7 +13,18 @@ import sys
 
 from benchmarks import page, page_imports
 
-NAMES = ("curve", "latency", "cancel", "control", "models", "imports", "hostile", "lipschitz", "gloro")
+NAMES = (
+    "curve",
+    "latency",
+    "cancel",
+    "control",
+    "models",
+    "imports",
+    "hostile",
+    "lipschitz",
+    "gloro",
+    "gloro_wrap",
+)
 
 
 def main(arguments: list[str]) -> int:

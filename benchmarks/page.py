@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import gloro, lipschitz
+from benchmarks import gloro, gloro_wrap, lipschitz
 from benchmarks.service import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -28,6 +28,7 @@ def main() -> None:
         "models": _models,
         "lipschitz": lambda found: lipschitz.page(found, _table),
         "gloro": lambda found: gloro.page(found, _table),
+        "gloro_wrap": lambda found: gloro_wrap.page(found, _table),
     }
     for name, section in sections.items():
         file = RESULTS / f"{name}.json"

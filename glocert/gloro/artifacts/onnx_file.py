@@ -88,16 +88,20 @@ def tail_of(pairs: NDArray[np.float32], terms: NDArray[np.float32], epsilon: np.
     tail.constant([1], AXIS, np.int64)
     tail.constant(REACH, FAR)
     axes = tail.constant(list(range(1, rank + 1)), "axes", np.int64)
-    length = tail.emit("ReduceL2", INPUT, axes, keepdims=0)
+    length = tail.emit("Unsqueeze", tail.emit("ReduceL2", INPUT, axes, keepdims=0), AXIS)
     known = _known(tail, length)
-    label = tail.emit("ArgMax", SCORES, axis=1, keepdims=0)
-    column = tail.emit("Unsqueeze", label, AXIS)
+    column = tail.emit("ArgMax", SCORES, axis=1, keepdims=1)
+    label = tail.emit("Squeeze", column, AXIS)
     top = tail.emit("GatherElements", SCORES, column, axis=1)
-    rivals = _Rivals(top, tail.emit("Gather", PAIRS, label, axis=0), column, _slack(tail, length))
-    radius = tail.emit("Where", known, _reach(tail, rivals), ZERO, name=OUTPUTS[3])
-    further = tail.emit("Greater", radius, EPSILON)
-    certified = tail.emit("And", known, further, name=OUTPUTS[2])
-    tail.emit("Where", certified, label, tail.constant(BOTTOM, "bottom", np.int64), name=OUTPUTS[1])
+    classes = tail.constant(list(range(len(pairs))), "classes", np.int64)
+    best = tail.emit("Equal", column, classes)
+    rivals = _Rivals(top, tail.emit("Gather", PAIRS, label, axis=0), best, _slack(tail, length))
+    radius = tail.emit("Where", known, _reach(tail, rivals), ZERO)
+    certified = tail.emit("And", known, tail.emit("Greater", radius, EPSILON))
+    none = tail.constant(BOTTOM, "bottom", np.int64)
+    tail.emit("Squeeze", tail.emit("Where", certified, column, none), AXIS, name=OUTPUTS[1])
+    tail.emit("Squeeze", certified, AXIS, name=OUTPUTS[2])
+    tail.emit("Squeeze", radius, AXIS, name=OUTPUTS[3])
     _joined(tail, known, _bottom(tail, rivals, certified))
     return tail
 
@@ -109,19 +113,19 @@ class _Rivals:
     Attributes:
         top: its score, (N, 1).
         steep: its row of constants, (N, classes).
-        column: its index, (N, 1).
+        best: which column it is, told by its index, (N, classes).
         slack: of the input, (N, 1).
     """
 
     top: str
     steep: str
-    column: str
+    best: str
     slack: str
 
 
 def _known(tail: Tail, length: str) -> str:
     """Which rows are finite and of a size that the constants hold for."""
-    total = tail.emit("ReduceL1", SCORES, AXIS, keepdims=0)
+    total = tail.emit("ReduceL1", SCORES, AXIS, keepdims=1)
     near = tail.emit("LessOrEqual", length, FAR)
     small = tail.emit("LessOrEqual", total, tail.constant(LARGEST, "largest"))
     positive = tail.emit("GreaterOrEqual", EPSILON, ZERO)
@@ -133,15 +137,7 @@ def _slack(tail: Tail, length: str) -> str:
     """The slack of every input, (N, 1)."""
     fixed, rate, added, limit = TERMS
     size = tail.emit("Min", tail.emit("Add", length, added), limit)
-    slack = tail.emit("Add", fixed, tail.emit("Mul", rate, size))
-    return tail.emit("Unsqueeze", slack, AXIS)
-
-
-def _without_best(tail: Tail, values: str, column: str, instead: str) -> str:
-    """Replace the column of the best class, told by its index."""
-    shape = tail.emit("Shape", column)
-    filled = tail.emit("Expand", instead, shape)
-    return tail.emit("ScatterElements", values, column, filled, axis=1)
+    return tail.emit("Add", fixed, tail.emit("Mul", rate, size))
 
 
 def _reach(tail: Tail, rivals: _Rivals) -> str:
@@ -149,28 +145,26 @@ def _reach(tail: Tail, rivals: _Rivals) -> str:
     lead = tail.emit("Mul", tail.emit("Sub", rivals.top, SCORES), tail.constant(LEAD, "lead"))
     left = tail.emit("Sub", lead, rivals.slack)
     ratio = tail.emit("Where", tail.emit("Greater", left, ZERO), tail.emit("Div", left, rivals.steep), ZERO)
-    others = _without_best(tail, ratio, rivals.column, tail.constant(np.inf, "infinite"))
-    least = tail.emit("ReduceMin", others, AXIS, keepdims=0)
+    others = tail.emit("Where", rivals.best, tail.constant(np.inf, "infinite"), ratio)
+    least = tail.emit("ReduceMin", others, AXIS, keepdims=1)
     down = tail.emit("Mul", least, tail.constant(DOWN, "down"))
     less = tail.emit("Sub", down, tail.constant(TINY, "tiny"))
-    return tail.emit("Min", tail.emit("Max", less, ZERO), FAR)
+    return tail.emit("Clip", less, ZERO, FAR)
 
 
 def _bottom(tail: Tail, rivals: _Rivals, certified: str) -> str:
     """What a rival may reach; above the best class where nothing is certified."""
     lifted = tail.emit("Add", SCORES, tail.emit("Mul", EPSILON, rivals.steep))
-    others = _without_best(tail, lifted, rivals.column, tail.constant(-np.inf, LOWEST))
+    others = tail.emit("Where", rivals.best, tail.constant(-np.inf, LOWEST), lifted)
     highest = tail.emit("ReduceMax", others, AXIS, keepdims=1)
-    rival = tail.emit("Squeeze", tail.emit("Add", highest, rivals.slack), AXIS)
-    first = tail.emit("Squeeze", rivals.top, AXIS)
-    step = tail.emit("Max", tail.emit("Abs", first), tail.constant(1.0, "one"))
-    above = tail.emit("Max", rival, tail.emit("Add", first, step))
-    return tail.emit("Where", certified, tail.emit("Min", rival, first), above)
+    rival = tail.emit("Add", highest, rivals.slack)
+    step = tail.emit("Max", tail.emit("Abs", rivals.top), tail.constant(1.0, "one"))
+    above = tail.emit("Max", rival, tail.emit("Add", rivals.top, step))
+    return tail.emit("Where", certified, tail.emit("Min", rival, rivals.top), above)
 
 
 def _joined(tail: Tail, known: str, bottom: str) -> None:
     """Class columns and bottom; a row that cannot be answered is bottom for every reader."""
-    column = tail.emit("Unsqueeze", known, AXIS)
-    classes = tail.emit("Where", column, SCORES, LOWEST)
-    answer = tail.emit("Unsqueeze", tail.emit("Where", known, bottom, ZERO), AXIS)
+    classes = tail.emit("Where", known, SCORES, LOWEST)
+    answer = tail.emit("Where", known, bottom, ZERO)
     tail.emit("Concat", classes, answer, name=OUTPUTS[0], axis=1)
