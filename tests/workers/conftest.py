@@ -69,9 +69,7 @@ class Bench:
 
     def job(self, network: str, dataset: str, inputs: int = 2, **spec: Any) -> str:
         asked = SPEC | spec
-        row = Job(
-            owner="o", kind=asked["kind"], spec=asked, network_id=network, dataset_id=dataset, tags={}
-        )
+        row = Job(owner="o", kind=asked["kind"], spec=asked, network_id=network, dataset_id=dataset, tags={})
         with self.sessions() as session, session.begin():
             service.queue_job(session, row, range(inputs))
         return row.id
