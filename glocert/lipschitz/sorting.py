@@ -10,13 +10,18 @@ every pair. It keeps inner products from shrinking (the rearrangement inequality
 from __future__ import annotations
 
 from glocert.graph.ir import Graph, Node
+from glocert.lipschitz.pooled import pools_pairs
 
 Term = tuple[str, str, str]
 """``(kind, a, b)``: kind is ``gap`` (a - b), ``lead`` (relu of it), ``max`` or ``min``."""
 
 
 def sorts_pairs(region: Graph) -> bool:
-    """Whether a region sorts the pairs that two halves of its input make."""
+    """Whether a region sorts pairs of its input: those that two halves make, or windows of two cells."""
+    return _sorts_halves(region) or pools_pairs(region)
+
+
+def _sorts_halves(region: Graph) -> bool:
     halves = [node for node in region.nodes if node.operator == "Gather"]
     last = region.nodes[-1]
     if len(halves) != 2 or last.operator != "Concat" or len(last.inputs) != 2:

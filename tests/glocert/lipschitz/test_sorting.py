@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 
 from glocert.graph.builder import GraphBuilder
 from glocert.graph.ir import Graph, Node
 from glocert.graph.limits import Limits
+from glocert.graph.run import run
 from glocert.lipschitz.network import bound
 from glocert.lipschitz.sorting import sorts_pairs
 
@@ -65,6 +68,78 @@ def test_sorted_pairs_may_be_arranged_anew() -> None:
     assert not sorts_pairs(interleaved("larger", "larger"))
     assert not sorts_pairs(interleaved("larger", "lead"))
     assert not sorts_pairs(interleaved("larger", "a"))
+
+
+def pooled(
+    kernel: tuple[int, int] = (1, 2),
+    strides: tuple[int, int] = (1, 2),
+    signs: tuple[float, float, float] = (-1.0, -1.0, 1.0),
+    turned: bool = False,
+    size: int = 8,
+) -> Graph:
+    """Return largest and smallest of neighbours as two maxima, or something close to it."""
+    builder = GraphBuilder.start("x", (size,), Limits())
+
+    def add(name: str, operator: str, source: str, **attributes: object) -> str:
+        return builder.add(Node(name, operator, (source,), name, attributes, operator))  # type: ignore[arg-type]
+
+    def times(name: str, source: str, factor: float) -> str:
+        weight = builder.parameter(np.array(factor, np.float32), f"{name}.factor")
+        return builder.add(Node(name, "Mul", (source, weight), name, {}, "Mul"))
+
+    def largest(name: str, source: str, shape: tuple[int, int, int]) -> str:
+        view = add(f"{name}.view", "Reshape", source, shape=shape)
+        pads, dilations = (0, 0, 0, 0), (1, 1)
+        pool = add(
+            f"{name}.pool", "MaxPool", view,
+            kernel_shape=kernel, strides=strides, pads=pads, dilations=dilations,
+        )  # fmt: skip
+        count = int(np.prod(builder.shapes[pool]))
+        return add(f"{name}.flat", "Reshape", pool, shape=(count,))
+
+    plain = (1, 2, size // 2)
+    upper = times("upper", largest("max", "x", plain), signs[2])
+    other = (2, 1, size // 2) if turned else plain
+    lower = times("lower", largest("min", times("negative", "x", signs[0]), other), signs[1])
+    builder.add(Node("out", "Concat", (upper, lower), "out", {"axis": 0}, "Concat"))
+    return builder.finish("out")
+
+
+@pytest.mark.parametrize("graph", [pooled(), pooled((2, 1), (1, 1)), pooled((2, 1), (2, 1))])
+def test_two_maxima_over_pairs_sort_them(graph: Graph) -> None:
+    assert sorts_pairs(graph)
+    assert 1.0 <= bound(graph).scores <= 1.0 + 1e-12
+    x = torch.randn(2, 500, 8, dtype=torch.float64)
+    y = [run(graph, half) for half in x]
+    assert ((y[0] - y[1]).norm(dim=1) <= (x[0] - x[1]).norm(dim=1) * (1 + 1e-12)).all()
+    assert torch.equal(y[0].sort(1).values, x[0].sort(1).values)
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        pooled((1, 2), (1, 1)),
+        pooled((1, 4), (1, 4)),
+        pooled((1, 2), (1, 2), (1.0, 1.0, 1.0)),
+        pooled((1, 2), (1, 2), (-1.0, 1.0, 1.0)),
+        pooled((1, 2), (1, 2), (-1.0, -1.0, -1.0)),
+        pooled((1, 2), (1, 2), (-2.0, -1.0, 1.0)),
+        pooled((1, 2), (1, 2), turned=True),
+        pooled((1, 2), (1, 2), size=10),
+    ],
+    ids=[
+        "overlap",
+        "four",
+        "twice the largest",
+        "not back",
+        "turned over",
+        "scaled",
+        "other view",
+        "left out",
+    ],
+)
+def test_other_pairs_of_maxima_do_not(graph: Graph) -> None:
+    assert not sorts_pairs(graph)
 
 
 @pytest.mark.parametrize(
