@@ -175,9 +175,22 @@ def _covered(node: Node, shape: Shape, x: Tensor, value: float) -> Tensor:
 
 @step("MaxPool")
 def _max_pool(node: Node, shape: Shape, x: Tensor) -> Tensor:
-    padded = _covered(node, shape, x, -torch.inf)
+    sides = node.ints("pads")[:2]
+    if not _fits(node, shape, x, sides):
+        x, sides = _covered(node, shape, x, -torch.inf), (0, 0)
     return functional.max_pool2d(
-        padded, node.ints("kernel_shape"), node.ints("strides"), dilation=node.ints("dilations")
+        x, node.ints("kernel_shape"), node.ints("strides"), sides, node.ints("dilations")
+    )
+
+
+def _fits(node: Node, shape: Shape, x: Tensor, sides: Shape) -> bool:
+    """Whether torch finds the graph's windows by itself, with equal pads at both ends."""
+    kernel, strides, steps = (node.ints(key) for key in ("kernel_shape", "strides", "dilations"))
+    return all(
+        2 * side <= size and (int(whole) + 2 * side - step * (size - 1) - 1) // stride + 1 == windows
+        for side, size, step, stride, whole, windows in zip(
+            sides, kernel, steps, strides, x.shape[2:], shape[1:], strict=True
+        )
     )
 
 

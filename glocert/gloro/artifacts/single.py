@@ -11,6 +11,7 @@ import numpy as np
 
 from glocert.errors import InvalidSpec
 from glocert.graph.ir import Array, Attribute, Graph, Node
+from glocert.graph.pooling import divisors, overhang
 from glocert.graph.wrapped import INPUT, SCORES
 
 
@@ -20,6 +21,7 @@ def in_single(graph: Graph) -> Graph:
     Raises:
         InvalidSpec: a number does not fit float32.
     """
+    graph = _with_sums(graph)
     names = {name: f"tensor{position}" for position, name in enumerate(graph.shapes)}
     names |= {name: f"weight{position}" for position, name in enumerate(sorted(graph.parameters))}
     names |= {graph.input: INPUT, graph.output: SCORES}
@@ -31,6 +33,35 @@ def in_single(graph: Graph) -> Graph:
         {names[name]: shape for name, shape in graph.shapes.items()},
         graph.notes,
     )
+
+
+def _with_sums(graph: Graph) -> Graph:
+    """Return the network with every mean written as a sum and a division, as the files say it.
+
+    Runtimes disagree on what a mean at the border divides by.
+    """
+    nodes: list[Node] = []
+    parameters, shapes = dict(graph.parameters), dict(graph.shapes)
+    for node in graph.nodes:
+        if node.operator != "AveragePool":
+            nodes.append(node)
+            continue
+        ones, counts, sums = (f"{node.output}/{word}" for word in ("ones", "counts", "sums"))
+        channels, *sizes = graph.shapes[node.inputs[0]]
+        windows = graph.shapes[node.output]
+        ends = (max(0, end) for end in overhang(node, tuple(sizes), windows[1:]))
+        attributes: dict[str, Attribute] = {
+            "strides": node.ints("strides"),
+            "pads": (*node.ints("pads")[:2], *ends),
+            "dilations": (1, 1),
+            "group": channels,
+        }
+        parameters[ones] = np.ones((channels, 1, *node.ints("kernel_shape")), np.float32)
+        parameters[counts] = np.asarray(divisors(node, tuple(sizes), windows[1:]), np.float32)
+        shapes[sums] = windows
+        nodes.append(Node(sums, "Conv", (node.inputs[0], ones), sums, attributes, node.source))
+        nodes.append(Node(node.name, "Div", (sums, counts), node.output, {}, node.source))
+    return replace(graph, nodes=tuple(nodes), parameters=parameters, shapes=shapes)
 
 
 def _node(node: Node, names: dict[str, str]) -> Node:
