@@ -32,9 +32,6 @@ __all__ = ["onnx_operators", "read_onnx"]
 _SHAPES = frozenset({"Shape", "Size"})
 """Operators whose value is known although their input varies."""
 
-_MIXING = ("Reduce", "Softmax", "LogSoftmax", "Hardmax", "LpNormalization")
-"""Operators that make one number of several, and that must not do so across the samples of an open batch."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
@@ -62,7 +59,6 @@ class _Reader:
     notes: list[str] = field(default_factory=list)
     scores: str = ""
     single: Single | None = None
-    open: bool = False
 
 
 def read_onnx(
@@ -102,14 +98,14 @@ def read_onnx(
         values: dict[str, Value | _Missing] = {**constants, entry.name: Activation(builder.input, shape)}
         known = Batch(size=1) if single else replace(batch)
         reader = _Reader(model, builder, known, values)
-        reader.single, reader.open = Single(builder, known) if single else None, batch.size is None
+        reader.single = Single(builder, known) if single else None
         for position in nodes:
             _read_node(reader, position, cut and position in last)
         return attempt(single, cut=False) if _is_scattered(reader, chosen) else reader
 
     reader = attempt(single=False)
-    if reader.refusals.found and batch.present and batch.size in (None, 1):
-        reader = _for_one_sample(reader, attempt, batch, chosen)
+    if reader.refusals.found and batch.present and batch.size == 1:
+        reader = _for_one_sample(reader, attempt)
     reader.refusals.raise_any()
     return _finished(reader, chosen, [model.graph.node[position] for position in nodes], entry)
 
@@ -121,18 +117,17 @@ def _is_scattered(reader: _Reader, output: str) -> bool:
     return joins and isinstance(value, Activation) and class_axis(value.shape) is None
 
 
-def _for_one_sample(
-    refused: _Reader, attempt: Callable[[bool], _Reader], batch: Batch, output: str
-) -> _Reader:
-    """Read a refused file for a batch of one; where its batch is open, one row must come out as well."""
+def _for_one_sample(refused: _Reader, attempt: Callable[[bool], _Reader]) -> _Reader:
+    """Read a refused file whose batch is fixed at one for that one sample.
+
+    Not where the batch is open: what moves the batch axis may mix the samples of a larger batch, and nothing
+    that is certified for one sample would hold there.
+    """
     try:
         reader = attempt(True)
     except ModelRejected:
         return refused
     if reader.refusals.found or reader.single is None:
-        return refused
-    value = reader.values[output]
-    if batch.size is None and isinstance(value, Activation) and not reader.single.is_sample(value):
         return refused
     reader.notes.append(NOTE)
     return reader
@@ -195,8 +190,7 @@ def _translated(reader: _Reader, node: onnx.NodeProto, where: str, last: bool) -
 
     if reader.single is None:
         return compute(known, reader.batch)
-    mixes = reader.open and (tail or node.op_type.startswith(_MIXING))
-    result: Result = reader.single.apply(known, compute, mixes=mixes)
+    result: Result = reader.single.apply(known, compute)
     return result
 
 

@@ -67,19 +67,19 @@ def _model(name: str, batch: int | str) -> onnx.ModelProto:
     return model(NETWORKS[name], TENSORS, shape=[batch, 3, 4])
 
 
-@pytest.mark.parametrize("batch", [1, "N"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_batch_of_one_may_move(name: str, batch: int | str) -> None:
-    result = agree(_model(name, batch), normal((3, 4))[1:2])
-    imported(_model(name, batch))
+def test_a_batch_of_one_may_move(name: str) -> None:
+    result = agree(_model(name, 1), normal((3, 4))[1:2])
     assert result.graph.input_shape == (3, 4)
     assert result.batch.size == 1
     assert NOTE in result.graph.notes
 
 
+@pytest.mark.parametrize("batch", [2, "N"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_fixed_batch_of_several_is_refused(name: str) -> None:
-    refusal(UnsupportedOperators, _model(name, 2))
+def test_batches_that_may_be_larger_are_refused(name: str, batch: int | str) -> None:
+    """What is certified for one sample need not hold where the samples of a batch are mixed."""
+    refusal(UnsupportedOperators, _model(name, batch))
 
 
 @pytest.mark.parametrize(
