@@ -70,10 +70,7 @@ def read_torchscript(
     count = _returned(graph)
     names = [str(position) for position in range(count or 1)]
     choice = only_output(names, output)
-    try:
-        program = decode(graph, limits, choice if count else None)
-    except Unsupported as refusal:
-        raise InvalidGraph(f"The module cannot be read: {refusal.detail}.") from None
+    program = _decoded(graph, limits, choice if count else None)
     dtype = _dtype(module, program)
     survey = Reader.over(program, None, dtype, limits, module=module._c).read()
     survey.refuse_unknown()
@@ -86,10 +83,23 @@ def read_torchscript(
     reader, note = _with_shape(prepared, shape, survey.first)
     notes = [note] if note and input_shape is None else []
     notes += [NOTE] if wrapped else []
-    if len(names) > 1:
-        notes.append(f"Of {len(names)} outputs number {choice}, counted from 0, is used.")
+    if len(names) == 1:
+        return _finished(reader, notes, ()), _original(module, choice)
+    notes.append(f"Of {len(names)} outputs number {choice}, counted from 0, is used.")
     outputs = tuple(Output(name, None, position == choice) for position, name in enumerate(names))
-    return _finished(reader, notes, outputs if len(names) > 1 else ()), _original(module, choice)
+    return _finished(reader, notes, outputs), _original(module, choice)
+
+
+def _decoded(graph: Any, limits: Limits, choice: int | None) -> Program:
+    """Return the instructions of a graph.
+
+    Raises:
+        InvalidGraph: it holds something that is none.
+    """
+    try:
+        return decode(graph, limits, choice)
+    except Unsupported as refusal:
+        raise InvalidGraph(f"The module cannot be read: {refusal.detail}.") from None
 
 
 def _loaded(data: bytes) -> tuple[Any, Any]:

@@ -64,7 +64,7 @@ class Tally:
                     "mutant": made.number,
                     "of": made.seed.name,
                     "end": outcome.end,
-                    "detail": outcome.detail[-400:],
+                    "detail": _last_line(outcome)[-400:],
                 }
                 for made, outcome in self.findings
             ],
@@ -114,8 +114,13 @@ def smaller(inspector: Inspector, found: Mutant, outcome: Outcome, seeds: Sequen
 
 def _signature(outcome: Outcome) -> str:
     """Return what makes two findings the same: how it ended and the last line that is known of it."""
+    return f"{outcome.end} {_last_line(outcome).partition(':')[0]}"
+
+
+def _last_line(outcome: Outcome) -> str:
+    """Return the error itself; the lines above it name places of one machine."""
     lines = outcome.detail.strip().splitlines() or [""]
-    return f"{outcome.end} {lines[-1].partition(':')[0]}"
+    return lines[-1]
 
 
 def distinct(findings: Sequence[tuple[Mutant, Outcome]]) -> list[tuple[Mutant, Outcome]]:

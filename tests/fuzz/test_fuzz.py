@@ -70,6 +70,15 @@ def test_the_corpus_is_small_and_names_no_machine():
     assert not [data for data in files if b"site-packages" in data or b"/home/" in data]
 
 
+def test_figures_name_no_place_of_the_machine():
+    tally = Tally()
+    seed = Seed("a.onnx", MODEL, b"abc")
+    tally.findings.append(
+        (Mutant(0, seed, seed.data, 1), Outcome(CRASH, "  File /somewhere/x.py\nValueError: one"))
+    )
+    assert [finding["detail"] for finding in tally.figures()["findings"]] == ["ValueError: one"]
+
+
 def test_one_finding_of_each_kind_is_kept():
     seed = Seed("a.onnx", MODEL, b"abc")
     made = [Mutant(number, seed, seed.data, 1) for number in range(3)]

@@ -87,26 +87,14 @@ def manifest(
     return {
         "format": FORMAT,
         "created": date,
-        "tools": {
-            "glocert": glocert.__version__,
-            "torch": str(torch.__version__),
-            "onnx": onnx.__version__,
-            "onnxruntime": onnxruntime.__version__,
-        },
+        "tools": _tools(),
         "model": {
             "graph": model,
             "preprocessing": preprocessing.to_json(),
             "stripped": list(wrapped.stripped),
         },
         "network": {"graph": network.digest(), "weights": weights_digest(network)},
-        "input": {
-            "name": INPUT,
-            "shape": list(network.input_shape),
-            "dtype": "float32",
-            "units": "raw",
-            "domain": [preprocessing.lower, preprocessing.upper],
-            "largest_norm": REACH,
-        },
+        "input": _input(network, preprocessing),
         "outputs": list(OUTPUTS),
         "classes": wrapped.classes,
         "norm": "l2",
@@ -120,6 +108,28 @@ def manifest(
         "runtime": {"dtype": "float32", "constraints": list(RUNTIME)},
         "checks": dict(checks),
         "files": [asdict(file) for file in files],
+    }
+
+
+def _tools() -> dict[str, str]:
+    """Return the versions of what made the files."""
+    return {
+        "glocert": glocert.__version__,
+        "torch": str(torch.__version__),
+        "onnx": onnx.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+def _input(network: Graph, preprocessing: Preprocessing) -> dict[str, Any]:
+    """Describe what the files take."""
+    return {
+        "name": INPUT,
+        "shape": list(network.input_shape),
+        "dtype": "float32",
+        "units": "raw",
+        "domain": [preprocessing.lower, preprocessing.upper],
+        "largest_norm": REACH,
     }
 
 
