@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 from glocert.budget import Budget
-from glocert.errors import InvalidSpec
 from glocert.forms.path import Path
 from glocert.forms.program import Program, prepare
 from glocert.forms.search import Search
 from glocert.forms.winners import partition as winners
 from glocert.graph.ir import Graph
+from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
 from glocert.spec import Analysis
@@ -53,7 +51,7 @@ def certify(
         InvalidSpec: the segment, label or margin does not fit the network.
     """
     program = graph if isinstance(graph, Program) else prepare(graph, device)
-    _check(program.graph, segment, label, margin)
+    check_question(program.graph, segment, label, margin)
     search = Search(program, Path.of(segment, program.device), label, margin, budget or Budget())
     ledger = search.ledger
 
@@ -68,14 +66,3 @@ def certify(
     search.run(enough)
     pending = bool(search.pending)
     return ledger.report(pending, winners(search, gap) if partition else ())
-
-
-def _check(graph: Graph, segment: Segment, label: int, margin: float) -> None:
-    classes = math.prod(graph.output_shape)
-    shapes = {array.shape for array in (segment.start, segment.stop, segment.radius)}
-    if shapes != {graph.input_shape}:
-        raise InvalidSpec(f"the segment has shape {sorted(shapes)}, the network takes {graph.input_shape}")
-    if not 0 <= label < classes or classes < 2:
-        raise InvalidSpec(f"label {label} is not one of the network's {classes} classes")
-    if not (math.isfinite(margin) and margin >= 0):
-        raise InvalidSpec(f"a margin of {margin} cannot be asked for")

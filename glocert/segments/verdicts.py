@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glocert.budget import Budget
-from glocert.errors import InvalidSpec
 from glocert.graph.ir import Graph
+from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import Interval, SegmentReport
 from glocert.segments.curve import Run, run
@@ -66,24 +66,13 @@ def certify(
     """
     program = graph if isinstance(graph, Program) else prepare(graph, device)
     budget = budget or Budget()
-    _check(program.graph, segment, label, margin)
+    check_question(program.graph, segment, label, margin)
     tally = Tally(label, margin, partition)
     for block in blocks(program, segment, budget):
         tally.add(run(program, block))
         if tally.pieces >= budget.pieces or (analysis is Analysis.QUANTITATIVE and tally.settled(gap)):
             break
     return tally.report()
-
-
-def _check(graph: Graph, segment: Segment, label: int, margin: float) -> None:
-    classes = math.prod(graph.output_shape)
-    shapes = {array.shape for array in (segment.start, segment.stop, segment.radius)}
-    if shapes != {graph.input_shape}:
-        raise InvalidSpec(f"the segment has shape {sorted(shapes)}, the network takes {graph.input_shape}")
-    if not 0 <= label < classes or classes < 2:
-        raise InvalidSpec(f"label {label} is not one of the network's {classes} classes")
-    if not (math.isfinite(margin) and margin >= 0):
-        raise InvalidSpec(f"a margin of {margin} cannot be asked for")
 
 
 @dataclass(slots=True)
