@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from glocert.certification.engine import prepare
+from glocert.engine import prepare
 from glocert.errors import Offence, UnsupportedOperators
 from glocert.graph.families import family, is_nonlinear
 from glocert.graph.ir import Graph

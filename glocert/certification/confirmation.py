@@ -10,7 +10,7 @@ import numpy as np
 
 from glocert.certification.runtimes import NAMES
 from glocert.paths.items import Float32
-from glocert.paths.segment import Segment
+from glocert.paths.path import Path
 from glocert.spec import Preprocessing
 
 ATTEMPTS = 16
@@ -43,15 +43,14 @@ class Confirmed:
     outputs: tuple[float, ...] = ()
 
 
-def image_at(segment: Segment, t: float, domain: Preprocessing) -> Float32:
-    """Return the stored path at ``t``, clamped to the domain and rounded to float32."""
-    exact = (1.0 - t) * segment.start + t * segment.stop
-    return np.clip(exact, domain.lower, domain.upper).astype(np.float32)
+def image_at(path: Path, t: float, domain: Preprocessing) -> Float32:
+    """Return a path of one parameter at ``t``, clamped to the domain and rounded to float32."""
+    return np.clip(path.at([t]), domain.lower, domain.upper).astype(np.float32)
 
 
 def confirm(
     runtimes: Executions,
-    segment: Segment,
+    path: Path,
     witnesses: Sequence[float],
     *,
     wrong: Callable[[Float32], bool],
@@ -61,13 +60,13 @@ def confirm(
 
     Args:
         runtimes: execute the network.
-        segment: the path.
+        path: of one parameter.
         witnesses: t of violations that are proven in real arithmetic, best first.
         wrong: whether scores violate the property; never true of a tie or of a number that is not finite.
         domain: bounds of the images.
     """
     for t in witnesses[:ATTEMPTS]:
-        image = image_at(segment, t, domain)
+        image = image_at(path, t, domain)
         scores = runtimes.scores(image)
         if all(wrong(row) for row in scores):
             return Confirmed(t, image, int(np.argmax(scores[0])), NAMES, tuple(scores[0].tolist()))

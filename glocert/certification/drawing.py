@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL.Image import Image
@@ -12,7 +12,7 @@ from PIL.Image import Image
 from glocert import pictures
 from glocert.certification.confirmation import Confirmed, image_at
 from glocert.paths.items import Float32
-from glocert.paths.segment import Segment
+from glocert.paths.path import Path
 from glocert.pictures import Stretch
 from glocert.report import SegmentReport
 from glocert.spec import Mutation, Preprocessing
@@ -39,13 +39,13 @@ class Story:
 
     item: Float32
     label: int | None
-    path: Segment
+    path: Path
     mutation: Mutation
     domain: Preprocessing
     answer: SegmentReport
     found: Confirmed | None
 
-    def draw(self, folder: Path) -> tuple[str, ...]:
+    def draw(self, folder: pathlib.Path) -> tuple[str, ...]:
         """Write the pictures into ``folder`` (made if need be) and return their names; none for features."""
         if not pictures.drawable(self.item.shape):
             return ()

@@ -11,7 +11,7 @@ from glocert.certification.case import Subject
 from glocert.certification.question import KeepsLabel, Question, StaysInBand
 from glocert.certification.runtimes import NO_LABEL, predictions, scores_in_torch
 from glocert.paths.items import Float32
-from glocert.paths.segment import Segment
+from glocert.paths.path import Path
 from glocert.report import InputReport
 from glocert.spec import Band, SegmentSpec, Verdict
 
@@ -36,7 +36,7 @@ class Opening:
     question: Question | None
 
 
-def opening(subject: Subject, spec: SegmentSpec, index: int, item: Float32, path: Segment) -> Opening:
+def opening(subject: Subject, spec: SegmentSpec, index: int, item: Float32, path: Path) -> Opening:
     """Look at the unchanged input.
 
     Args:
@@ -75,13 +75,13 @@ def _of_band(
     width: float,
     index: int,
     outputs: Float32,
-    path: Segment,
+    path: Path,
     outside: bool,
 ) -> Opening:
     row = InputReport(index, None, None, Verdict.SKIPPED, 0.0, spec.mutation.unit)
     if outside:
         return _skipped(row, "outside-domain")
-    centre = outputs_at(subject.network, path.start)
+    centre = outputs_at(subject.network, path.at([0.0]))
     if not (np.isfinite(outputs).all() and np.isfinite(centre).all()):
         return _skipped(row, "non-finite")
     row = replace(row, centre=tuple(centre.tolist()), outputs=tuple(outputs.tolist()))

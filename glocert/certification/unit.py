@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import pathlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from glocert.budget import Budget
 from glocert.certification.case import Case, Subject, load
 from glocert.certification.confirmation import Confirmed, confirm
 from glocert.certification.drawing import COUNTEREXAMPLE, Story
-from glocert.certification.engine import Program, certify, prepare
 from glocert.certification.opening import opening
 from glocert.certification.question import Question
 from glocert.certification.runtimes import Runtimes
+from glocert.engine import Program, certify, prepare
 from glocert.graph.ir import Graph
 from glocert.paths.items import Float32
 from glocert.paths.mutations import segment
-from glocert.paths.segment import Segment
+from glocert.paths.path import Path
 from glocert.report import Counterexample, InputReport, SegmentReport
 from glocert.spec import Preprocessing, SegmentSpec, Verdict
 
@@ -27,7 +27,7 @@ def run(
     case: Case,
     spec: SegmentSpec,
     indices: Sequence[int],
-    out: Path,
+    out: pathlib.Path,
     *,
     device: str = "cpu",
     block_bytes: int = 64 * 2**20,
@@ -59,7 +59,7 @@ class _Unit:
         self._runtimes = Runtimes(subject.network)
         self._program: tuple[Graph, Program] | None = None
 
-    def report(self, index: int, folder: Path) -> InputReport:
+    def report(self, index: int, folder: pathlib.Path) -> InputReport:
         """Return the row of one input and leave its pictures in ``folder``."""
         began = time.monotonic()
         item = self._subject.item(index)
@@ -71,7 +71,7 @@ class _Unit:
         return replace(row, seconds=time.monotonic() - began)
 
     def _certified(
-        self, row: InputReport, question: Question, item: Float32, path: Segment, folder: Path
+        self, row: InputReport, question: Question, item: Float32, path: Path, folder: pathlib.Path
     ) -> InputReport:
         answer = self._engine(path, question)
         found = self._confirmed(path, answer, question)
@@ -89,7 +89,7 @@ class _Unit:
             files=files,
         )
 
-    def _engine(self, path: Segment, question: Question) -> SegmentReport:
+    def _engine(self, path: Path, question: Question) -> SegmentReport:
         spec = self._spec
         return certify(
             self._prepared(question.network(self._subject.network)),
@@ -108,7 +108,7 @@ class _Unit:
             self._program = network, prepare(network, self._device)
         return self._program[1]
 
-    def _confirmed(self, path: Segment, answer: SegmentReport, question: Question) -> Confirmed | None:
+    def _confirmed(self, path: Path, answer: SegmentReport, question: Question) -> Confirmed | None:
         if answer.verdict is not Verdict.FALSIFIED:
             return None
         return confirm(self._runtimes, path, answer.witnesses, wrong=question.violated, domain=self._domain)

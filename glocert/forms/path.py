@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from glocert.forms.form import Form
-from glocert.paths.segment import Segment
-from glocert.rounding import CHARGE, TINY, UP
+from glocert.paths.path import Loaded
+from glocert.rounding import UP
 
 Float64 = NDArray[np.float64]
 
@@ -44,41 +43,11 @@ class Parts:
         return np.asarray((t - self.middle[:, None]) / half[:, None])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Path:
-    """A segment on the device.
-
-    Attributes:
-        start: float64, the input's shape: the path at t = 0.
-        change: rounded difference of its ends.
-        error: bound on how far the exact path is from what ``form`` computes, anywhere.
-    """
-
-    start: Tensor
-    change: Tensor
-    error: Tensor
-
-    @classmethod
-    def of(cls, segment: Segment, device: torch.device) -> Path:
-        """Load a segment.
-
-        Computing ``a + t (b - a)`` and the slope takes six roundings of numbers below |a| + |b - a|. A
-        coordinate that does not change takes none.
-        """
-        start, stop, radius = (
-            torch.tensor(array, dtype=torch.float64, device=device)
-            for array in (segment.start, segment.stop, segment.radius)
-        )
-        change = stop - start
-        rounding = (start.abs() + change.abs()) * CHARGE + TINY
-        return cls(start, change, torch.where(start == stop, radius, (radius + rounding) * UP))
-
-    def form(self, parts: Parts) -> Form:
-        """Return the parts of the path, one row each."""
-        shape = (-1, *(1,) * self.start.ndim)
-        middle, half = (
-            torch.tensor(array, dtype=torch.float64, device=self.start.device).view(shape)
-            for array in (parts.middle, parts.half)
-        )
-        lines = torch.stack([self.start + middle * self.change, half * self.change])
-        return Form.of(lines, self.error.expand(lines.shape[1:]).contiguous())
+def forms(path: Loaded, parts: Parts, device: torch.device) -> Form:
+    """Return the parts of a path of one parameter, one row each."""
+    middle, half = (
+        torch.tensor(array, dtype=torch.float64, device=device).unsqueeze(1)
+        for array in (parts.middle, parts.half)
+    )
+    found = path.enclose(middle, half)
+    return Form.of(found.lines, found.error)

@@ -21,8 +21,9 @@ from glocert.forms.decision import Decided, decide
 from glocert.forms.form import Form
 from glocert.forms.ledger import Ledger, Span
 from glocert.forms.margins import Margins, margins
-from glocert.forms.path import Parts, Path
+from glocert.forms.path import Parts, forms
 from glocert.forms.program import Program
+from glocert.paths.path import Loaded
 
 Float64 = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ class Search:
     """
 
     program: Program
-    path: Path
+    path: Loaded
     label: int
     margin: float
     budget: Budget
@@ -112,7 +113,7 @@ class Search:
 
     def scores(self, parts: Parts) -> Form:
         """Return the scores on some rows."""
-        return self.program.scores(self.path.form(parts))
+        return self.program.scores(forms(self.path, parts, self.program.device))
 
     def _sort_out(self, known: Margins, found: Decided, rows: list[Row]) -> None:
         """Give up, or put back, what is left of every row."""

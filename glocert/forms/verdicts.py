@@ -1,15 +1,14 @@
-"""The verdict about one segment and one label, for any network."""
+"""The verdict about one path and one label, for any network."""
 
 from __future__ import annotations
 
 from glocert.budget import Budget
-from glocert.forms.path import Path
 from glocert.forms.program import Program, prepare
 from glocert.forms.search import Search
 from glocert.forms.winners import partition as winners
 from glocert.graph.ir import Graph
+from glocert.paths.path import Path
 from glocert.paths.question import check_question
-from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
 from glocert.spec import Analysis
 
@@ -19,7 +18,7 @@ _PREFIX = 0.01
 
 def certify(
     graph: Graph | Program,
-    segment: Segment,
+    path: Path,
     label: int,
     *,
     analysis: Analysis = Analysis.COMPLETE,
@@ -29,15 +28,15 @@ def certify(
     budget: Budget | None = None,
     device: str = "cpu",
 ) -> SegmentReport:
-    """Decide whether ``label`` beats every other class by more than ``margin`` on the whole segment.
+    """Decide whether ``label`` beats every other class by more than ``margin`` on the whole path.
 
     The answer is a theorem about the graph in real arithmetic with its stored parameters: ``certified`` and
     ``falsified`` are proven, rounding included; ties and numbers that are not finite are never certified.
     Once a violation is proven, the robust mass is known to within ``gap`` where the budget allows.
 
     Args:
-        graph: the network, or a program made of it by ``prepare`` (worth it for more than one segment).
-        segment: the path, float64 arrays of the network's input shape.
+        graph: the network, or a program made of it by ``prepare`` (worth it for more than one path).
+        path: of one parameter, through images of the network's input shape.
         label: class that should win, 0 <= label < classes.
         analysis: ``complete`` also settles where the proven prefix ends, to a hundredth of ``gap``.
         margin: by how much the label's score must exceed every other, >= 0.
@@ -48,11 +47,11 @@ def certify(
 
     Raises:
         UnsupportedOperators: names every node that has no transfer of forms.
-        InvalidSpec: the segment, label or margin does not fit the network.
+        InvalidSpec: the path, label or margin does not fit the network.
     """
     program = graph if isinstance(graph, Program) else prepare(graph, device)
-    check_question(program.graph, segment, label, margin)
-    search = Search(program, Path.of(segment, program.device), label, margin, budget or Budget())
+    check_question(program.graph, path, label, margin)
+    search = Search(program, path.loaded(program.device), label, margin, budget or Budget())
     ledger = search.ledger
 
     def enough() -> bool:

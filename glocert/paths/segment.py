@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+from glocert.errors import InvalidSpec
+from glocert.paths.path import Enclosure
+from glocert.rounding import CHARGE, TINY, UP
 
 Float64 = NDArray[np.float64]
 
@@ -24,3 +31,60 @@ class Segment:
     start: Float64
     stop: Float64
     radius: Float64
+
+    def __post_init__(self) -> None:
+        shapes = {array.shape for array in (self.start, self.stop, self.radius)}
+        if len(shapes) > 1:
+            raise InvalidSpec(f"the arrays of a segment have shapes {sorted(shapes)}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an image."""
+        return self.start.shape
+
+    @property
+    def dimensions(self) -> int:
+        """One parameter."""
+        return 1
+
+    def at(self, t: Sequence[float]) -> Float64:
+        """Return the stored path at ``t[0]``."""
+        (share,) = t
+        return np.asarray((1.0 - share) * self.start + share * self.stop)
+
+    def loaded(self, device: torch.device) -> LoadedSegment:
+        """Load the segment.
+
+        Computing ``a + t (b - a)`` and the slope takes six roundings of numbers below |a| + |b - a|. A
+        coordinate that does not change takes none.
+        """
+        start, stop, radius = (
+            torch.tensor(array, dtype=torch.float64, device=device)
+            for array in (self.start, self.stop, self.radius)
+        )
+        change = stop - start
+        rounding = (start.abs() + change.abs()) * CHARGE + TINY
+        error = torch.where(start == stop, radius, (radius + rounding) * UP)
+        return LoadedSegment(start, change, error)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedSegment:
+    """A segment on a device.
+
+    Attributes:
+        start: float64, the input's shape: the path at t = 0.
+        change: rounded difference of its ends.
+        error: bound on how far the exact path is from what ``enclose`` computes, anywhere.
+    """
+
+    start: Tensor
+    change: Tensor
+    error: Tensor
+
+    def enclose(self, middle: Tensor, half: Tensor) -> Enclosure:
+        """Return the parts of the line, one row each: nothing is lost but rounding."""
+        shape = (-1, *(1,) * self.start.ndim)
+        middle, half = middle.view(shape), half.view(shape)
+        lines = torch.stack([self.start + middle * self.change, half * self.change])
+        return Enclosure(lines, self.error.expand(lines.shape[1:]).contiguous())

@@ -10,7 +10,8 @@ import torch
 
 from glocert.forms.form import Form
 from glocert.forms.ops.registry import REGISTRY, Site
-from glocert.forms.path import Parts, Path
+from glocert.forms.path import Parts
+from glocert.forms.path import forms as forms_of
 from glocert.forms.program import prepare
 from glocert.graph.ir import Attribute, Graph, Node
 from glocert.paths.segment import Segment
@@ -110,7 +111,7 @@ def worst_of_network(rng: np.random.Generator, graph: Graph, segment: Segment) -
     program = prepare(graph)
     ends = np.sort(rng.choice([0.0, 1.0, 0.5, *rng.random(6)], (ROWS, 2)), axis=1)
     parts = Parts.between(*ends.T.copy())
-    live = {graph.input: Path.of(segment, program.device).form(parts)}
+    live = {graph.input: forms_of(segment.loaded(program.device), parts, program.device)}
     for step in program.steps:
         live[step.output] = step.transfer(*(live[name] for name in step.inputs))
     shares = []

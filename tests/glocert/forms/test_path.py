@@ -8,12 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glocert.forms.path import Parts, Path
+from glocert.forms.path import Parts, forms
 from glocert.paths.segment import Segment
 from tests.glocert.forms.exactness import exact_path, outside
 from tests.glocert.segments.rational import exactly
 
 UNIT = st.floats(0, 1)
+CPU = torch.device("cpu")
 
 
 @given(UNIT, UNIT)
@@ -48,7 +49,7 @@ def test_exact_points_are_within_the_form(seed):
     segment = Segment(start, stop, np.full((2, 3), rng.choice([0.0, 1e-17, 1e-3])))
     ends = np.sort(rng.random((3, 2)), axis=1)
     parts = Parts.between(ends[:, 0].copy(), ends[:, 1].copy())
-    form = Path.of(segment, torch.device("cpu")).form(parts)
+    form = forms(segment.loaded(CPU), parts, CPU)
     assert np.array_equal(form.error[:, 0, 0], segment.radius[0, 0].repeat(3))
     for share in (Fraction(0), Fraction(1, 3), Fraction(1)):
         t = exactly(parts.start) + share * (exactly(parts.stop) - exactly(parts.start))
@@ -58,7 +59,7 @@ def test_exact_points_are_within_the_form(seed):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_ends_that_are_not_finite_bound_nothing(value):
-    path = Path.of(Segment(np.array([0.0, 1.0]), np.array([value, 1.0]), np.zeros(2)), torch.device("cpu"))
-    form = path.form(Parts.between(np.array([0.0, 0.5]), np.array([0.5, 0.5])))
+    path = Segment(np.array([0.0, 1.0]), np.array([value, 1.0]), np.zeros(2)).loaded(CPU)
+    form = forms(path, Parts.between(np.array([0.0, 0.5]), np.array([0.5, 0.5])), CPU)
     assert not torch.isfinite(form.peak()[:, 0]).any()
     assert torch.isfinite(form.peak()[:, 1]).all()

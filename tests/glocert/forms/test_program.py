@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glocert.errors import UnsupportedOperators
-from glocert.forms.path import Parts, Path
+from glocert.forms.path import Parts, forms
 from glocert.forms.program import prepare
 from glocert.graph.ir import Graph, Node
 from tests.glocert.forms.exactness import worst_of_network
@@ -60,18 +60,19 @@ def test_rows_do_not_mix():
     graph = Wild(rng).build(3)
     program, path = prepare(graph), random_segment(rng, graph.input_shape)
     ends = np.linspace(0, 1, 6)
-    whole = Path.of(path, torch.device("cpu"))
-    together = program.scores(whole.form(Parts.between(ends[:-1], ends[1:])))
+    whole = path.loaded(program.device)
+    together = program.scores(forms(whole, Parts.between(ends[:-1], ends[1:]), program.device))
     for row in range(5):
-        alone = program.scores(whole.form(Parts.between(ends[row : row + 1], ends[row + 1 : row + 2])))
+        part = Parts.between(ends[row : row + 1], ends[row + 1 : row + 2])
+        alone = program.scores(forms(whole, part, program.device))
         np.testing.assert_allclose(alone.centre[0], together.centre[row], rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(alone.error[0], together.error[row], rtol=1e-6, atol=1e-12)
 
 
 def test_a_node_may_read_one_activation_twice():
     graph = Graph("x", "y", (Node("y", "Add", ("x", "x"), "y"),), {}, {"x": (2,), "y": (2,)})
-    form = Path.of(line([0.0, 1.0], [1.0, 1.0]), torch.device("cpu")).form(
-        Parts.between(np.array([0.0]), np.array([1.0]))
-    )
+    cpu = torch.device("cpu")
+    path = line([0.0, 1.0], [1.0, 1.0]).loaded(cpu)
+    form = forms(path, Parts.between(np.array([0.0]), np.array([1.0])), cpu)
     result = prepare(graph).scores(form)
     assert result.centre.tolist() == [[1.0, 2.0]]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from glocert.certification import engine
+from glocert import engine
 from glocert.errors import UnsupportedOperators
 from glocert.graph.imported import Imported, as_classifier
 from glocert.graph.run import run

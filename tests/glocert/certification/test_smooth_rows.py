@@ -5,40 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from glocert import forms, segments
-from glocert.certification import engine
 from glocert.certification.unit import run
-from glocert.graph.ir import Graph
-from glocert.spec import Mutation, SegmentSpec, Verdict
-from tests.glocert.segments.networks import Draft, line
-
-
-def network(operator: str) -> Graph:
-    """Scores f(x) and 0 for x in [0.25, 1]."""
-    draft = Draft(1)
-    both = draft.gemm(draft.same(operator, "x"), np.array([[1.0], [0.0]]))
-    return draft.graph(both)
-
-
-@pytest.mark.parametrize(
-    ("operator", "kind", "family"),
-    [("Relu", segments.Program, "exact"), ("Tanh", forms.Program, "enclosure")],
-)
-def test_each_network_goes_to_the_engine_of_its_family(operator, kind, family):
-    program = engine.prepare(network(operator))
-    assert isinstance(program, kind)
-    report = engine.certify(program, line([0.25], [1.0]), 0)
-    assert (report.verdict, report.family) == (Verdict.CERTIFIED, family)
-    report = engine.certify(program, line([0.25], [1.0]), 1, margin=0.5)
-    assert (report.verdict, report.family) == (Verdict.FALSIFIED, family)
-
-
-def test_a_product_of_two_activations_is_enclosed():
-    draft = Draft(2)
-    square = draft.node("Mul", ["x", "x"], [2])
-    program = engine.prepare(draft.graph(square))
-    assert engine.certify(program, line([2.0, 1.0], [-2.0, 1.5]), 0).verdict is Verdict.FALSIFIED
-    assert engine.certify(program, line([2.0, 1.0], [3.0, 1.5]), 0).verdict is Verdict.CERTIFIED
+from glocert.spec import Mutation, SegmentSpec
+from tests.glocert.segments.networks import Draft
 
 
 def test_rows_of_a_smooth_network_say_that_it_was_enclosed(make_case, tmp_path):

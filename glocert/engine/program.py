@@ -1,0 +1,55 @@
+"""A graph made ready for the domains that can take it, once for all inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from glocert import forms, segments
+from glocert.graph.families import Family, family
+from glocert.graph.ir import Graph
+
+
+@dataclass(slots=True, eq=False)
+class Program:
+    """A graph for both domains, each made when it is first needed; share it among all inputs of a network.
+
+    Attributes:
+        graph: the network.
+        device: torch device on which paths are followed.
+        exact: whether the curve domain can follow the network, so that every segment has an exact answer.
+    """
+
+    graph: Graph
+    device: str
+    exact: bool
+    _forms: forms.Program | None = field(default=None, repr=False)
+    _curve: segments.Program | None = field(default=None, repr=False)
+
+    @property
+    def forms(self) -> forms.Program:
+        """The graph for the form domain."""
+        if self._forms is None:
+            self._forms = forms.prepare(self.graph, self.device)
+        return self._forms
+
+    @property
+    def curve(self) -> segments.Program:
+        """The graph for the curve domain; only where ``exact``."""
+        if self._curve is None:
+            self._curve = segments.prepare(self.graph, self.device)
+        return self._curve
+
+
+def prepare(graph: Graph, device: str = "cpu") -> Program:
+    """Make a program of a graph.
+
+    Args:
+        graph: the network.
+        device: torch device on which paths will be followed.
+
+    Raises:
+        UnsupportedOperators: names every node that no domain can take.
+    """
+    program = Program(graph, device, family(graph) is Family.EXACT)
+    _ = program.curve if program.exact else program.forms
+    return program
