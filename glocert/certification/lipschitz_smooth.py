@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from glocert.forms import elementary
-from glocert.forms.elementary import Enclosed
+from glocert import elementary
+from glocert.elementary import Enclosed
 from glocert.graph.ir import Graph
 from glocert.graph.run import run
 from glocert.lipschitz.regions import regions

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glocert.forms.elementary import Enclosed
+from glocert.elementary import Enclosed
 from glocert.forms.ops.functions_line import Line, Span, best, between
 from glocert.rounding import TINY, UNIT, UP
 

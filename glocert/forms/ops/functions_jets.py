@@ -15,9 +15,9 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from glocert.forms import elementary
-from glocert.forms.elementary import Enclosed, exp, logistic, normal
-from glocert.forms.elementary.constants import ONE, PI_FIXED, fixed_sqrt, to_float
+from glocert import elementary
+from glocert.elementary import Enclosed, exp, logistic, normal
+from glocert.elementary.constants import ONE, PI_FIXED, fixed_sqrt, to_float
 
 Jet = tuple[Enclosed, Enclosed, Enclosed, Enclosed]
 Jets = Callable[[Tensor], Jet]

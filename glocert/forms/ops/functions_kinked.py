@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from glocert.forms.elementary import Enclosed, exp, expm1
+from glocert.elementary import Enclosed, exp, expm1
 from glocert.forms.ops.functions_convex import Convex
 from glocert.forms.ops.functions_line import Line, Span, best, between, constant
 from glocert.forms.ops.functions_smooth import relu

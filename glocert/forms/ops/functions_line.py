@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glocert.forms.elementary import Enclosed
+from glocert.elementary import Enclosed
 from glocert.forms.form import Form
 from glocert.rounding import TINY, UNIT, UP
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from glocert.forms.elementary import Enclosed, exp, log, power, reciprocal
+from glocert.elementary import Enclosed, exp, log, power, reciprocal
 from glocert.forms.ops.functions_convex import Convex, cubic_like
 from glocert.forms.ops.functions_line import Line, Span, best, between, constant
 

@@ -36,7 +36,7 @@ from itertools import combinations_with_replacement
 import torch
 from torch import Tensor
 
-from glocert.forms.elementary import Enclosed, exp, exp_of
+from glocert.elementary import Enclosed, exp, exp_of
 from glocert.forms.form import Form
 from glocert.forms.ops.registry import Site, Transfer, transfer
 from glocert.graph.ir import Node

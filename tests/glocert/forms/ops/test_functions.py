@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from glocert.forms.elementary import exp
+from glocert.elementary import exp
 from glocert.forms.form import Form
 from glocert.forms.ops.functions import along
 from glocert.forms.ops.functions_convex import Convex

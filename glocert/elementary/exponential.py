@@ -21,8 +21,8 @@ from math import factorial
 import torch
 from torch import Tensor
 
-from glocert.forms.elementary.constants import LN2, LN2_FIXED, split
-from glocert.forms.elementary.enclosed import Enclosed, horner
+from glocert.elementary.constants import LN2, LN2_FIXED, split
+from glocert.elementary.enclosed import Enclosed, horner
 from glocert.rounding import TINY, UNIT, UP
 
 _HIGH, _LOW = split(LN2_FIXED, (32,))

@@ -19,8 +19,8 @@ from math import factorial
 import torch
 from torch import Tensor
 
-from glocert.forms.elementary.constants import PI, PI_FIXED, split
-from glocert.forms.elementary.enclosed import Enclosed, horner
+from glocert.elementary.constants import PI, PI_FIXED, split
+from glocert.elementary.enclosed import Enclosed, horner
 from glocert.rounding import TINY, UNIT, UP
 
 _A, _B, _C = split(PI_FIXED, (32, 64))

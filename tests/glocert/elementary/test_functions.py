@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from glocert.forms import elementary
-from glocert.forms.elementary import Enclosed
+from glocert import elementary
+from glocert.elementary import Enclosed
 
 mpmath.mp.dps = 50
 

@@ -16,7 +16,7 @@ from math import factorial
 import torch
 from torch import Tensor
 
-from glocert.forms.elementary.constants import (
+from glocert.elementary.constants import (
     DENSITY,
     ONE,
     PI_FIXED,
@@ -25,8 +25,8 @@ from glocert.forms.elementary.constants import (
     fixed_exp,
     fixed_sqrt,
 )
-from glocert.forms.elementary.enclosed import Enclosed
-from glocert.forms.elementary.exponential import gaussian
+from glocert.elementary.enclosed import Enclosed
+from glocert.elementary.exponential import gaussian
 from glocert.rounding import TINY, UNIT
 
 _ROWS = 48

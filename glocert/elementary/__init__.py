@@ -4,13 +4,13 @@
 proofs rest on IEEE 754's ``+ - * / sqrt`` only; nothing is assumed about the system's own exp, log or sin.
 """
 
-from glocert.forms.elementary.enclosed import Enclosed
-from glocert.forms.elementary.error_function import erf, normal
-from glocert.forms.elementary.exponential import exp, exp_of, expm1, gaussian
-from glocert.forms.elementary.logarithm import log, log1p
-from glocert.forms.elementary.logistic import logistic, sigmoid, softplus, tanh
-from glocert.forms.elementary.roots import power, reciprocal, sqrt
-from glocert.forms.elementary.trigonometric import cos, sin
+from glocert.elementary.enclosed import Enclosed
+from glocert.elementary.error_function import erf, normal
+from glocert.elementary.exponential import exp, exp_of, expm1, gaussian
+from glocert.elementary.logarithm import log, log1p
+from glocert.elementary.logistic import logistic, sigmoid, softplus, tanh
+from glocert.elementary.roots import power, reciprocal, sqrt
+from glocert.elementary.trigonometric import cos, sin
 
 __all__ = [
     "Enclosed",

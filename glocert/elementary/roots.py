@@ -14,9 +14,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from glocert.forms.elementary.enclosed import Enclosed
-from glocert.forms.elementary.exponential import exp_of
-from glocert.forms.elementary.logarithm import log
+from glocert.elementary.enclosed import Enclosed
+from glocert.elementary.exponential import exp_of
+from glocert.elementary.logarithm import log
 from glocert.rounding import TINY, UNIT, UP
 
 _NORMAL = 2.0**-1000

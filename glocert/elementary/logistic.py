@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from glocert.forms.elementary.enclosed import Enclosed
-from glocert.forms.elementary.exponential import exp, expm1
-from glocert.forms.elementary.logarithm import log1p
+from glocert.elementary.enclosed import Enclosed
+from glocert.elementary.exponential import exp, expm1
+from glocert.elementary.logarithm import log1p
 
 
 def logistic(x: Enclosed) -> tuple[Enclosed, Enclosed]:
