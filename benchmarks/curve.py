@@ -150,11 +150,11 @@ def chord(data: Path, entry: dict[str, Any]) -> tuple[Graph, Segment]:
     stored = np.load(data / "datasets" / f"{next(iter(entry['accuracy']))}.npz")
     images, labels = (stored[key] for key in stored.files[:2])
     other = int(np.flatnonzero(labels != labels[0])[0])
-    start, stop = (_prepared(images[i], entry, graph) for i in (0, other))
+    start, stop = (prepared(images[i], entry, graph) for i in (0, other))
     return graph, Segment(start, stop, np.zeros(graph.input_shape))
 
 
-def _prepared(image: NDArray[np.uint8], entry: dict[str, Any], graph: Graph) -> NDArray[np.float64]:
+def prepared(image: NDArray[np.uint8], entry: dict[str, Any], graph: Graph) -> NDArray[np.float64]:
     """Return an item as the network takes it."""
     pixels = image.astype(np.float32) / np.float32(255)
     pixels = pixels.transpose(2, 0, 1) if pixels.ndim == 3 and pixels.shape[-1] == 3 else pixels

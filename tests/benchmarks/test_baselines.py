@@ -1,0 +1,70 @@
+"""What the engine is measured against computes the same thing, so that it is the time of an equal answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import float32, forward
+from benchmarks.bare_forms import without_errors, without_rounding
+from glocert import engine, forms, segments
+from glocert.graph.run import run
+from tests.benchmarks.networks import small
+from tests.glocert.segments.networks import line, mlp
+
+
+def questions():
+    rng = np.random.default_rng(3)
+    for seed in range(4):
+        graph = small(seed) if seed % 2 else mlp(rng, 5, 30, 30, 4)
+        segment = line(rng.random(graph.input_shape), rng.random(graph.input_shape))
+        label = int(run(graph, torch.from_numpy(segment.start)[None]).argmax())
+        yield graph, segment, label
+
+
+def test_the_float32_curve_finds_the_share_of_the_proven_one():
+    for graph, segment, label in questions():
+        proven = segments.certify(graph, segment, label)
+        found = float32.certify(float32.prepare(graph), segment, label)
+        assert found.share == pytest.approx(proven.robust_mass.lower, abs=1e-4)
+        assert found.holds == (proven.verdict == "certified")
+        assert found.points == pytest.approx(proven.pieces + 1, rel=0.02, abs=2)
+
+
+def test_cutting_the_float32_curve_into_blocks_changes_nothing(monkeypatch):
+    graph, segment, label = next(iter(list(questions())[1:]))
+    whole = float32.certify(float32.prepare(graph), segment, label)
+    monkeypatch.setattr(float32, "_BLOCK", 1)
+    monkeypatch.setattr(float32, "_ROWS", 3)
+    parts = float32.certify(float32.prepare(graph), segment, label)
+    assert parts.points == whole.points
+    assert parts.share == pytest.approx(whole.share, abs=1e-5)
+
+
+def test_bisection_encloses_the_share():
+    for graph, segment, label in questions():
+        exact = segments.certify(graph, segment, label).robust_mass
+        found = forward.certify(forward.prepare(graph), segment, label)
+        assert found.low <= exact.upper + 1e-4
+        assert found.high >= exact.lower - 1e-4
+        assert found.high - found.low <= 1e-3 + 1e-9
+
+
+def test_bounds_without_rounding_are_those_with_rounding_up_to_rounding():
+    for graph, segment, label in questions():
+        program = forms.prepare(graph)
+        proven = forms.certify(program, segment, label)
+        bare = forms.certify(without_errors(program), segment, label)
+        assert bare.verdict == proven.verdict
+        assert bare.robust_mass.lower == pytest.approx(proven.robust_mass.lower, abs=1e-3)
+
+
+def test_the_engine_without_rounding_gives_the_same_answer_with_a_smaller_radius():
+    for graph, segment, label in questions():
+        program = engine.prepare(graph)
+        proven = engine.certify(program, segment, label)
+        bare = engine.certify(without_rounding(program), segment, label)
+        assert bare.verdict == proven.verdict
+        assert bare.radius <= proven.radius
+        assert bare.robust_mass.lower == pytest.approx(proven.robust_mass.lower, abs=1e-3)
