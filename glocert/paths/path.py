@@ -58,6 +58,14 @@ class Path(Protocol):
         """How many parameters k there are."""
         ...
 
+    @property
+    def joints(self) -> tuple[float, ...]:
+        """Parameters inside (0, 1), rising, at which pieces of another kind meet; only where k = 1.
+
+        A row across a joint is enclosed soundly, but loosely: a search should cut there first.
+        """
+        ...
+
     def at(self, t: Sequence[float]) -> Float64:
         """Return the image at ``t``, k numbers in [0, 1], as float64 gives it: close, not proven."""
         ...

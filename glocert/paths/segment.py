@@ -47,6 +47,11 @@ class Segment:
         """One parameter."""
         return 1
 
+    @property
+    def joints(self) -> tuple[float, ...]:
+        """None: the path is one piece."""
+        return ()
+
     def at(self, t: Sequence[float]) -> Float64:
         """Return the stored path at ``t[0]``."""
         (share,) = t

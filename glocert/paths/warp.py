@@ -1,0 +1,149 @@
+"""An image under a motion of the plane: bilinear, zero outside, exactly as users mean it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glocert.errors import InvalidSpec
+from glocert.paths.bilinear import Table, Track, interpolate, pairs
+from glocert.paths.jets import Jet
+from glocert.paths.motions import Motion
+from glocert.paths.path import Enclosure
+from glocert.rounding import CHARGE, TINY, UP
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Warp:
+    """The images that a family of motions makes of one image.
+
+    Output pixel (row, column) of every channel is the bilinear interpolant of the image, which is zero
+    outside, at the place that the motion maps (row, column) to.
+
+    Attributes:
+        image: float64, shape (channels, height, width).
+        radius: same shape, >= 0: proven bound on how far ``image`` is from the exact one.
+        motion: where sampling points go.
+    """
+
+    image: Float64
+    radius: Float64
+    motion: Motion
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape != self.radius.shape:
+            raise InvalidSpec(f"only images can be moved, the items have shape {self.image.shape}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an image."""
+        return self.image.shape
+
+    @property
+    def dimensions(self) -> int:
+        """Parameters of the motion."""
+        return self.motion.dimensions
+
+    @property
+    def joints(self) -> tuple[float, ...]:
+        """None: the path is one piece."""
+        return ()
+
+    def at(self, t: Sequence[float]) -> Float64:
+        """Return the image at ``t`` in float64."""
+        offsets = _offsets(self.shape)
+        x, y = self.motion.at(t) @ offsets
+        _, height, width = self.shape
+        return sample(self.image, x + (width - 1) / 2, y + (height - 1) / 2).reshape(self.shape)
+
+    def loaded(self, device: torch.device) -> LoadedWarp:
+        """Load the image and prepare its tables."""
+        image, radius, offsets = (
+            torch.tensor(array, dtype=torch.float64, device=device)
+            for array in (self.image, self.radius, _offsets(self.shape))
+        )
+        return LoadedWarp(Table.of(image, radius), offsets, self.motion)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedWarp:
+    """An image, its tables and its motion on a device.
+
+    Attributes:
+        table: of the image.
+        offsets: shape (3, pixels): x and y of every pixel from the centre, exact, and one.
+        motion: where sampling points go.
+    """
+
+    table: Table
+    offsets: Tensor
+    motion: Motion
+
+    def enclose(self, middle: Tensor, half: Tensor) -> Enclosure:
+        """Enclose the images, one row each."""
+        x, y = self._tracks(middle, half)
+        lines, error = interpolate(self.table, x, y)
+        lines, error = lines.transpose(1, 2).contiguous(), error.transpose(0, 1).contiguous()
+        shape = (len(middle), *self.table.shape)
+        return Enclosure(lines.view(-1, *shape), error.view(shape))
+
+    def _tracks(self, middle: Tensor, half: Tensor) -> tuple[Track, Track]:
+        _, height, width = self.table.shape
+        across, down = self.motion.matrix(middle, half)
+        return self._track(across, (width - 1) / 2), self._track(down, (height - 1) / 2)
+
+    def _track(self, entries: tuple[Jet, Jet, Jet], centre: float) -> Track:
+        """Return one coordinate of every pixel's place: products of three terms with offsets that are exact.
+
+        A product of three terms and the addition of ``centre`` take at most four roundings of numbers below
+        the sum of the terms' absolute values; the distance from a whole number is exact.
+        """
+        k = len(entries[0].first)
+        value = torch.stack([entry.value for entry in entries], -1) @ self.offsets + centre
+        first = torch.stack([entry.first for entry in entries], -1) @ self.offsets
+        chosen = [torch.stack([entry.second[a, b] for entry in entries], -1) for a, b in pairs(k)]
+        second = torch.stack(chosen) @ self.offsets
+        extents = self.offsets.abs().amax(1)
+        rest = torch.stack([entry.rest for entry in entries], -1) @ extents
+        size = torch.stack([entry.size for entry in entries], -1) @ extents + centre + 1
+        cell = value.round()
+        return Track(cell, value - cell, first, second, ((rest + size * CHARGE) * UP + TINY).unsqueeze(1))
+
+
+def sample(image: Float64, x: Float64, y: Float64) -> Float64:
+    """Return the bilinear interpolant at places (x, y) of an image that is zero outside, in float64.
+
+    Args:
+        image: shape (channels, height, width).
+        x: column coordinates, shape (points,).
+        y: row coordinates, same shape.
+
+    Returns:
+        Shape (channels, points).
+    """
+    _, height, width = image.shape
+    padded = np.pad(image, ((0, 0), (1, 2), (1, 2)))
+    x, y = np.clip(x, -1.0, width), np.clip(y, -1.0, height)
+    column, row = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
+    across, down = x - column, y - row
+    above, below = (
+        (1 - across) * padded[:, at, column + 1] + across * padded[:, at, column + 2]
+        for at in (row + 1, row + 2)
+    )
+    return np.asarray((1 - down) * above + down * below)
+
+
+def _offsets(shape: tuple[int, ...]) -> Float64:
+    """Return x, y and 1 of every pixel, rows first; multiples of one half."""
+    _, height, width = shape
+    y, x = np.meshgrid(
+        np.arange(height) - (height - 1) / 2, np.arange(width) - (width - 1) / 2, indexing="ij"
+    )
+    return np.stack([x.ravel(), y.ravel(), np.ones(height * width)])
