@@ -1,11 +1,26 @@
-"""The verdict about one path and one label, from the domain that suits both."""
+"""Verdicts about paths: bound first, follow exactly what is left.
+
+Every question starts as a few wide parts of its path, and the parts of all questions go through the network
+together. What bounds prove is done with. The rest is halved and bounded again as long as that is cheaper than
+following it; then the curve domain follows it exactly, so the loop always ends. Where the network is not
+piecewise linear, or the path not straight, halving goes on until the accuracy that was asked for.
+"""
 
 from __future__ import annotations
 
-from glocert import forms, segments
+from collections.abc import Iterator, Sequence
+
+from glocert import segments
 from glocert.budget import Budget
+from glocert.engine.cost import Cost
 from glocert.engine.program import Program
+from glocert.engine.question import Question
+from glocert.engine.scout import scout
+from glocert.engine.task import Task
+from glocert.forms.rounds import Bounds, look
+from glocert.forms.search import Row, Search
 from glocert.paths.path import Path
+from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
 from glocert.spec import Analysis
@@ -24,29 +39,101 @@ def certify(
 ) -> SegmentReport:
     """Decide whether ``label`` beats every other class by more than ``margin`` on the whole path.
 
-    See ``segments.certify`` and ``forms.certify``, which take the same arguments and mean the same by them.
+    The answer is a theorem about the graph in real arithmetic with its stored parameters: ``certified`` and
+    ``falsified`` are proven, rounding included; ties and numbers that are not finite are never certified.
+
+    Args:
+        program: the network.
+        path: of one parameter, through images of the network's input shape.
+        label: see ``Question``, as for all that follow.
+        analysis: which of the frameworks answers.
+        margin: by how much.
+        gap: of the robust mass.
+        partition: whether labels along the path are listed.
+        budget: time, rows and memory; what is decided before they end counts, the rest is undecided.
 
     Raises:
         InvalidSpec: the path, label or margin does not fit the network.
     """
-    if program.exact and isinstance(path, Segment):
-        return segments.certify(
-            program.curve,
-            path,
-            label,
-            analysis=analysis,
-            margin=margin,
-            gap=gap,
-            partition=partition,
-            budget=budget,
-        )
-    return forms.certify(
-        program.forms,
-        path,
-        label,
-        analysis=analysis,
-        margin=margin,
-        gap=gap,
-        partition=partition,
+    question = Question(path, label, margin, analysis, gap, partition)
+    return next(iter(certify_many(program, [question], budget)))[1]
+
+
+def certify_many(
+    program: Program, questions: Sequence[Question], budget: Budget | None = None
+) -> Iterator[tuple[int, SegmentReport]]:
+    """Decide many questions about one network together; yield position and answer of each when it is done.
+
+    Small networks cost mostly calls, which a batch shares. Answers are those of ``certify``, up to the last
+    digits of their numbers.
+
+    Raises:
+        InvalidSpec: a question does not fit the network.
+    """
+    limits = budget or Budget()
+    for question in questions:
+        check_question(program.graph, question.path, question.label, question.margin)
+    cost = Cost.of(program.graph)
+    alone = [_straight(program, cost, question, len(questions)) for question in questions]
+    for at, question in enumerate(questions):
+        if alone[at]:
+            yield at, _followed(program, question, limits)
+    chosen = [at for at in range(len(questions)) if not alone[at]]
+    yield from _searched(program, cost, {at: questions[at] for at in chosen}, limits)
+
+
+def _straight(program: Program, cost: Cost, question: Question, together: int) -> bool:
+    """Whether a path is followed from the beginning to the end without bounding anything."""
+    if not (program.exact and isinstance(question.path, Segment)):
+        return False
+    return question.partition or (cost.small and together == 1)
+
+
+def _followed(program: Program, question: Question, budget: Budget) -> SegmentReport:
+    assert isinstance(question.path, Segment)
+    return segments.certify(
+        program.curve,
+        question.path,
+        question.label,
+        analysis=question.analysis,
+        margin=question.margin,
+        gap=question.gap,
+        partition=question.partition,
         budget=budget,
     )
+
+
+def _searched(
+    program: Program, cost: Cost, questions: dict[int, Question], budget: Budget
+) -> Iterator[tuple[int, SegmentReport]]:
+    """Bound, halve and follow."""
+    tasks = _tasks(program, cost, questions, budget)
+    bounds = Bounds(program.forms, None, budget.block_bytes) if tasks else None
+    while tasks:
+        for at, task in list(tasks.items()):
+            if not task.done and task.worth_following():
+                task.follow()
+            task.ended = task.ended or task.exhausted()
+            if task.done:
+                del tasks[at]
+                yield at, task.report()
+        if tasks and bounds is not None:
+            share = bounds.rows(len(tasks))
+            look(bounds, [(task.search, task.take(share)) for task in tasks.values()])
+
+
+def _tasks(program: Program, cost: Cost, questions: dict[int, Question], budget: Budget) -> dict[int, Task]:
+    """Return the questions with what a first look tells of them."""
+    tasks = {}
+    for at, question in questions.items():
+        device = program.forms.device
+        search = Search(question.path.loaded(device), question.label, question.margin)
+        search.begin()
+        tasks[at] = Task(question, program, cost, budget, search)
+    exact = [at for at, task in tasks.items() if program.exact and isinstance(task.question.path, Segment)]
+    asked = [questions[at] for at in exact]
+    found = scout(program.graph, [one.path for one in asked], [one.label for one in asked], program.device)
+    for at, seen in zip(exact, found, strict=True):
+        tasks[at].scouted = seen
+        tasks[at].search.points += [Row(t, t) for t in seen.worst()]
+    return tasks

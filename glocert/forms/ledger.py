@@ -84,6 +84,11 @@ class Ledger:
         self.lowest = min(self.lowest, (float(smallest[at]), float(known.parts.middle[decided][at])))
         self.radius = max(self.radius, float(known.radius[decided].max()))
 
+    def enter(self, safe: Iterable[Span], violated: Iterable[Span]) -> None:
+        """Take intervals that somebody else has proven."""
+        self.safe = joined([*self.safe, *safe])
+        self.violated = joined([*self.violated, *violated])
+
     @property
     def broken(self) -> bool:
         """Whether a violation is proven."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from glocert.forms.form import Form
 from glocert.forms.path import Parts
@@ -14,6 +16,7 @@ from glocert.rounding import CHARGE, UP
 
 Float64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +48,12 @@ class Margins:
         """Largest error of a margin on each row."""
         return np.asarray(self.error.max(1))
 
+    def rows(self, index: Sequence[int]) -> Margins:
+        """Return some of the rows."""
+        at = list(index)
+        numbers = (part[at] for part in (self.centre, self.slope, self.error, self.scale))
+        return Margins(self.parts.rows(at), *numbers)
+
     def line(self, t: Float64, sign: int) -> Float64:
         """Return proven bounds of the margins at parameters inside their rows.
 
@@ -62,21 +71,37 @@ class Margins:
             )
 
 
-def margins(scores: Form, parts: Parts, label: int, margin: float = 0.0) -> Margins:
+def margins(scores: Form, parts: Parts, label: int | Ints, margin: float | Float64 = 0.0) -> Margins:
     """Return the margins of ``label``: slopes are subtracted before anything is made absolute.
 
     Three roundings of each centre, one of each slope, and seven of evaluating the line (u is off by 3u) are
     of numbers no larger than the magnitudes of both scores and the required margin together.
+
+    Args:
+        scores: of all classes, one row each part.
+        parts: the rows.
+        label: class that should win, of all rows or shape (rows,).
+        margin: by how much, likewise.
     """
-    others = [j for j in range(scores.centre.shape[1]) if j != label]
+    rows, classes = scores.centre.shape
+    own = torch.as_tensor(np.broadcast_to(label, (rows,)).copy(), device=scores.centre.device).unsqueeze(1)
+    every = torch.arange(classes - 1, device=own.device).expand(rows, -1)
+    others = every + (every >= own)
+    required = torch.as_tensor(np.broadcast_to(margin, (rows,)).copy(), device=own.device).unsqueeze(1)
     lines, magnitude = scores.lines(), scores.magnitude()
-    difference = lines[:, :, label, None] - lines[:, :, others]
-    difference[0] -= margin
-    size = magnitude[:, label, None] + magnitude[:, others] + abs(margin)
-    error = (scores.error[:, label, None] + scores.error[:, others] + size * (2 * CHARGE)) * (UP * UP)
+    difference = _chosen(lines, own) - _chosen(lines, others)
+    difference[0] -= required
+    size = magnitude.gather(1, own) + magnitude.gather(1, others) + required.abs()
+    error = scores.error.gather(1, own) + scores.error.gather(1, others)
+    error = (error + size * (2 * CHARGE)) * (UP * UP)
     # What is not finite in a score is not finite in its magnitude, and so in the error.
     known = torch.isfinite(error).all(1, keepdim=True)
     error = torch.where(known, error, torch.inf)
     centre, slope = torch.where(known, difference, 0.0).cpu().numpy()
     scale = torch.nan_to_num(magnitude.amax(1), nan=torch.inf).cpu().numpy()
     return Margins(parts, centre, slope, error.cpu().numpy(), scale)
+
+
+def _chosen(lines: Tensor, columns: Tensor) -> Tensor:
+    """Return some columns of each row of centre and slope."""
+    return lines.gather(2, columns.expand(len(lines), *columns.shape))

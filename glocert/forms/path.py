@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,17 @@ class Parts:
         """Return the parts with these ends; a difference of float64 numbers is off by at most u of itself."""
         middle = (start + stop) / 2
         return cls(start, stop, middle, np.maximum(middle - start, stop - middle) * UP)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Parts]) -> Parts:
+        """Return the rows of several one after the other."""
+        names = ("start", "stop", "middle", "half")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def rows(self, index: Sequence[int]) -> Parts:
+        """Return some of the rows."""
+        at = list(index)
+        return Parts(self.start[at], self.stop[at], self.middle[at], self.half[at])
 
     def position(self, t: Float64) -> Float64:
         """Return u of parameters of each row, shape (rows, n), off by at most 3u of itself; 0 at points."""

@@ -1,34 +1,26 @@
-"""Branch and bound over parts of a path: wide rows first, halves of what stays undecided next.
+"""Branch and bound over parts of one path: wide rows first, halves of what stays undecided next.
 
-Every round evaluates as many pending rows as the budget's memory allows, together with a few points where a
-violation is most likely. The bounds cut off what they prove, so only the neighbourhoods of crossings come
+A search says which rows it wants looked at, and is told what was proven of them; ``rounds`` evaluates the
+rows of many searches at once. Bounds cut off what they prove, so only the neighbourhoods of crossings come
 back. A part is given up when rounding, not its width, is what keeps it from being decided: when its error is
 hardly larger than that of the point in its middle, and the point is undecided too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from glocert.budget import Budget
-from glocert.forms.decision import Decided, decide
-from glocert.forms.form import Form
+from glocert.forms.decision import Decided
 from glocert.forms.ledger import Ledger, Span
-from glocert.forms.margins import Margins, margins
-from glocert.forms.path import Parts, forms
-from glocert.forms.program import Program
+from glocert.forms.margins import Margins
 from glocert.paths.path import Loaded
 
-Float64 = NDArray[np.float64]
-
 _FIRST = 4
-_ROWS = 128
 _POINTS = 4
 _NARROWEST = 2.0**-40
 _RELATIVE = 1e-6
@@ -38,11 +30,26 @@ _SHRUNK = 0.75
 
 
 class Row(NamedTuple):
-    """A part of the path that is to be looked at, and the error of the row that it comes from."""
+    """A part of the path, or a point of it, that is to be looked at.
+
+    Attributes:
+        start: where it begins.
+        stop: where it ends; a point where equal.
+        error: of the row that it comes from.
+        single: whether float32 bounds are worth a try.
+        doubt: the part in whose middle this point lies, when rounding may be what keeps it undecided.
+    """
 
     start: float
     stop: float
-    error: float
+    error: float = np.inf
+    single: bool = False
+    doubt: Row | None = None
+
+    @property
+    def width(self) -> float:
+        """Its length."""
+        return self.stop - self.start
 
 
 @dataclass(slots=True)
@@ -50,98 +57,111 @@ class Search:
     """The search on one path.
 
     Attributes:
-        program: the network.
         path: the path on its device.
         label: class that should win.
         margin: by how much.
-        budget: limits, checked between rounds.
+        single: whether rows are first bounded in float32.
         ledger: what is proven.
         pending: rows that are still to be looked at.
-        points: parameters that are to be looked at in the next round.
+        points: points that are to be looked at in the next round.
         scale: largest absolute score met.
+        floor: largest error of a point in float32 so far: what rounding alone makes of it.
     """
 
-    program: Program
     path: Loaded
     label: int
     margin: float
-    budget: Budget
+    single: bool = False
     ledger: Ledger = field(default_factory=Ledger)
     pending: list[Row] = field(default_factory=list)
-    points: list[float] = field(default_factory=lambda: [0.0, 1.0])
+    points: list[Row] = field(default_factory=list)
     scale: float = 0.0
+    floor: float = 0.0
 
-    def run(self, enough: Callable[[], bool], span: Span = (0.0, 1.0)) -> None:
-        """Look at rows of a part of the path until ``enough``, nothing is left or a limit is met."""
-        ends = np.linspace(*span, _FIRST + 1).tolist()
-        self.pending = [Row(*pair, np.inf) for pair in pairwise(ends)]
-        while self.pending and not self.exhausted and not enough():
-            self._round()
+    def begin(self, span: Span = (0.0, 1.0), joints: Sequence[float] = ()) -> None:
+        """Start on a part of the path; no row of it reaches over a joint."""
+        inner = [joint for joint in joints if span[0] < joint < span[1]]
+        corners = [span[0], *inner, span[1]]
+        count = max(1, _FIRST // (len(corners) - 1))
+        ends = [end for pair in pairwise(corners) for end in np.linspace(*pair, count + 1).tolist()[:-1]]
+        self.pending = [Row(*pair, single=self.single) for pair in pairwise([*ends, span[1]])]
+        self.points = [Row(end, end, single=self.single) for end in span]
+
+    def take(self, most: int) -> list[Row]:
+        """Return what to look at next, at least one row: the widest rows, then all points that are wanted."""
+        self.pending.sort(key=lambda row: (-row.width, row.start))
+        rows, self.pending = self.pending[:most], self.pending[most:]
+        points, self.points = self.points, []
+        return rows + points
 
     @property
-    def exhausted(self) -> bool:
-        """Whether a limit of the budget is met."""
-        return self.budget.out_of_time or self.ledger.pieces >= self.budget.pieces
+    def unsettled(self) -> list[Row]:
+        """Parts of the path that are neither decided nor given up."""
+        return self.pending + [
+            point.doubt.doubt for point in self.points if point.doubt and point.doubt.doubt
+        ]
 
     def first_open(self) -> float:
-        """Return the width of the pending row at which the proven prefix ends, 0 where there is none."""
+        """Return the width of the unsettled part at which the proven prefix ends, 0 where there is none."""
         reach = max(self.ledger.reach, 0.0)
-        return next((row.stop - row.start for row in self.pending if row.start == reach), 0.0)
+        return next((row.width for row in self.unsettled if row.start == reach), 0.0)
 
-    def _round(self) -> None:
-        most = min(_ROWS, self.program.rows(self.budget.block_bytes))
-        self.pending.sort(key=lambda row: (row.start - row.stop, row.start))
-        rows, self.pending = self.pending[:most], self.pending[most:]
-        starts = [*(row.start for row in rows), *self.points]
-        stops = [*(row.stop for row in rows), *self.points]
-        self.points = []
-        known, found = self._evaluate(starts, stops)
-        if not self.ledger.broken:
-            self.points = _suspects(known, found)
-        self._sort_out(known, found, rows)
+    def learn(self, rows: Sequence[Row], known: Margins, found: Decided) -> None:
+        """Take what was proven of rows, and put back or give up what is left of them.
 
-    def _evaluate(self, starts: list[float], stops: list[float]) -> tuple[Margins, Decided]:
-        known = self.margins(Parts.between(np.array(starts), np.array(stops)))
-        found = decide(known)
+        Args:
+            rows: as ``take`` returned them, or some of them.
+            known: their margins, in the same order.
+            found: what that decides.
+        """
         self.ledger.add(known, found)
-        self.scale = max([self.scale, *known.scale[np.isfinite(known.scale)].tolist()])
-        return known, found
+        finite = known.scale[np.isfinite(known.scale)]
+        self.scale = max([self.scale, *finite.tolist()])
+        points = [at for at, row in enumerate(rows) if row.single and row.start == row.stop]
+        self.floor = max([self.floor, *known.radius[points].tolist()])
+        if not self.ledger.broken:
+            self.points += [Row(t, t, single=self.single) for t in _suspects(known, found)]
+        for start, stop, at in found.rest:
+            self._left(rows[at], Row(start, stop), known, at)
 
-    def margins(self, parts: Parts) -> Margins:
-        """Return the margins on some rows."""
-        return margins(self.scores(parts), parts, self.label, self.margin)
-
-    def scores(self, parts: Parts) -> Form:
-        """Return the scores on some rows."""
-        return self.program.scores(forms(self.path, parts, self.program.device))
-
-    def _sort_out(self, known: Margins, found: Decided, rows: list[Row]) -> None:
-        """Give up, or put back, what is left of every row."""
-        doubtful: list[tuple[float, float, int]] = []
-        for start, stop, row in found.rest:
-            if row >= len(rows):
-                continue
-            if _suspicious(known, start, stop, row, rows[row].error):
-                doubtful.append((start, stop, row))
+    def _left(self, row: Row, left: Row, known: Margins, at: int) -> None:
+        """Decide what becomes of a part that stays undecided."""
+        if row.doubt is not None:
+            self._answered(row.doubt, known, at)
+        elif row.start < row.stop:
+            error = float(known.radius[at])
+            if row.single and self._rounded(row, left, error):
+                self.pending += _halves(row, Row(left.start, left.stop, np.inf))
+            elif not row.single and _suspicious(known, left, at, row.error):
+                middle = (left.start + left.stop) / 2
+                doubt = Row(row.start, row.stop, error, doubt=Row(left.start, left.stop, error))
+                self.points.append(Row(middle, middle, doubt=doubt))
             else:
-                self._put_back(known, start, stop, row)
-        most = self.program.rows(self.budget.block_bytes)
-        for first in range(0, len(doubtful), most):
-            self._probe(known, doubtful[first : first + most])
+                self.pending += _halves(row, Row(left.start, left.stop, error, row.single))
+        elif row.single:
+            self.points.append(Row(row.start, row.stop))
 
-    def _probe(self, known: Margins, rest: list[tuple[float, float, int]]) -> None:
-        """Look at the middles of parts; give up those on which more width is not what is missing."""
-        middles = [(start + stop) / 2 for start, stop, _ in rest]
-        points, found = self._evaluate(middles, middles)
-        undecided = {row for *_, row in found.rest}
-        for at, (start, stop, row) in enumerate(rest):
-            hopeless = at in undecided and _hopeless(known, row, points, at)
-            if hopeless or known.parts.half[row] <= _NARROWEST:
-                self.ledger.stuck.add(
-                    self._reason(float(points.radius[at] if hopeless else known.radius[row]))
-                )
-            else:
-                self._put_back(known, start, stop, row)
+    def _rounded(self, row: Row, left: Row, error: float) -> bool:
+        """Whether float32 is what keeps a part undecided: it goes on in float64."""
+        much = error > _SHRUNK * row.error and row.width <= 2.0**-6
+        return not np.isfinite(error) or error <= _FLOOR * self.floor or much or left.width < row.width / 8
+
+    def _answered(self, doubt: Row, known: Margins, at: int) -> None:
+        """Look at a doubtful part again, or give it up: its middle, a point, is undecided."""
+        part, error = doubt.doubt, doubt.error
+        assert part is not None
+        point = float(known.radius[at])
+        hopeless = not np.isfinite(point) or error <= _FLOOR * point
+        if hopeless or doubt.width / 2 <= _NARROWEST:
+            self.ledger.stuck.add(self._reason(point if hopeless else error))
+        else:
+            self.pending += _halves(doubt, part)
+
+    def settle(self, row: Row) -> None:
+        """Put back a doubtful part whose middle is decided."""
+        assert row.doubt is not None
+        assert row.doubt.doubt is not None
+        self.pending += _halves(row.doubt, row.doubt.doubt)
 
     def _reason(self, error: float) -> str:
         """Say why a part is given up whose margins are known up to ``error``."""
@@ -149,13 +169,13 @@ class Search:
             return "non-finite"
         return "tie" if error <= _RELATIVE * max(self.scale, 1e-300) else "numeric"
 
-    def _put_back(self, known: Margins, start: float, stop: float, row: int) -> None:
-        """Look at a part again: as it is where much was cut off, else in halves."""
-        error, middle = float(known.radius[row]), (start + stop) / 2
-        if stop - start <= 0.5 * float(known.parts.stop[row] - known.parts.start[row]):
-            self.pending.append(Row(start, stop, error))
-        else:
-            self.pending += [Row(start, middle, error), Row(middle, stop, error)]
+
+def _halves(row: Row, left: Row) -> list[Row]:
+    """Return what to look at again where ``left`` of a row is undecided: halves, unless much was cut off."""
+    if left.width <= 0.5 * row.width:
+        return [left]
+    middle = (left.start + left.stop) / 2
+    return [left._replace(stop=middle), left._replace(start=middle)]
 
 
 def _suspects(known: Margins, found: Decided) -> list[float]:
@@ -163,22 +183,17 @@ def _suspects(known: Margins, found: Decided) -> list[float]:
     lows = []
     for start, stop, row in found.rest:
         if start < stop and np.isfinite(known.radius[row]):
-            u = known.parts.position(np.array([[start, stop]] * len(known.centre)))[row]
+            u = known.parts.rows([row]).position(np.array([[start, stop]]))[0]
             values = (known.centre[row] + known.slope[row] * u[:, None]).min(1)
             at = int(values.argmin())
             lows.append((float(values[at]), (start, stop)[at]))
     return [t for value, t in sorted(lows)[:_POINTS] if value < 0]
 
 
-def _suspicious(known: Margins, start: float, stop: float, row: int, before: float) -> bool:
+def _suspicious(known: Margins, left: Row, at: int, before: float) -> bool:
     """Whether rounding may be what keeps a part undecided, so that its middle is worth a look."""
-    error, scale, width = float(known.radius[row]), float(known.scale[row]), stop - start
+    error, scale = float(known.radius[at]), float(known.scale[at])
+    narrow = left.width <= 2.0**-6
     if not np.isfinite(error):
-        return width <= 2.0**-6
-    return error <= _RELATIVE * scale or width <= _DEEP or (width <= 2.0**-6 and error > _SHRUNK * before)
-
-
-def _hopeless(known: Margins, row: int, points: Margins, at: int) -> bool:
-    """Whether halving a part would not help, seen from the undecided point in its middle."""
-    floor = float(points.radius[at])
-    return not np.isfinite(floor) or float(known.radius[row]) <= _FLOOR * floor
+        return narrow
+    return error <= _RELATIVE * scale or left.width <= _DEEP or (narrow and error > _SHRUNK * before)

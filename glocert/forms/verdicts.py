@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from glocert.budget import Budget
 from glocert.forms.program import Program, prepare
+from glocert.forms.rounds import Bounds, run
 from glocert.forms.search import Search
 from glocert.forms.winners import partition as winners
 from glocert.graph.ir import Graph
@@ -51,17 +52,26 @@ def certify(
     """
     program = graph if isinstance(graph, Program) else prepare(graph, device)
     check_question(program.graph, path, label, margin)
-    search = Search(program, path.loaded(program.device), label, margin, budget or Budget())
-    ledger = search.ledger
+    limits = budget or Budget()
+    bounds, search = (
+        Bounds(program, None, limits.block_bytes),
+        Search(path.loaded(program.device), label, margin),
+    )
+    search.begin()
 
-    def enough() -> bool:
-        if not ledger.broken:
-            return False
-        mass = ledger.mass()
-        if mass.upper - mass.lower > gap:
-            return False
-        return analysis is Analysis.QUANTITATIVE or search.first_open() <= gap * _PREFIX
+    def exhausted() -> bool:
+        return limits.out_of_time or search.ledger.pieces >= limits.pieces
 
-    search.run(enough)
-    pending = bool(search.pending)
-    return ledger.report(pending, winners(search, gap) if partition else ())
+    run(bounds, search, lambda: exhausted() or enough(search, analysis, gap))
+    pending = bool(search.unsettled)
+    return search.ledger.report(pending, winners(bounds, search, gap, exhausted) if partition else ())
+
+
+def enough(search: Search, analysis: Analysis, gap: float) -> bool:
+    """Whether a violation is proven and everything is known that was asked for."""
+    if not search.ledger.broken:
+        return False
+    mass = search.ledger.mass()
+    if mass.upper - mass.lower > gap:
+        return False
+    return analysis is Analysis.QUANTITATIVE or search.first_open() <= gap * _PREFIX

@@ -7,12 +7,13 @@ search can decide, a tie for instance, is left out.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 
-from glocert.forms.ledger import Ledger, Span, gaps
-from glocert.forms.path import Parts
+from glocert.forms.ledger import Span, gaps
+from glocert.forms.path import Parts, forms
+from glocert.forms.rounds import Bounds, run
 from glocert.forms.search import Search
 from glocert.report import LabelInterval
 
@@ -21,43 +22,53 @@ _NARROWEST = 2.0**-20
 Labelled = tuple[float, float, int]
 
 
-def partition(search: Search, gap: float) -> tuple[LabelInterval, ...]:
+def partition(
+    bounds: Bounds, search: Search, gap: float, exhausted: Callable[[], bool]
+) -> tuple[LabelInterval, ...]:
     """Return the label of every part of the path on which a winner is proven, in order.
 
     Args:
+        bounds: how rows are bounded.
         search: finished, or ended by its budget; the rows evaluated here are added to its own.
         gap: share of every stretch that may stay open.
+        exhausted: whether a limit is met; it sees the pieces of ``search``.
     """
     found: list[Labelled] = [(start, stop, search.label) for start, stop in search.ledger.safe]
     open_spans = gaps(search.ledger.safe)
-    while open_spans and not search.exhausted:
+    while open_spans and not exhausted():
         span = open_spans.pop()
         if span[1] - span[0] <= gap * _NARROWEST:
             continue
-        label = _leader(search, span)
-        inner = replace(search, label=label, margin=0.0, ledger=Ledger(search.ledger.pieces), points=[])
-        _settle(inner, span, gap)
-        search.ledger.pieces = inner.ledger.pieces
+        label = _leader(bounds, search, span)
+        inner = Search(search.path, label, 0.0, search.single)
+        _settle(bounds, search, inner, span, gap, exhausted)
         found += [(start, stop, label) for start, stop in inner.ledger.safe]
         open_spans += [lost for lost in inner.ledger.violated if lost != span]
     return _merged(found)
 
 
-def _leader(search: Search, span: Span) -> int:
+def _leader(bounds: Bounds, search: Search, span: Span) -> int:
     """Return the class of the highest computed score in the middle of a stretch."""
     middle = np.array([(span[0] + span[1]) / 2])
-    scores = search.scores(Parts.between(middle, middle)).centre[0]
+    form = forms(search.path, Parts.between(middle, middle), bounds.double.device)
     search.ledger.pieces += 1
-    return int(scores.nan_to_num().argmax())
+    return int(bounds.double.scores(form).centre[0].nan_to_num().argmax())
 
 
-def _settle(search: Search, span: Span, gap: float) -> None:
-    """Decide where the search's label wins and loses on a stretch, all but a share of ``gap``."""
+def _settle(
+    bounds: Bounds, search: Search, inner: Search, span: Span, gap: float, exhausted: Callable[[], bool]
+) -> None:
+    """Decide where the inner search's label wins and loses on a stretch, all but a share of ``gap``."""
+    before = search.ledger.pieces
 
     def enough() -> bool:
-        return sum(row.stop - row.start for row in search.pending) <= gap * (span[1] - span[0])
+        search.ledger.pieces = before + inner.ledger.pieces
+        return exhausted() or sum(row.width for row in inner.unsettled) <= gap * (span[1] - span[0])
 
-    search.run(enough, span)
+    inner.begin(span)
+    inner.points = []
+    run(bounds, inner, enough)
+    search.ledger.pieces = before + inner.ledger.pieces
 
 
 def _merged(found: list[Labelled]) -> tuple[LabelInterval, ...]:

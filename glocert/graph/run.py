@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -27,7 +27,13 @@ def step(*operators: str) -> Callable[[Step], Step]:
     return register
 
 
-def run(graph: Graph, x: Tensor, parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+Watch = Callable[[Node, Sequence[Tensor]], None]
+"""Sees each node and its inputs before it is executed."""
+
+
+def run(
+    graph: Graph, x: Tensor, parameters: Mapping[str, Tensor] | None = None, watch: Watch | None = None
+) -> Tensor:
     """Execute ``graph`` on a batch.
 
     Args:
@@ -35,6 +41,7 @@ def run(graph: Graph, x: Tensor, parameters: Mapping[str, Tensor] | None = None)
         x: shape (N, *graph.input_shape), any float dtype, any device; not changed.
         parameters: tensors that stand for parameters of these names, of the dtype and device of ``x``;
             gradients flow into them.
+        watch: see ``Watch``.
 
     Returns:
         Shape (N, *graph.output_shape), dtype and device of ``x``; parameters are cast to them.
@@ -51,6 +58,8 @@ def run(graph: Graph, x: Tensor, parameters: Mapping[str, Tensor] | None = None)
         arguments = [
             given[name][None] if name in given else _argument(graph, values, name, x) for name in node.inputs
         ]
+        if watch is not None:
+            watch(node, arguments)
         function = _STEPS[node.operator]
         values[node.output] = function(node, graph.shapes[node.output], *arguments)
         for name in {*node.inputs, node.output} & values.keys():

@@ -46,14 +46,16 @@ class Block:
     owned: bool = False
 
 
-def blocks(program: Program, segment: Segment, budget: Budget) -> Iterator[Block]:
-    """Follow a segment; yield the parts of the curve at the output, in order of t.
+def blocks(
+    program: Program, segment: Segment, budget: Budget, span: tuple[float, float] = (0.0, 1.0)
+) -> Iterator[Block]:
+    """Follow a part of a segment; yield the parts of the curve at the output, in order of t.
 
     Stops early, between two blocks, when the budget's deadline has passed: the rest of the path is then
     missing.
     """
     most = budget.block_bytes // (8 * _SHARE)
-    pending: list[Iterator[Block]] = [iter((start(program, segment),))]
+    pending: list[Iterator[Block]] = [iter((start(program, segment, span),))]
     while pending:
         block = next(pending[-1], None)
         if block is None:
@@ -68,12 +70,24 @@ def blocks(program: Program, segment: Segment, budget: Budget) -> Iterator[Block
             pending.append(_bent(program, block, most))
 
 
-def start(program: Program, segment: Segment) -> Block:
-    """Return the whole path in front of the network: two vertices, exact up to the segment's own radius."""
+def start(program: Program, segment: Segment, span: tuple[float, float] = (0.0, 1.0)) -> Block:
+    """Return a part of the path in front of the network: two vertices.
+
+    The ends of the whole path are exact up to the segment's own radius. Inner vertices are inserted like any
+    other, so their rounding is charged.
+    """
     ends = torch.stack([program.load(segment.start), program.load(segment.stop)])
     x = Knots(ends, program.load(segment.radius))
     t = torch.tensor([0.0, 1.0], dtype=torch.float64, device=program.device)
-    return Block(0, t, {program.graph.input: x})
+    block = Block(0, t, {program.graph.input: x})
+    inner = [end for end in span if 0.0 < end < 1.0]
+    if not inner:
+        return block
+    grid = insert(t, t.new_tensor(inner))
+    first, last = (int((grid.t == end).nonzero()) for end in span)
+    part = _part(block, grid, first, last)
+    _forget_extents(part)
+    return part
 
 
 def _advance(program: Program, block: Block) -> None:

@@ -1,0 +1,31 @@
+"""What is asked about one path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glocert.paths.path import Path
+from glocert.spec import Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whether a class beats every other on a whole path.
+
+    Attributes:
+        path: of one parameter, through images of the network's input shape.
+        label: class that should win, 0 <= label < classes.
+        margin: by how much its score must exceed every other, >= 0.
+        analysis: ``complete`` settles where the property holds and where it does not; ``quantitative`` stops
+            once a violation is proven and the robust mass is known to within ``gap``.
+        gap: largest accepted U - L, > 0. Where the network cannot be followed exactly, ``complete`` stops
+            at it too, with the end of the proven prefix known to a hundredth of it.
+        partition: whether the report lists the winning class of every part of the path.
+    """
+
+    path: Path
+    label: int
+    margin: float = 0.0
+    analysis: Analysis = Analysis.COMPLETE
+    gap: float = 0.001
+    partition: bool = False

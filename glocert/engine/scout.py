@@ -1,0 +1,73 @@
+"""A first look at a path: the network at some points of it, in float32. Nothing here is proven.
+
+It tells where violations are likely, and how many breakpoints the path has, which is what following it
+exactly costs. Two points between which a unit switches have at least one breakpoint between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glocert.graph.ir import Graph, Node
+from glocert.graph.run import run
+from glocert.paths.path import Path
+
+POINTS = 17
+_KINKS = frozenset({"Relu", "LeakyRelu", "Clip"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scout:
+    """What the points of a path say.
+
+    Attributes:
+        t: increasing, from 0 to 1.
+        switches: one number fewer: units that switch between neighbouring points.
+        margins: of the label at every point.
+    """
+
+    t: NDArray[np.float64]
+    switches: NDArray[np.float64]
+    margins: NDArray[np.float64]
+
+    def breakpoints(self, start: float, stop: float) -> float:
+        """Return about how many breakpoints a part of the path has."""
+        total = np.concatenate([[0.0], np.cumsum(self.switches)])
+        return float(np.interp(stop, self.t, total) - np.interp(start, self.t, total))
+
+    def worst(self) -> list[float]:
+        """Return the points at which the label loses by most, none where it loses nowhere."""
+        order = np.argsort(self.margins)[:2]
+        return [float(self.t[at]) for at in order if self.margins[at] < 0]
+
+
+def scout(graph: Graph, paths: Sequence[Path], labels: Sequence[int], device: str) -> list[Scout]:
+    """Look at paths of one parameter through one network, all in one batch."""
+    if not paths:
+        return []
+    t = np.linspace(0.0, 1.0, POINTS)
+    images = np.stack([path.at([float(share)]) for path in paths for share in t])
+    batch = torch.from_numpy(images).to(device, torch.float32)
+    switches = np.zeros((len(paths), POINTS - 1))
+
+    def watch(node: Node, inputs: Sequence[Tensor]) -> None:
+        if node.operator in _KINKS:
+            above = (inputs[0] > 0).reshape(len(paths), POINTS, -1)
+            switches[:] += (above[:, 1:] != above[:, :-1]).sum(2).cpu().numpy()
+
+    with torch.inference_mode():
+        scores = run(graph, batch, watch=watch).reshape(len(paths), POINTS, -1).cpu().double().numpy()
+    return [
+        Scout(t, row, _margins(found, label))
+        for row, found, label in zip(switches, scores, labels, strict=True)
+    ]
+
+
+def _margins(scores: NDArray[np.float64], label: int) -> NDArray[np.float64]:
+    return np.asarray(scores[:, label] - np.delete(scores, label, axis=1).max(axis=1), dtype=np.float64)

@@ -1,0 +1,111 @@
+"""One question on its way to an answer: what is proven, what is left, and when to follow it exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from glocert.budget import Budget
+from glocert.engine.cost import Cost
+from glocert.engine.finish import finish
+from glocert.engine.program import Program
+from glocert.engine.question import Question
+from glocert.engine.scout import Scout
+from glocert.forms.ledger import joined
+from glocert.forms.rounds import Bounds
+from glocert.forms.search import Row, Search
+from glocert.forms.verdicts import enough
+from glocert.forms.winners import partition
+from glocert.paths.segment import Segment
+from glocert.report import LabelInterval, SegmentReport
+from glocert.spec import Analysis
+
+_PATIENCE = 0.5
+"""Share of what following the rest exactly would cost that bounding may have cost before."""
+
+
+@dataclass(slots=True)
+class Task:
+    """A question and the search for its answer.
+
+    Attributes:
+        question: what is asked.
+        program: the network.
+        cost: of the network.
+        budget: limits.
+        search: rows and what is proven.
+        scouted: first look; ``None`` where the rest is never followed.
+        spent: cost of bounding so far.
+        seconds: its share of the time of all rounds.
+        ended: whether a limit has ended it.
+    """
+
+    question: Question
+    program: Program
+    cost: Cost
+    budget: Budget
+    search: Search
+    scouted: Scout | None = None
+    spent: float = 0.0
+    seconds: float = 0.0
+    ended: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.ended or not self.search.unsettled or self.enough()
+
+    def enough(self) -> bool:
+        """Whether everything that was asked for is known."""
+        question = self.question
+        if self.scouted is not None and question.analysis is Analysis.COMPLETE:
+            return False
+        return enough(self.search, question.analysis, question.gap)
+
+    def take(self, most: int) -> list[Row]:
+        """Return what to look at next."""
+        rows = self.search.take(most)
+        self.spent += self.cost.bounding(len(rows), self.search.single)
+        return rows
+
+    def worth_following(self) -> bool:
+        """Whether what is left is followed for less than another round or two of bounding it would cost."""
+        if self.scouted is None:
+            return False
+        rows = self.search.unsettled
+        points = sum(self.scouted.breakpoints(row.start, row.stop) for row in rows)
+        price = self.cost.following(points, len(self._spans(rows)))
+        return price <= max(_PATIENCE * self.spent, self.cost.bounding(2 * len(rows), single=False))
+
+    def follow(self) -> None:
+        """Follow everything that is left, in order of t, until a limit is met."""
+        assert isinstance(self.question.path, Segment)
+        spans, question = self._spans(self.search.unsettled), (self.question.label, self.question.margin)
+        self.search.pending, self.search.points = [], []
+        for at, span in enumerate(spans):
+            rest = span
+            for left in finish(self.program.curve, self.question.path, question, self.search.ledger, span):
+                rest = left
+                if self.exhausted() or self.enough():
+                    break
+            if self.exhausted() or self.enough():
+                open_spans = [rest, *spans[at + 1 :]]
+                self.search.pending = [Row(*part) for part in open_spans if part[0] < part[1]]
+                self.ended = True
+                return
+
+    def exhausted(self) -> bool:
+        """Whether a limit of the budget is met."""
+        return self.budget.out_of_time or self.search.ledger.pieces >= self.budget.pieces
+
+    def report(self) -> SegmentReport:
+        """Return the answer."""
+        parts: tuple[LabelInterval, ...] = ()
+        if self.question.partition:
+            bounds = Bounds(self.program.forms, None, self.budget.block_bytes)
+            parts = partition(bounds, self.search, self.question.gap, self.exhausted)
+        found = self.search.ledger.report(bool(self.search.unsettled), parts)
+        return replace(found, family="exact" if self.scouted is not None else "enclosure")
+
+    @staticmethod
+    def _spans(rows: list[Row]) -> list[tuple[float, float]]:
+        return joined((row.start, row.stop) for row in rows)

@@ -1,0 +1,105 @@
+"""Looking at rows of many searches at once: one batch through the network, whoever asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from glocert.forms.decision import decide
+from glocert.forms.form import Form
+from glocert.forms.margins import Margins, margins
+from glocert.forms.path import Parts, forms
+from glocert.forms.program import Program
+from glocert.forms.search import Row, Search
+
+_ROWS = 128
+
+Wish = tuple[Search, list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How rows are bounded.
+
+    Attributes:
+        double: the network in float64.
+        single: the network in float32, where rows may ask for it.
+        memory: bytes that one batch may take.
+    """
+
+    double: Program
+    single: Program | None
+    memory: int
+
+    def program(self, single: bool) -> Program:
+        """Return the network of a precision."""
+        return self.single if single and self.single is not None else self.double
+
+    def rows(self, searches: int) -> int:
+        """Return how many rows each of so many searches may look at in a round."""
+        return max(1, min(_ROWS, self.double.rows(self.memory) // searches))
+
+
+def run(bounds: Bounds, search: Search, enough: Callable[[], bool]) -> None:
+    """Go on with one search until ``enough`` or nothing is left."""
+    while search.unsettled and not enough():
+        look(bounds, [(search, search.take(bounds.rows(1)))])
+
+
+def look(bounds: Bounds, wishes: Sequence[Wish]) -> None:
+    """Evaluate rows and tell each search what is proven of its own."""
+    for single in (True, False):
+        chosen = [(search, [row for row in rows if row.single == single]) for search, rows in wishes]
+        _evaluate(bounds.program(single), [(search, rows) for search, rows in chosen if rows], bounds.memory)
+
+
+def _evaluate(program: Program, wishes: Sequence[Wish], memory: int) -> None:
+    most = program.rows(memory)
+    for batch in _batches(wishes, most):
+        known = _margins(program, batch)
+        first = 0
+        for search, rows in batch:
+            _tell(search, rows, known.rows(range(first, first + len(rows))))
+            first += len(rows)
+
+
+def _batches(wishes: Sequence[Wish], most: int) -> Iterable[list[Wish]]:
+    """Cut the wishes into batches of at most ``most`` rows."""
+    batch: list[Wish] = []
+    room = most
+    for search, rows in wishes:
+        while rows:
+            batch.append((search, rows[:room]))
+            rows, room = rows[room:], room - len(batch[-1][1])
+            if room == 0:
+                yield batch
+                batch, room = [], most
+    if batch:
+        yield batch
+
+
+def _margins(program: Program, batch: Sequence[Wish]) -> Margins:
+    """Take the rows of a batch through the network together."""
+    parts = [
+        Parts.between(np.array([row.start for row in rows]), np.array([row.stop for row in rows]))
+        for _, rows in batch
+    ]
+    found = [forms(search.path, part, program.device) for (search, _), part in zip(batch, parts, strict=True)]
+    lines = torch.cat([form.lines() for form in found], 1) if len(found) > 1 else found[0].lines()
+    error = torch.cat([form.error for form in found]) if len(found) > 1 else found[0].error
+    counts = [len(rows) for _, rows in batch]
+    labels = np.repeat([search.label for search, _ in batch], counts)
+    required = np.repeat([search.margin for search, _ in batch], counts)
+    return margins(program.scores(Form.of(lines, error)), Parts.joined(parts), labels, required)
+
+
+def _tell(search: Search, rows: list[Row], known: Margins) -> None:
+    found = decide(known)
+    search.learn(rows, known, found)
+    open_rows = {at for *_, at in found.rest}
+    for at, row in enumerate(rows):
+        if row.doubt is not None and at not in open_rows:
+            search.settle(row)
