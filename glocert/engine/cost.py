@@ -19,6 +19,9 @@ _FOLLOW = 1.2
 _DENSITY = 0.4
 """breakpoints for each nonlinear unit on a path between two images"""
 
+_TOGETHER = 2e8
+"""operations of a path up to which the calls are most of its time"""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -50,9 +53,14 @@ class Cost:
         return (breakpoints + 2 * parts) * self.forward * _FOLLOW + 2 * parts * self.nodes * _CALL
 
     @property
+    def mostly_calls(self) -> bool:
+        """Whether following a whole path costs calls rather than operations, so that paths gain together."""
+        return _DENSITY * self.units * self.forward <= _TOGETHER
+
+    @property
     def small(self) -> bool:
         """Whether a whole path is followed before a search would have come to its second round."""
-        return self.following(_DENSITY * self.units) <= 8 * self.bounding(8, single=False)
+        return self.following(_DENSITY * self.units) <= 4 * self.bounding(8, single=False)
 
 
 def _operations(graph: Graph, node: Node) -> float:
@@ -64,4 +72,4 @@ def _operations(graph: Graph, node: Node) -> float:
         first = node.inputs[0]
         inner = graph.shapes[first][-1] if first in graph.shapes else graph.parameters[first].shape[-1]
         return 2.0 * out * inner
-    return float(out)
+    return 10.0 * out

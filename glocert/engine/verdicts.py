@@ -9,6 +9,7 @@ piecewise linear, or the path not straight, halving goes on until the accuracy t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from glocert import segments
 from glocert.budget import Budget
@@ -24,6 +25,9 @@ from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
 from glocert.spec import Analysis
+
+_BY_RADIUS = frozenset({"tie", "numeric"})
+"""reasons that a smaller radius may remove"""
 
 
 def certify(
@@ -73,27 +77,38 @@ def certify_many(
     limits = budget or Budget()
     for question in questions:
         check_question(program.graph, question.path, question.label, question.margin)
-    cost = Cost.of(program.graph)
-    alone = [_straight(program, cost, question, len(questions)) for question in questions]
-    for at, question in enumerate(questions):
-        if alone[at]:
-            yield at, _followed(program, question, limits)
-    chosen = [at for at in range(len(questions)) if not alone[at]]
-    yield from _searched(program, cost, {at: questions[at] for at in chosen}, limits)
+    cost, everything = Cost.of(program.graph), dict(enumerate(questions))
+    straight = {at: one for at, one in everything.items() if _straight(program, cost, one)}
+    yield from _followed(program, straight, limits, cost.mostly_calls)
+    rest = {at: one for at, one in everything.items() if at not in straight}
+    yield from _searched(program, cost, rest, limits)
 
 
-def _straight(program: Program, cost: Cost, question: Question, together: int) -> bool:
+def _straight(program: Program, cost: Cost, question: Question) -> bool:
     """Whether a path is followed from the beginning to the end without bounding anything."""
-    if not (program.exact and isinstance(question.path, Segment)):
-        return False
-    return question.partition or (cost.small and together == 1)
+    segment = program.exact and isinstance(question.path, Segment)
+    return segment and (question.partition or cost.small)
 
 
-def _followed(program: Program, question: Question, budget: Budget) -> SegmentReport:
-    assert isinstance(question.path, Segment)
+def _followed(
+    program: Program, questions: dict[int, Question], budget: Budget, together: bool
+) -> Iterator[tuple[int, SegmentReport]]:
+    """Follow paths together, and again alone where that may decide more."""
+    chosen = list(questions.items())
+    if together and len(chosen) > 1:
+        asked = [(one.path, one.label, one.margin, one.partition) for _, one in chosen]
+        found = segments.certify_many(program.curve, cast("list[segments.Asked]", asked), budget)
+        pairs = list(zip(chosen, found, strict=True))
+        yield from ((at, report) for (at, _), report in pairs if report.reason not in _BY_RADIUS)
+        chosen = [pair for pair, report in pairs if report.reason in _BY_RADIUS]
+    for at, question in chosen:
+        yield at, _alone(program, question, budget)
+
+
+def _alone(program: Program, question: Question, budget: Budget) -> SegmentReport:
     return segments.certify(
         program.curve,
-        question.path,
+        cast("Segment", question.path),
         question.label,
         analysis=question.analysis,
         margin=question.margin,

@@ -77,9 +77,24 @@ def refine(live: Mapping[str, Knots], grid: Grid, first: int, last: int) -> dict
     return {name: _refined(x, grid, first, last, old, new) for name, x in live.items()}
 
 
-def changes(states: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (piece, column) wherever two neighbouring rows of ``states`` differ."""
+def joins(t: Tensor) -> Tensor | None:
+    """Return which pieces only lead from one path of a block to the next, shape (pieces,); None: none does.
+
+    Several paths in one block have their parameters in [0, 1], [2, 3], [4, 5] and so on.
+    """
+    return (t[:-1] % 2 == 1) if float(t[-1]) > 1 else None
+
+
+def changes(states: Tensor, ignored: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return (piece, column) wherever two neighbouring rows of ``states`` differ.
+
+    Args:
+        states: shape (vertices, columns).
+        ignored: pieces on which it does not matter, shape (pieces,).
+    """
     differ = states[1:] != states[:-1]
+    if ignored is not None:
+        differ &= ~ignored.unsqueeze(1)
     if differ.device.type == "cpu":  # NumPy finds few among many several times faster
         flat = torch.from_numpy(np.flatnonzero(differ.numpy()))
     else:

@@ -10,7 +10,7 @@ budget's share.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from glocert.budget import Budget
 from glocert.paths.segment import Segment
-from glocert.segments.grid import Grid, insert, ranges, refine
+from glocert.segments.grid import Grid, insert, joins, ranges, refine
 from glocert.segments.knots import Knots
 from glocert.segments.ops.registry import Affine, Kink
 from glocert.segments.program import Program, is_kink
@@ -49,13 +49,18 @@ class Block:
 def blocks(
     program: Program, segment: Segment, budget: Budget, span: tuple[float, float] = (0.0, 1.0)
 ) -> Iterator[Block]:
-    """Follow a part of a segment; yield the parts of the curve at the output, in order of t.
+    """Follow a part of a segment, see ``follow``."""
+    return follow(program, start(program, segment, span), budget)
+
+
+def follow(program: Program, first: Block, budget: Budget) -> Iterator[Block]:
+    """Take a block through the network; yield the parts of the curve at the output, in order of t.
 
     Stops early, between two blocks, when the budget's deadline has passed: the rest of the path is then
     missing.
     """
     most = budget.block_bytes // (8 * _SHARE)
-    pending: list[Iterator[Block]] = [iter((start(program, segment, span),))]
+    pending: list[Iterator[Block]] = [iter((first,))]
     while pending:
         block = next(pending[-1], None)
         if block is None:
@@ -68,6 +73,14 @@ def blocks(
             yield block
         else:
             pending.append(_bent(program, block, most))
+
+
+def together(program: Program, paths: Sequence[Segment]) -> Block:
+    """Return several whole paths in front of the network as one block, see ``grid.joins``."""
+    ends = [program.load(end) for path in paths for end in (path.start, path.stop)]
+    radius = torch.stack([program.load(path.radius) for path in paths]).amax(0)
+    t = torch.arange(2 * len(paths), dtype=torch.float64, device=program.device)
+    return Block(0, t, {program.graph.input: Knots(torch.stack(ends), radius)})
 
 
 def start(program: Program, segment: Segment, span: tuple[float, float] = (0.0, 1.0)) -> Block:
@@ -107,21 +120,42 @@ def _bent(program: Program, block: Block, most: int) -> Iterator[Block]:
     """Refine a block at its kink and yield the parts behind it."""
     step = program.steps[block.position]
     kink, name = cast("Kink", step.transfer), step.inputs[0]
-    cuts = kink.cuts(block.t, block.live[name])
+    cuts = kink.cuts(block.t, block.live[name], joins(block.t))
     grid = insert(block.t, cuts) if len(cuts) else None
     t = block.t if grid is None else grid.t
     rows = min(max(_CACHED // step.width, _ROWS), most // step.width)
-    for first, last in ranges(len(t) - 1, rows - 1):
+    for first, last in _runs(t, rows - 1):
         part = _part(block, grid, first, last)
         if (first, last) != (0, len(t) - 1):
             _forget_extents(part)
         if last == len(t) - 1:
             block.live = {}
-        part.live[step.output] = kink.bend(part.live[name], part.owned and name in step.dead)
+        part.live[step.output] = kink.bend(part.live[name], part.owned and name in step.dead, joins(part.t))
         for gone in step.dead:
             del part.live[gone]
         part.position += 1
         yield part
+
+
+def _runs(t: Tensor, most: int) -> Iterator[tuple[int, int]]:
+    """Cut a grid into runs of at most ``most`` pieces; yield the first and last vertex of each.
+
+    Paths that share a block share a radius, so a run holds whole paths, or a part of one.
+    """
+    if joins(t) is None:
+        yield from ranges(len(t) - 1, most)
+        return
+    ends = [*(t[:-1] % 2 == 1).nonzero().squeeze(1).tolist(), len(t) - 1]
+    first = 0
+    for at, end in enumerate(ends):
+        following = ends[at + 1] if at + 1 < len(ends) else None
+        if end - first > most:
+            yield from ((first + start, first + stop) for start, stop in ranges(end - first, most))
+        elif following is None or following - first > most:
+            yield first, end
+        else:
+            continue
+        first = end + 1
 
 
 def _forget_extents(block: Block) -> None:

@@ -47,18 +47,18 @@ class Bent:
     apply: Callable[[Tensor], Tensor]
     flat: float | None = None
 
-    def cuts(self, t: Tensor, x: Knots) -> Tensor:
+    def cuts(self, t: Tensor, x: Knots, joins: Tensor | None = None) -> Tensor:
         """Return where a coordinate crosses a level."""
         low, high = x.extent()
-        found = [_crossings(t, x.values, level, _across(low, high, level)) for level in self.levels]
+        found = [_crossings(t, x.values, level, _across(low, high, level), joins) for level in self.levels]
         return torch.cat(found) if found else t.new_empty(0)
 
-    def bend(self, x: Knots, owned: bool) -> Knots:
+    def bend(self, x: Knots, owned: bool, joins: Tensor | None = None) -> Knots:
         """Apply the function; the radius grows by rounding and by what the pieces still hide."""
         radius = spread(x, CHARGE)
         low, high = x.extent()
         for level in self.levels:
-            _charge(radius, x.values, level, _across(low, high, level), self.jump)
+            _charge(radius, x.values, level, _across(low, high, level), self.jump, joins)
         radius = (radius * self.slope).mul_(UP).add_(TINY)
         if self.flat is not None:
             radius.masked_fill_((high + x.radius < self.flat) & (low > -_LARGEST), 0.0)
@@ -73,23 +73,25 @@ def _across(low: Tensor, high: Tensor, level: float) -> Tensor:
     return ((low < level) & (high > level)).nonzero().squeeze(1)
 
 
-def _crossings(t: Tensor, values: Tensor, level: float, columns: Tensor) -> Tensor:
+def _crossings(t: Tensor, values: Tensor, level: float, columns: Tensor, joins: Tensor | None) -> Tensor:
     """Return the parameters of all crossings that are strictly inside their pieces."""
     chosen = values.index_select(1, columns)
-    piece, column = changes(chosen < level)
+    piece, column = changes(chosen < level, joins)
     before, after = chosen[piece, column], chosen[piece + 1, column]
     start, stop = t[piece], t[piece + 1]
     cuts = start + (level - before) / (after - before) * (stop - start)
     return cuts[(cuts > start) & (cuts < stop)]
 
 
-def _charge(radius: Tensor, values: Tensor, level: float, columns: Tensor, jump: float) -> None:
+def _charge(
+    radius: Tensor, values: Tensor, level: float, columns: Tensor, jump: float, joins: Tensor | None
+) -> None:
     """Add to ``radius`` the largest deviation of a chord from the function, over all pieces.
 
     A piece that only touches the level has no deviation, and is charged none: the smaller distance is zero.
     """
     chosen = values.index_select(1, columns)
-    piece, column = changes(chosen < level)
+    piece, column = changes(chosen < level, joins)
     if not len(piece):
         return
     before, after = (chosen[piece, column] - level).abs(), (chosen[piece + 1, column] - level).abs()

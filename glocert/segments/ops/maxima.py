@@ -37,9 +37,9 @@ class Pooled:
     maxima: Tensor
     winners: Tensor
 
-    def changes(self) -> tuple[Tensor, Tensor]:
+    def changes(self, joins: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return (piece, window) of every piece on which the winner at the ends is not the same."""
-        return changes(self.winners)
+        return changes(self.winners, joins)
 
     def misses(self, piece: Tensor, place: Tensor) -> Tensor:
         """Return how far the chord may be above the envelope."""
@@ -63,10 +63,10 @@ class Maximum:
     members: Tensor
     index: Tensor | None
 
-    def cuts(self, t: Tensor, x: Knots) -> Tensor:
+    def cuts(self, t: Tensor, x: Knots, joins: Tensor | None = None) -> Tensor:
         """Return the corners of the envelope of every window."""
         pooled = self.pool(x)
-        piece, place = pooled.changes()
+        piece, place = pooled.changes(joins)
         moved = pooled.misses(piece, place) > 0
         piece, place = piece[moved], place[moved]
         members = self.members[place]
@@ -76,12 +76,12 @@ class Maximum:
         cuts = start + ratio * (stop - start)
         return cuts[(cuts > start) & (cuts < stop)]
 
-    def bend(self, x: Knots, owned: bool) -> Knots:  # noqa: ARG002
+    def bend(self, x: Knots, owned: bool, joins: Tensor | None = None) -> Knots:  # noqa: ARG002
         """Take the maxima at the vertices; the largest radius of a window holds for its maximum."""
         pooled = self.pool(x)
         x = self._ordered(x)
         radius = self._largest(spread(x, CHARGE), 0.0)
-        piece, place = pooled.changes()
+        piece, place = pooled.changes(joins)
         hidden = radius.new_zeros(len(radius))
         hidden.scatter_reduce_(0, place, pooled.misses(piece, place), "amax")
         low, high = (self._largest(end, -torch.inf) for end in x.extent())

@@ -35,15 +35,22 @@ class Affine(Protocol):
 class Kink(Protocol):
     """Transfer of a piecewise linear operator of one activation."""
 
-    def cuts(self, t: Tensor, x: Knots) -> Tensor:
-        """Return the parameters, strictly inside pieces of ``t``, at which the operator bends; any order."""
+    def cuts(self, t: Tensor, x: Knots, joins: Tensor | None = None) -> Tensor:
+        """Return the parameters, strictly inside pieces of ``t``, at which the operator bends; any order.
 
-    def bend(self, x: Knots, owned: bool) -> Knots:
+        Args:
+            t: the grid.
+            x: values on it.
+            joins: pieces that belong to no path, see ``grid.joins``: not cut.
+        """
+
+    def bend(self, x: Knots, owned: bool, joins: Tensor | None = None) -> Knots:
         """Apply the operator at the vertices and charge every piece on which it still bends.
 
         Args:
             x: refined at the cuts, or at any others: soundness does not depend on where they are.
             owned: whether the memory of ``x`` may be overwritten.
+            joins: pieces that belong to no path: not charged.
         """
 
 

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glocert.budget import Budget
+from glocert.errors import InvalidSpec
+from glocert.graph.run import run as execute
+from glocert.segments import certify, certify_many, prepare
+from glocert.segments.curve import run
+from glocert.segments.grid import joins
+from glocert.segments.walk import follow, together
+from glocert.spec import Verdict
+from tests.glocert.segments.networks import Wild, line, mlp, random_segment
+from tests.glocert.segments.rational import exact_curve
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**9), st.booleans(), st.sampled_from([2**9, 2**13, 2**22]))
+def test_each_answer_is_right_about_its_own_path(seed, whole, memory):
+    """Every number of every report holds for the exact curve of that path."""
+    rng = np.random.default_rng(seed)
+    graph = Wild(rng, whole).build(int(rng.integers(1, 4)))
+    paths = [random_segment(rng, graph.input_shape, whole) for _ in range(int(rng.integers(2, 5)))]
+    label = int(rng.integers(np.prod(graph.output_shape)))
+    asked = [(path, label, 0.0, False) for path in paths]
+    for path, report in zip(
+        paths, certify_many(prepare(graph), asked, Budget(block_bytes=memory)), strict=True
+    ):
+        mass = exact_curve(graph, path).robust_mass(label)
+        assert Fraction(report.robust_mass.lower) <= mass <= Fraction(report.robust_mass.upper)
+        assert (report.verdict is Verdict.CERTIFIED) <= (mass == 1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_together_and_alone_agree(seed):
+    rng = np.random.default_rng(seed)
+    graph = mlp(rng, 8, 30, 30, 4)
+    program, paths = prepare(graph), [random_segment(rng, (8,)) for _ in range(9)]
+    labels = [int(execute(graph, torch.from_numpy(path.start[None])).argmax()) for path in paths]
+    asked = [(path, label, 0.1, True) for path, label in zip(paths, labels, strict=True)]
+    for (path, label, _, _), found in zip(asked, certify_many(program, asked, Budget()), strict=True):
+        alone = certify(program, path, label, margin=0.1, partition=True)
+        assert (found.verdict, found.pieces) == (alone.verdict, alone.pieces)
+        assert found.robust_mass.lower == pytest.approx(alone.robust_mass.lower, abs=1e-9)
+        assert found.certified_to == pytest.approx(alone.certified_to, abs=1e-9)
+        assert [part.label for part in found.partition] == [part.label for part in alone.partition]
+
+
+def test_what_lies_between_two_paths_is_neither_cut_nor_charged():
+    rng = np.random.default_rng(0)
+    graph = mlp(rng, 4, 50, 50, 3)
+    still = [line(point, point) for point in rng.standard_normal((2, 4)) * 10]
+    program = prepare(graph)
+    (block,) = follow(program, together(program, still), Budget())
+    found = run(program, block)
+    assert found.t.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert found.radius.max() < 1e-10
+
+
+@pytest.mark.parametrize("memory", [2**10, 2**14])
+def test_blocks_hold_whole_paths_or_parts_of_one(memory):
+    rng = np.random.default_rng(1)
+    program = prepare(mlp(rng, 6, 40, 40, 3))
+    first = together(program, [random_segment(rng, (6,)) for _ in range(7)])
+    for block in follow(program, first, Budget(block_bytes=memory)):
+        inner = joins(block.t)
+        ends = block.t % 2
+        assert inner is None or not inner.any() or (ends[0] == 0 and ends[-1] == 1)
+
+
+def test_a_spent_budget_leaves_paths_undecided():
+    rng = np.random.default_rng(2)
+    program = prepare(mlp(rng, 6, 20, 3))
+    asked = [(random_segment(rng, (6,)), 0, 0.0, False) for _ in range(3)]
+    for report in certify_many(program, asked, Budget(deadline=-1.0)):
+        assert (report.verdict, report.reason) == (Verdict.UNDECIDED, "budget")
+        assert (report.robust_mass.lower, report.robust_mass.upper) == (0.0, 1.0)
+
+
+def test_a_question_that_does_not_fit_is_refused():
+    program = prepare(mlp(np.random.default_rng(3), 6, 20, 3))
+    with pytest.raises(InvalidSpec):
+        certify_many(program, [(line(np.zeros(6), np.ones(6)), 3, 0.0, False)], Budget())
