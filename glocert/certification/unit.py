@@ -1,26 +1,31 @@
-"""Certify the inputs of one unit of work, one after the other."""
+"""Certify the inputs of one unit of work, some of them together."""
 
 from __future__ import annotations
 
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import groupby
 
+from glocert import engine
 from glocert.budget import Budget
 from glocert.certification.case import Case, Subject, load
 from glocert.certification.confirmation import Confirmed, confirm
 from glocert.certification.drawing import COUNTEREXAMPLE, Story
-from glocert.certification.opening import opening
+from glocert.certification.opening import Opening, opening
 from glocert.certification.question import Question
 from glocert.certification.runtimes import Runtimes
-from glocert.engine import Program, certify, prepare
+from glocert.engine import Answer, Program, certify_many, prepare
 from glocert.graph.ir import Graph
 from glocert.paths.items import Float32
 from glocert.paths.mutations import segment
 from glocert.paths.path import Path
 from glocert.report import Counterexample, InputReport, SegmentReport
 from glocert.spec import Preprocessing, SegmentSpec, Verdict
+
+TOGETHER = 16
+"""inputs whose questions are answered together"""
 
 
 def run(
@@ -49,8 +54,19 @@ def run(
         InvalidSpec: network, data and request do not fit.
     """
     unit = _Unit(load(case, indices), spec, device, block_bytes)
-    for index in indices:
-        yield unit.report(index, out / str(index))
+    for group in (indices[first : first + TOGETHER] for first in range(0, len(indices), TOGETHER)):
+        yield from unit.reports(group, out)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Input:
+    """One input on its way."""
+
+    index: int
+    item: Float32
+    path: Path
+    opening: Opening
+    seconds: float
 
 
 class _Unit:
@@ -59,25 +75,63 @@ class _Unit:
         self._runtimes = Runtimes(subject.network)
         self._program: tuple[Graph, Program] | None = None
 
-    def report(self, index: int, folder: pathlib.Path) -> InputReport:
-        """Return the row of one input and leave its pictures in ``folder``."""
+    def reports(self, indices: Sequence[int], out: pathlib.Path) -> Iterator[InputReport]:
+        """Yield the rows of some inputs in order, and leave the pictures of each in its folder."""
+        inputs = [self._opened(index) for index in indices]
+        answers, ready = self._answers(inputs), dict[int, Answer]()
+        for at, one in enumerate(inputs):
+            began = time.monotonic()
+            row, seconds = one.opening.row, one.seconds
+            if one.opening.question is not None:
+                while at not in ready:
+                    answer = next(answers)
+                    ready[answer.position] = answer
+                found, began = ready.pop(at), time.monotonic()
+                row = self._certified(one, one.opening.question, found.report, out / str(one.index))
+                seconds += found.seconds
+            yield replace(row, seconds=seconds + time.monotonic() - began)
+
+    def _opened(self, index: int) -> _Input:
         began = time.monotonic()
         item = self._subject.item(index)
         path = segment(self._spec.mutation, item, items=self._subject.items)
         found = opening(self._subject, self._spec, index, item, path)
-        row = found.row
-        if found.question is not None:
-            row = self._certified(row, found.question, item, path, folder)
-        return replace(row, seconds=time.monotonic() - began)
+        return _Input(index, item, path, found, time.monotonic() - began)
+
+    def _answers(self, inputs: Sequence[_Input]) -> Iterator[Answer]:
+        """Yield the engine's answers by position in ``inputs``; those about one network go together."""
+        asked = [(at, one, one.opening.question) for at, one in enumerate(inputs) if one.opening.question]
+        networks = [question.network(self._subject.network) for _, _, question in asked]
+        for network, group in groupby(zip(networks, asked, strict=True), key=lambda pair: id(pair[0])):
+            del network
+            pairs = list(group)
+            program = self._prepared(pairs[0][0])
+            questions = [self._question(one, question) for _, (_, one, question) in pairs]
+            budget = Budget(block_bytes=self._block_bytes)
+            for answer in certify_many(program, questions, budget):
+                yield answer._replace(position=pairs[answer.position][1][0])
+
+    def _question(self, one: _Input, question: Question) -> engine.Question:
+        spec = self._spec
+        return engine.Question(
+            one.path,
+            question.label,
+            question.margin,
+            spec.analysis,
+            spec.gap,
+            spec.partition,
+            spec.seconds_per_input,
+        )
 
     def _certified(
-        self, row: InputReport, question: Question, item: Float32, path: Path, folder: pathlib.Path
+        self, one: _Input, question: Question, answer: SegmentReport, folder: pathlib.Path
     ) -> InputReport:
-        answer = self._engine(path, question)
-        found = self._confirmed(path, answer, question)
+        row = one.opening.row
+        found = self._confirmed(one.path, answer, question)
         if answer.verdict is Verdict.FALSIFIED and found is None:
             answer = _unconfirmed(answer)
-        files = Story(item, row.label, path, self._spec.mutation, self._domain, answer, found).draw(folder)
+        story = Story(one.item, row.label, one.path, self._spec.mutation, self._domain, answer, found)
+        files = story.draw(folder)
         return replace(
             row,
             verdict=answer.verdict,
@@ -87,19 +141,6 @@ class _Unit:
             reason=answer.reason,
             next_step=answer.next_step,
             files=files,
-        )
-
-    def _engine(self, path: Path, question: Question) -> SegmentReport:
-        spec = self._spec
-        return certify(
-            self._prepared(question.network(self._subject.network)),
-            path,
-            question.label,
-            analysis=spec.analysis,
-            margin=question.margin,
-            gap=spec.gap,
-            partition=spec.partition,
-            budget=Budget.seconds(spec.seconds_per_input, block_bytes=self._block_bytes),
         )
 
     def _prepared(self, network: Graph) -> Program:

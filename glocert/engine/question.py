@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from glocert.paths.path import Path
@@ -21,6 +22,7 @@ class Question:
         gap: largest accepted U - L, > 0. Where the network cannot be followed exactly, ``complete`` stops
             at it too, with the end of the proven prefix known to a hundredth of it.
         partition: whether the report lists the winning class of every part of the path.
+        seconds: of time that this question may take, its share of what is computed for many.
     """
 
     path: Path
@@ -29,3 +31,4 @@ class Question:
     analysis: Analysis = Analysis.COMPLETE
     gap: float = 0.001
     partition: bool = False
+    seconds: float = math.inf

@@ -83,8 +83,10 @@ class Task:
         self.search.pending, self.search.points = [], []
         for at, span in enumerate(spans):
             rest = span
+            began = self.budget.clock()
             for left in finish(self.program.curve, self.question.path, question, self.search.ledger, span):
-                rest = left
+                rest, now = left, self.budget.clock()
+                self.seconds, began = self.seconds + now - began, now
                 if self.exhausted() or self.enough():
                     break
             if self.exhausted() or self.enough():
@@ -94,8 +96,9 @@ class Task:
                 return
 
     def exhausted(self) -> bool:
-        """Whether a limit of the budget is met."""
-        return self.budget.out_of_time or self.search.ledger.pieces >= self.budget.pieces
+        """Whether a limit is met."""
+        late = self.budget.out_of_time or self.seconds >= self.question.seconds
+        return late or self.search.ledger.pieces >= self.budget.pieces
 
     def report(self) -> SegmentReport:
         """Return the answer."""

@@ -9,7 +9,8 @@ piecewise linear, or the path not straight, halving goes on until the accuracy t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from dataclasses import replace
+from typing import NamedTuple, cast
 
 from glocert import segments
 from glocert.budget import Budget
@@ -25,6 +26,21 @@ from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
 from glocert.spec import Analysis
+
+
+class Answer(NamedTuple):
+    """One of many answers.
+
+    Attributes:
+        position: of its question.
+        report: the answer.
+        seconds: its share of the time that was spent.
+    """
+
+    position: int
+    report: SegmentReport
+    seconds: float
+
 
 _BY_RADIUS = frozenset({"tie", "numeric"})
 """reasons that a smaller radius may remove"""
@@ -60,13 +76,13 @@ def certify(
         InvalidSpec: the path, label or margin does not fit the network.
     """
     question = Question(path, label, margin, analysis, gap, partition)
-    return next(iter(certify_many(program, [question], budget)))[1]
+    return next(certify_many(program, [question], budget)).report
 
 
 def certify_many(
     program: Program, questions: Sequence[Question], budget: Budget | None = None
-) -> Iterator[tuple[int, SegmentReport]]:
-    """Decide many questions about one network together; yield position and answer of each when it is done.
+) -> Iterator[Answer]:
+    """Decide many questions about one network together; yield each answer when it is there.
 
     Small networks cost mostly calls, which a batch shares. Answers are those of ``certify``, up to the last
     digits of their numbers.
@@ -92,17 +108,22 @@ def _straight(program: Program, cost: Cost, question: Question) -> bool:
 
 def _followed(
     program: Program, questions: dict[int, Question], budget: Budget, together: bool
-) -> Iterator[tuple[int, SegmentReport]]:
+) -> Iterator[Answer]:
     """Follow paths together, and again alone where that may decide more."""
     chosen = list(questions.items())
     if together and len(chosen) > 1:
         asked = [(one.path, one.label, one.margin, one.partition) for _, one in chosen]
-        found = segments.certify_many(program.curve, cast("list[segments.Asked]", asked), budget)
+        limits = _within(budget, sum(one.seconds for _, one in chosen))
+        began = budget.clock()
+        found = segments.certify_many(program.curve, cast("list[segments.Asked]", asked), limits)
+        each = (budget.clock() - began) / len(chosen)
         pairs = list(zip(chosen, found, strict=True))
-        yield from ((at, report) for (at, _), report in pairs if report.reason not in _BY_RADIUS)
+        yield from (Answer(at, report, each) for (at, _), report in pairs if report.reason not in _BY_RADIUS)
         chosen = [pair for pair, report in pairs if report.reason in _BY_RADIUS]
     for at, question in chosen:
-        yield at, _alone(program, question, budget)
+        began = budget.clock()
+        report = _alone(program, question, budget)
+        yield Answer(at, report, budget.clock() - began)
 
 
 def _alone(program: Program, question: Question, budget: Budget) -> SegmentReport:
@@ -114,27 +135,41 @@ def _alone(program: Program, question: Question, budget: Budget) -> SegmentRepor
         margin=question.margin,
         gap=question.gap,
         partition=question.partition,
-        budget=budget,
+        budget=_within(budget, question.seconds),
     )
+
+
+def _within(budget: Budget, seconds: float) -> Budget:
+    """Return the budget, which ends at the latest so many seconds from now."""
+    return replace(budget, deadline=min(budget.deadline, budget.clock() + seconds))
 
 
 def _searched(
     program: Program, cost: Cost, questions: dict[int, Question], budget: Budget
-) -> Iterator[tuple[int, SegmentReport]]:
+) -> Iterator[Answer]:
     """Bound, halve and follow."""
     tasks = _tasks(program, cost, questions, budget)
     bounds = Bounds(program.forms, None, budget.block_bytes) if tasks else None
     while tasks:
         for at, task in list(tasks.items()):
+            task.ended = task.ended or task.exhausted()
             if not task.done and task.worth_following():
                 task.follow()
-            task.ended = task.ended or task.exhausted()
             if task.done:
                 del tasks[at]
-                yield at, task.report()
+                yield Answer(at, task.report(), task.seconds)
         if tasks and bounds is not None:
-            share = bounds.rows(len(tasks))
-            look(bounds, [(task.search, task.take(share)) for task in tasks.values()])
+            _round(bounds, list(tasks.values()), budget)
+
+
+def _round(bounds: Bounds, tasks: Sequence[Task], budget: Budget) -> None:
+    """Bound some rows of every question; each is charged its share of the time."""
+    began, share = budget.clock(), bounds.rows(len(tasks))
+    wishes = [(task.search, task.take(share)) for task in tasks]
+    look(bounds, wishes)
+    seconds, total = budget.clock() - began, sum(len(rows) for _, rows in wishes)
+    for task, (_, rows) in zip(tasks, wishes, strict=True):
+        task.seconds += seconds * len(rows) / total
 
 
 def _tasks(program: Program, cost: Cost, questions: dict[int, Question], budget: Budget) -> dict[int, Task]:
