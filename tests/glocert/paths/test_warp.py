@@ -185,7 +185,6 @@ def test_wide_rows_are_between_the_pixels_in_reach():
     low = found.lines[0] - found.lines[1].abs() - found.error
     assert 0.9 < float(high.max()) < 1.01
     assert -0.01 < float(low.min()) < 0.1
-    assert float(found.error[0, 0, 4, 4]) < 1e-10  # the centre stays
 
 
 def test_only_images_move():
