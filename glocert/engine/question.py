@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from glocert.paths.path import Path
 from glocert.spec import Analysis
@@ -22,6 +24,7 @@ class Question:
         gap: largest accepted U - L, > 0. Where the network cannot be followed exactly, ``complete`` stops
             at it too, with the end of the proven prefix known to a hundredth of it.
         partition: whether the report lists the winning class of every part of the path.
+        known: what was proven of it before, as ``Task.state`` or a watcher got it; empty at first.
         seconds: of time that this question may take, its share of what is computed for many.
     """
 
@@ -32,3 +35,4 @@ class Question:
     gap: float = 0.001
     partition: bool = False
     seconds: float = math.inf
+    known: Mapping[str, Any] = field(default_factory=dict)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from glocert.budget import Budget
 from glocert.engine.cost import Cost
@@ -76,8 +78,16 @@ class Task:
         price = self.cost.following(points, len(self._spans(rows)))
         return price <= max(_PATIENCE * self.spent, self.cost.bounding(2 * len(rows), single=False))
 
-    def follow(self) -> None:
-        """Follow everything that is left, in order of t, until a limit is met."""
+    def state(self) -> dict[str, Any]:
+        """What is proven so far: a question that knows it goes on from there."""
+        return self.search.ledger.to_json()
+
+    def follow(self, watch: Callable[[], None]) -> None:
+        """Follow everything that is left, in order of t, until a limit is met.
+
+        Args:
+            watch: called after each block.
+        """
         assert isinstance(self.question.path, Segment)
         spans, question = self._spans(self.search.unsettled), (self.question.label, self.question.margin)
         self.search.pending, self.search.points = [], []
@@ -87,6 +97,7 @@ class Task:
             for left in finish(self.program.curve, self.question.path, question, self.search.ledger, span):
                 rest, now = left, self.budget.clock()
                 self.seconds, began = self.seconds + now - began, now
+                watch()
                 if self.exhausted() or self.enough():
                     break
             if self.exhausted() or self.enough():

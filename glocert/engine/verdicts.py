@@ -8,9 +8,10 @@ piecewise linear, or the path not straight, halving goes on until the accuracy t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple, cast
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 from glocert import segments
 from glocert.budget import Budget
@@ -19,6 +20,7 @@ from glocert.engine.program import Program
 from glocert.engine.question import Question
 from glocert.engine.scout import scout
 from glocert.engine.task import Task
+from glocert.forms.ledger import Ledger
 from glocert.forms.rounds import Bounds, look
 from glocert.forms.search import Row, Search
 from glocert.paths.path import Path
@@ -41,6 +43,9 @@ class Answer(NamedTuple):
     report: SegmentReport
     seconds: float
 
+
+Watch = Callable[[int, Callable[[], dict[str, Any]]], None]
+"""Gets the position of a question and how to see what is proven of it: plain data, for ``Question.known``."""
 
 _BY_RADIUS = frozenset({"tie", "numeric"})
 """reasons that a smaller radius may remove"""
@@ -80,12 +85,18 @@ def certify(
 
 
 def certify_many(
-    program: Program, questions: Sequence[Question], budget: Budget | None = None
+    program: Program, questions: Sequence[Question], budget: Budget | None = None, watch: Watch | None = None
 ) -> Iterator[Answer]:
     """Decide many questions about one network together; yield each answer when it is there.
 
     Small networks cost mostly calls, which a batch shares. Answers are those of ``certify``, up to the last
     digits of their numbers.
+
+    Args:
+        program: the network.
+        questions: all about it.
+        budget: limits of all together.
+        watch: sees what is proven of a question whenever that may have grown, see ``Watch``.
 
     Raises:
         InvalidSpec: a question does not fit the network.
@@ -97,13 +108,13 @@ def certify_many(
     straight = {at: one for at, one in everything.items() if _straight(program, cost, one)}
     yield from _followed(program, straight, limits, cost.mostly_calls)
     rest = {at: one for at, one in everything.items() if at not in straight}
-    yield from _searched(program, cost, rest, limits)
+    yield from _searched(program, cost, rest, limits, watch or _unseen)
 
 
 def _straight(program: Program, cost: Cost, question: Question) -> bool:
     """Whether a path is followed from the beginning to the end without bounding anything."""
     segment = program.exact and isinstance(question.path, Segment)
-    return segment and (question.partition or cost.small)
+    return segment and not question.known and (question.partition or cost.small)
 
 
 def _followed(
@@ -139,13 +150,17 @@ def _alone(program: Program, question: Question, budget: Budget) -> SegmentRepor
     )
 
 
+def _unseen(_position: int, _state: Callable[[], dict[str, Any]]) -> None:
+    """Nobody watches."""
+
+
 def _within(budget: Budget, seconds: float) -> Budget:
     """Return the budget, which ends at the latest so many seconds from now."""
     return replace(budget, deadline=min(budget.deadline, budget.clock() + seconds))
 
 
 def _searched(
-    program: Program, cost: Cost, questions: dict[int, Question], budget: Budget
+    program: Program, cost: Cost, questions: dict[int, Question], budget: Budget, watch: Watch
 ) -> Iterator[Answer]:
     """Bound, halve and follow."""
     tasks = _tasks(program, cost, questions, budget)
@@ -154,12 +169,14 @@ def _searched(
         for at, task in list(tasks.items()):
             task.ended = task.ended or task.exhausted()
             if not task.done and task.worth_following():
-                task.follow()
+                task.follow(partial(watch, at, task.state))
             if task.done:
                 del tasks[at]
                 yield Answer(at, task.report(), task.seconds)
         if tasks and bounds is not None:
             _round(bounds, list(tasks.values()), budget)
+            for at, task in tasks.items():
+                watch(at, task.state)
 
 
 def _round(bounds: Bounds, tasks: Sequence[Task], budget: Budget) -> None:
@@ -178,7 +195,11 @@ def _tasks(program: Program, cost: Cost, questions: dict[int, Question], budget:
     for at, question in questions.items():
         device = program.forms.device
         search = Search(question.path.loaded(device), question.label, question.margin)
-        search.begin()
+        if question.known:
+            search.ledger = Ledger.from_json(question.known)
+            search.ledger.stuck.clear()
+        for span in search.ledger.open():
+            search.begin(span, question.path.joints)
         tasks[at] = Task(question, program, cost, budget, search)
     exact = [at for at, task in tasks.items() if program.exact and isinstance(task.question.path, Segment)]
     asked = [questions[at] for at in exact]

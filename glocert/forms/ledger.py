@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -110,6 +111,40 @@ class Ledger:
         rest = length(gaps(self.violated))
         upper = math.nextafter(rest, math.inf) if rest else 0.0
         return Interval(lower, min(upper, 1.0))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything, so that another process can go on from it; floats keep every bit."""
+        return {
+            "pieces": self.pieces,
+            "safe": self.safe,
+            "violated": self.violated,
+            "witnesses": sorted(self.witnesses)[:_WITNESSES],
+            "stuck": sorted(self.stuck),
+            "lowest": self.lowest if math.isfinite(self.lowest[0]) else None,
+            "radius": self.radius if math.isfinite(self.radius) else None,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Ledger:
+        """Read what ``to_json`` wrote."""
+        safe, violated, witnesses = (
+            [(float(first), float(second)) for first, second in data[name]]
+            for name in ("safe", "violated", "witnesses")
+        )
+        lowest = data["lowest"]
+        return cls(
+            pieces=int(data["pieces"]),
+            safe=joined(safe),
+            violated=joined(violated),
+            witnesses=witnesses,
+            stuck=set(data["stuck"]),
+            lowest=(math.inf, 0.0) if lowest is None else (float(lowest[0]), float(lowest[1])),
+            radius=math.inf if data["radius"] is None else float(data["radius"]),
+        )
+
+    def open(self) -> list[Span]:
+        """Return the parts of [0, 1] that are neither proven nor refuted; only those that have a length."""
+        return gaps(joined([*self.safe, *self.violated]))
 
     def report(self, pending: bool, partition: tuple[LabelInterval, ...] = ()) -> SegmentReport:
         """Return the answer.

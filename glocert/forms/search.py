@@ -84,8 +84,8 @@ class Search:
         corners = [span[0], *inner, span[1]]
         count = max(1, _FIRST // (len(corners) - 1))
         ends = [end for pair in pairwise(corners) for end in np.linspace(*pair, count + 1).tolist()[:-1]]
-        self.pending = [Row(*pair, single=self.single) for pair in pairwise([*ends, span[1]])]
-        self.points = [Row(end, end, single=self.single) for end in span]
+        self.pending += [Row(*pair, single=self.single) for pair in pairwise([*ends, span[1]])]
+        self.points += [Row(end, end, single=self.single) for end in span]
 
     def take(self, most: int) -> list[Row]:
         """Return what to look at next, at least one row: the widest rows, then all points that are wanted."""

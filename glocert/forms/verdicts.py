@@ -57,7 +57,7 @@ def certify(
         Bounds(program, None, limits.block_bytes),
         Search(path.loaded(program.device), label, margin),
     )
-    search.begin()
+    search.begin(joints=path.joints)
 
     def exhausted() -> bool:
         return limits.out_of_time or search.ledger.pieces >= limits.pieces

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 from fractions import Fraction
 
 import numpy as np
@@ -112,3 +114,34 @@ def test_a_question_out_of_time_does_not_end_the_others():
     assert found[1].reason == "budget"
     assert found[0].verdict is not Verdict.UNDECIDED
     assert found[2].verdict is not Verdict.UNDECIDED
+
+
+class Killed(Exception):
+    """The process ended here."""
+
+
+@pytest.mark.usefixtures("_searching")
+@pytest.mark.parametrize("seed", range(6))
+def test_what_was_decided_before_a_kill_is_not_looked_at_again(seed):
+    rng = np.random.default_rng(seed)
+    graph = mlp(rng, 10, 80, 80, 80, 3)
+    program, path = engine.prepare(graph), random_segment(rng, (10,))
+    whole = engine.certify(program, path, 1)
+    states: list[str] = []
+
+    def watch(_position, state):
+        states.append(json.dumps(state()))
+        if len(states) > 1 + seed:
+            raise Killed
+
+    with contextlib.suppress(Killed):
+        list(engine.certify_many(program, [Question(path, 1)], Budget(block_bytes=2**12), watch))
+    before = json.loads(states[-1])
+    rest = next(engine.certify_many(program, [Question(path, 1, known=before)])).report
+    assert rest.verdict is whole.verdict
+    assert rest.robust_mass.lower == pytest.approx(whole.robust_mass.lower, abs=1e-9)
+    assert rest.robust_mass.upper == pytest.approx(whole.robust_mass.upper, abs=1e-9)
+    assert rest.pieces >= before["pieces"]
+    decided = sum(stop - start for start, stop in before["safe"] + before["violated"])
+    if decided > 0.99:
+        assert rest.pieces - before["pieces"] < whole.pieces / 2
