@@ -25,6 +25,7 @@ class Arithmetic(StrEnum):
     """What a certificate is a theorem about."""
 
     REAL = "real"
+    FLOAT32 = "float32"
 
 
 class Verdict(StrEnum):

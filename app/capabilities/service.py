@@ -25,7 +25,7 @@ def describe(settings: Settings, *, open_mode: bool) -> dict[str, Any]:
         "authentication": "open" if open_mode else "keys",
         "kinds": list(KINDS),
         "analyses": [analysis.value for analysis in Analysis],
-        "arithmetics": [arithmetic.value for arithmetic in Arithmetic],
+        "arithmetics": [Arithmetic.REAL.value],
         "mutations": dict(MUTATION_UNITS),
         "model_formats": ["onnx", "torchscript", "pt2"],
         "roles": ["classifier", "regressor", "generator", "encoder"],

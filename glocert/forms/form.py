@@ -8,7 +8,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glocert.rounding import TINY, UP
+from glocert.rounding import DOUBLE, SINGLE, Rounding
+
+
+def rounding_of(dtype: torch.dtype) -> Rounding:
+    """Return what arithmetic in a number type loses.
+
+    Raises:
+        ValueError: neither float64 nor float32.
+    """
+    if dtype == torch.float64:
+        return DOUBLE
+    if dtype == torch.float32:
+        return SINGLE
+    raise ValueError(f"no forms in {dtype}")
 
 
 @dataclass(slots=True)
@@ -23,9 +36,9 @@ class Form:
     All rows are parts of the path of one input, or of several; they never mix.
 
     Attributes:
-        centre: float64, shape (rows, *shape), ``shape`` being the activation's per-sample shape.
-        slopes: float64, shape (k, rows, *shape).
-        error: float64, shape (rows, *shape), >= 0; NaN or infinite where nothing is known.
+        centre: float64 or float32, shape (rows, *shape), ``shape`` being the activation's per-sample shape.
+        slopes: same type, shape (k, rows, *shape).
+        error: same type, shape (rows, *shape), >= 0; NaN or infinite where nothing is known.
     """
 
     centre: Tensor
@@ -37,10 +50,33 @@ class Form:
         """Per-sample shape."""
         return tuple(self.centre.shape[1:])
 
+    @property
+    def rounding(self) -> Rounding:
+        """What arithmetic with these numbers loses."""
+        return rounding_of(self.centre.dtype)
+
     @classmethod
     def of(cls, lines: Tensor, error: Tensor) -> Form:
         """Return the form whose centre and slopes are ``lines``, shape (1 + k, rows, *shape)."""
         return cls(lines[0], lines[1:], error)
+
+    def to(self, dtype: torch.dtype) -> Form:
+        """Return the form in another number type; what rounding loses is added to the error.
+
+        In float64 the loss of each number is computed without a further rounding, as a difference of
+        neighbours, and so is zero where nothing is lost.
+        """
+        if dtype == self.centre.dtype:
+            return self
+        lines, rounding = self.lines(), rounding_of(dtype)
+        if dtype == torch.float64:
+            return Form.of(lines.to(dtype), self.error.to(dtype))
+        rounded = lines.to(dtype)
+        lost = (lines - rounded).abs_().sum(0)
+        error = torch.where(lost != 0, (self.error + lost) * rounding.up + rounding.tiny, self.error)
+        narrow = error.to(dtype)
+        # An error that is no number of the new type is lifted above itself.
+        return Form.of(rounded, torch.where(narrow == error, narrow, narrow * rounding.up + rounding.tiny))
 
     def flat(self) -> tuple[Form, Callable[[Form], Form]]:
         """Return the form with all its numbers on one axis, as they lie in memory, and the way back."""
@@ -76,24 +112,27 @@ class Form:
 
     def magnitude(self) -> Tensor:
         """Return a bound on ``|centre| + sum_j |slopes_j|``, shape (rows, *shape)."""
-        return self.lines().abs().sum(0) * (1 + len(self.slopes) * (UP - 1))
+        return self.lines().abs().sum(0) * self._lift()
 
     def swing(self) -> Tensor:
         """Return a bound on ``|sum_j slopes_j u_j|``, shape (rows, *shape)."""
-        return self.slopes.abs().sum(0) * (1 + len(self.slopes) * (UP - 1)) + TINY
+        return self.slopes.abs().sum(0) * self._lift() + self.rounding.tiny
 
     def reach(self) -> Tensor:
         """Return a bound on how far the activation is from its centre anywhere on the row."""
-        return (self.swing() + self.error) * UP
+        return (self.swing() + self.error) * self.rounding.up
 
     def peak(self) -> Tensor:
         """Return a bound on the absolute value of the activation anywhere on the row."""
-        return (self.centre.abs() + self.reach()) * UP
+        return (self.centre.abs() + self.reach()) * self.rounding.up
+
+    def _lift(self, more: int = 0) -> float:
+        return 1 + (len(self.slopes) + more) * self.rounding.charge
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Return proven (low, high) of the activation on each row; NaN where nothing is known."""
         # One factor lifts the sum of k slopes and the error, and what is lost in the two last operations.
         width = self.slopes[0].abs() if len(self.slopes) == 1 else self.slopes.abs().sum(0)
-        width = width.add_(self.error).mul_(1 + (len(self.slopes) + 3) * (UP - 1))
-        width.add_(self.centre.abs(), alpha=UP - 1).add_(TINY)
+        width = width.add_(self.error).mul_(self._lift(3))
+        width.add_(self.centre.abs(), alpha=self.rounding.charge).add_(self.rounding.tiny)
         return self.centre - width, self.centre + width

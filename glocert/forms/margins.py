@@ -83,6 +83,7 @@ def margins(scores: Form, parts: Parts, label: int | Ints, margin: float | Float
         label: class that should win, of all rows or shape (rows,).
         margin: by how much, likewise.
     """
+    scores = scores.to(torch.float64)
     rows, classes = scores.centre.shape
     own = torch.as_tensor(np.broadcast_to(label, (rows,)).copy(), device=scores.centre.device).unsqueeze(1)
     every = torch.arange(classes - 1, device=own.device).expand(rows, -1)

@@ -9,9 +9,11 @@ import torch
 
 from glocert.errors import Offence, UnsupportedOperators
 from glocert.forms import ops
-from glocert.forms.form import Form
-from glocert.forms.ops.registry import REGISTRY, Site, Transfer
+from glocert.forms.form import Form, rounding_of
+from glocert.forms.ops.registry import LARGEST, REGISTRY, Site, Transfer
+from glocert.graph.execution import Execution, execution
 from glocert.graph.ir import Graph, Node
+from glocert.spec import Arithmetic
 
 assert ops.__all__, "importing the package fills the registry"
 
@@ -45,20 +47,31 @@ class Program:
         steps: in topological order, only nodes on which the output depends.
         width: how many numbers all live activations of one row hold at most.
         device: where it runs.
+        dtype: number type that it computes in; its rounding is part of every error.
+        execution: roundings of the deployed network that are part of every error as well.
     """
 
     graph: Graph
     steps: tuple[Step, ...]
     width: int
     device: torch.device
+    dtype: torch.dtype
+    execution: Execution
 
     def rows(self, memory: int, slopes: int = 1) -> int:
         """Return how many rows fit into so many bytes, at least one."""
-        return max(1, memory // (8 * (2 + slopes) * self.width * _TEMPORARIES))
+        return max(1, memory // (self.dtype.itemsize * (2 + slopes) * self.width * _TEMPORARIES))
 
     def scores(self, x: Form) -> Form:
-        """Take forms of the input through the network; the scores are flattened, shape (rows, classes)."""
-        live = {self.graph.input: x}
+        """Take forms of the input through the network.
+
+        Args:
+            x: forms of the path, in any number type.
+
+        Returns:
+            Scores in the program's type, flattened, shape (rows, classes).
+        """
+        live = {self.graph.input: self.entered(x)}
         for step in self.steps:
             live[step.output] = step.transfer(*(live[name] for name in step.inputs))
             for name in step.dead:
@@ -66,17 +79,39 @@ class Program:
         output = live[self.graph.output]
         return Form.of(output.lines().flatten(2), output.error.flatten(1))
 
+    def entered(self, x: Form) -> Form:
+        """Return forms of the path as forms of the network's input, as computed and as executed.
 
-def prepare(graph: Graph, device: str = "cpu") -> Program:
+        An execution reads float32 images: each number of the path is rounded, by ``entry`` of itself.
+        """
+        if self.execution.charged:
+            moved = (x.error + x.peak() * self.execution.entry) * x.rounding.up + self.execution.tiny
+            x = Form.of(x.lines(), moved.masked_fill(moved > LARGEST, torch.inf))
+        return x.to(self.dtype)
+
+
+def prepare(
+    graph: Graph,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float64,
+    arithmetic: Arithmetic = Arithmetic.REAL,
+) -> Program:
     """Check every operator of the graph and prepare its parameters.
 
     Args:
         graph: the network.
         device: torch device on which paths will be followed.
+        dtype: float64 or float32: what the program computes in. Either is proven; float32 is faster, and its
+            errors are larger.
+        arithmetic: whose scores the bounds are about: those of real arithmetic, or also those of every
+            float32 execution.
 
     Raises:
-        UnsupportedOperators: names every node that has no transfer of forms.
+        UnsupportedOperators: names every node that has no transfer of forms, or every node whose float32
+            execution is not specified.
+        ValueError: another number type, or torch is told to round float32 products to fewer bits.
     """
+    _check_type(dtype)
     nodes = _needed(graph)
     offences = [
         Offence(node.name, "the operator has no transfer in the form engine", node.operator)
@@ -86,9 +121,15 @@ def prepare(graph: Graph, device: str = "cpu") -> Program:
     if offences:
         names = ", ".join(sorted({offence.operator for offence in offences}))
         raise UnsupportedOperators(f"the form engine cannot bound {names}", offences)
-    site = Site(graph, torch.device(device))
+    site = Site(graph, torch.device(device), dtype, execution(graph, arithmetic))
     steps = _steps(graph, nodes, [REGISTRY[node.operator](node, site) for node in nodes])
-    return Program(graph, steps, _width(graph, steps), site.device)
+    return Program(graph, steps, _width(graph, steps), site.device, dtype, site.execution)
+
+
+def _check_type(dtype: torch.dtype) -> None:
+    rounding_of(dtype)
+    if dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest":
+        raise ValueError("torch.set_float32_matmul_precision allows less than float32")
 
 
 def _needed(graph: Graph) -> list[Node]:

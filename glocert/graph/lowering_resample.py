@@ -6,6 +6,7 @@ weights in float32, before any input arrives; so does this module, and the weigh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,12 @@ Coordinates = NDArray[np.float32]
 Matrix = NDArray[np.float32]
 
 _HALF = np.float32(0.5)
+_WEIGHTS = ".weights"
+
+
+def is_interpolation(parameter: str) -> bool:
+    """Whether a parameter's name says that it holds weights which runtimes compute on their own."""
+    return re.search(rf"{re.escape(_WEIGHTS)}\d+(_\d+)?$", parameter) is not None
 
 
 def coordinates(mode: str, size: int, length: int, scale: float) -> Coordinates:
@@ -135,7 +142,7 @@ def weighted(emitter: Emitter, x: Activation, axis: int, matrix: NDArray[np.floa
     if matrix.shape[0] == matrix.shape[1] and np.array_equal(matrix, np.eye(len(matrix))):
         return x
     rank = len(x.shape)
-    name = f"{emitter.name}.weights{axis}"
+    name = f"{emitter.name}{_WEIGHTS}{axis}"
     if axis == rank - 2:
         return emitter.add("MatMul", (Constant(np.ascontiguousarray(matrix.T), name), x))
     order = list(range(rank))

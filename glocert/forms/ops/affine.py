@@ -2,7 +2,8 @@
 
 An affine map takes centre and slopes through ``W`` and the error through ``|W|``. Computing the former rounds
 each sum of ``n`` products by at most gamma(n) times the sum of the absolute products; that is charged to the
-error, in the same product with ``|W|``.
+error, in the same product with ``|W|``. Where the executed network counts, its roundings are one more
+share of ``|W|`` times the largest executed activation, in the same product again.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from torch import Tensor
 
 from glocert.forms.form import Form
 from glocert.forms.ops import products
-from glocert.forms.ops.registry import Site, Transfer, transfer
+from glocert.forms.ops.registry import Charges, Site, Transfer, transfer
 from glocert.graph.ir import Node
-from glocert.rounding import CHARGE, TINY, UNIT, UP, dot, grow
+from glocert.rounding import CHARGE, UNIT
 
 Map = Callable[[Tensor], Tensor]
 """A linear map of a batch, shape (n, *shape), to another; rows do not mix."""
 
 Shape = tuple[int, ...]
+
+_EXTREME = 2.0**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +37,25 @@ class Linear:
         magnitude: multiplies by |W|.
         bias: broadcasts against a batch of outputs, or None.
         terms: how many products a sum has at most.
+        charges: what roundings cost.
     """
 
     through: Map
     magnitude: Map
     bias: Tensor | None
     terms: int
+    charges: Charges
 
     def __call__(self, *inputs: Form) -> Form:
         """Map centre and slopes; charge their rounding and the input's error through |W|."""
         (x,) = inputs
-        lines = x.lines()
+        lines, share = x.lines(), self.charges.own.dot(self.terms)
         out = split(self.through(lines.flatten(0, 1)), lines)
-        error = self.magnitude(torch.add(x.error, x.magnitude(), alpha=dot(self.terms)))
+        error = self.magnitude(self.charges.spread(x, share))
         if self.bias is not None:
             out[0] += self.bias
-            error = error + self.bias.abs() * dot(self.terms)
-        return Form.of(out, error.mul_(grow(self.terms)).add_(TINY))
+            error = error + self.bias.abs() * (share + self.charges.executed)
+        return Form.of(out, self.charges.closed(error.mul_(self.charges.own.grow(self.terms))))
 
 
 def split(batch: Tensor, lines: Tensor) -> Tensor:
@@ -63,8 +68,8 @@ def gemm(node: Node, site: Site) -> Transfer:
     """Product with the rows of a matrix."""
     weight = site.parameter(node.inputs[1]).t().contiguous()
     bias = site.parameter(node.inputs[2]) if len(node.inputs) > 2 else None
-    size = weight.abs()
-    return Linear(lambda x: x @ weight, lambda x: x @ size, bias, len(weight))
+    size = site.size(weight)
+    return Linear(lambda x: x @ weight, lambda x: x @ size, bias, len(weight), site.charges(node))
 
 
 @transfer("MatMul")
@@ -74,17 +79,19 @@ def matmul(node: Node, site: Site) -> Transfer:
     if site.is_activation(left) and site.is_activation(right):
         return products.matmul(node, site)
     if site.is_activation(left):
-        weight = site.parameter(right)
-        size = weight.abs()
-        return Linear(lambda x: torch.matmul(x, weight), lambda x: torch.matmul(x, size), None, len(weight))
+        return _times(site.parameter(right), node, site)
     weight = site.parameter(left)
     if len(site.shape(right)) == 1:
-        weight = weight.mT.contiguous() if weight.ndim == 2 else weight
-        size = weight.abs()
-        return Linear(lambda x: torch.matmul(x, weight), lambda x: torch.matmul(x, size), None, len(weight))
-    size = weight.abs()
-    terms = weight.shape[-1]
-    return Linear(lambda x: torch.matmul(weight, x), lambda x: torch.matmul(size, x), None, terms)
+        return _times(weight.mT.contiguous() if weight.ndim == 2 else weight, node, site)
+    size, terms = site.size(weight), weight.shape[-1]
+    charges = site.charges(node)
+    return Linear(lambda x: torch.matmul(weight, x), lambda x: torch.matmul(size, x), None, terms, charges)
+
+
+def _times(weight: Tensor, node: Node, site: Site) -> Linear:
+    """Product with a matrix on the right."""
+    size, charges, terms = site.size(weight), site.charges(node), len(weight)
+    return Linear(lambda x: torch.matmul(x, weight), lambda x: torch.matmul(x, size), None, terms, charges)
 
 
 def aligned(x: Form, rank: int) -> Form:
@@ -103,12 +110,18 @@ class Sum:
 
     sign: int
     rank: int
+    charges: Charges
 
     def __call__(self, *inputs: Form) -> Form:
-        """Add: one rounding of each number."""
+        """Add: one rounding of each number. Executed, a longer sum may start with one of the two."""
         x, y = (aligned(part, self.rank) for part in inputs)
+        own, executed = self.charges.own, self.charges.executed
         result = Form.of(torch.add(x.lines(), y.lines(), alpha=self.sign), x.error + y.error)
-        result.error = torch.add(result.error, result.magnitude(), alpha=CHARGE).mul_(UP).add_(TINY)
+        error = torch.add(result.error, result.magnitude(), alpha=own.charge)
+        if executed:
+            for part in (x, y):
+                error = error + (part.magnitude() + part.error) * executed
+        result.error = self.charges.closed(error.mul_(own.up))
         return result
 
 
@@ -122,21 +135,24 @@ class Scale:
         factor: bound on |g|, broadcasts against the shape; None is one.
         shift: bound on |h| and on what it was computed from, broadcasts against the shape.
         rank: of the output's shape.
+        charges: what roundings cost.
     """
 
     apply: Map
     factor: Tensor | None
     shift: Tensor
     rank: int
+    charges: Charges
 
     def __call__(self, *inputs: Form) -> Form:
         """Map centre and slopes; the error takes the factor and the roundings."""
         x = aligned(inputs[0], self.rank)
-        error = torch.add(x.error, x.magnitude(), alpha=CHARGE)
+        own, executed = self.charges.own, self.charges.executed
+        error = self.charges.spread(x, own.charge)
         if self.factor is not None:
             error = error * self.factor
-        error = (error + self.shift * CHARGE).mul_(UP).add_(TINY)
-        return Form.of(self.apply(x.lines()), error)
+        error = error + self.shift * (own.charge + executed)
+        return Form.of(self.apply(x.lines()), self.charges.closed(error.mul_(own.up)))
 
 
 def _shifted(lines: Tensor, shift: Tensor, sign: int) -> Tensor:
@@ -153,12 +169,13 @@ def add(node: Node, site: Site) -> Transfer:
     rank = len(site.shape(node.output))
     minus = node.operator == "Sub"
     if site.is_activation(first) and site.is_activation(second):
-        return Sum(-1 if minus else 1, rank)
+        return Sum(-1 if minus else 1, rank, site.charges(node))
     before = site.is_activation(first)
     shift = site.parameter(second if before else first)
     signed = -shift if before and minus else shift
     sign = -1 if minus and not before else 1
-    return Scale(lambda lines: _shifted(lines, signed, sign), None, shift.abs(), rank)
+    charges = site.charges(node)
+    return Scale(lambda lines: _shifted(lines, signed, sign), None, shift.abs(), rank, charges)
 
 
 @transfer("Mul")
@@ -167,41 +184,53 @@ def multiply(node: Node, site: Site) -> Transfer:
     first, second = node.inputs
     if site.is_activation(first) and site.is_activation(second):
         return products.mul(node, site)
-    factor = site.parameter(second if site.is_activation(first) else first)
-    rank = len(site.shape(node.output))
-    return Scale(lambda lines: lines * factor, factor.abs(), torch.zeros_like(factor), rank)
+    exact = site.exact(second if site.is_activation(first) else first)
+    factor, rank = exact.to(site.dtype), len(site.shape(node.output))
+    bound, shift = site.factor(exact), torch.zeros_like(factor)
+    return Scale(lambda lines: lines * factor, bound, shift, rank, site.charges(node))
 
 
 @transfer("Div")
 def divide(node: Node, site: Site) -> Transfer:
     """Quotient by a parameter: the exact quotient is meant, so one division is made and charged."""
-    divisor = site.parameter(node.inputs[1])
-    bound = divisor.abs().reciprocal() * UP + TINY
-    rank = len(site.shape(node.output))
-    return Scale(lambda lines: lines / divisor, bound, torch.zeros_like(divisor), rank)
+    exact, own = site.exact(node.inputs[1]), site.rounding
+    divisor, rank = exact.to(site.dtype), len(site.shape(node.output))
+    bound = site.factor(exact.reciprocal()) * own.up + own.tiny
+    shift = torch.zeros_like(divisor)
+    return Scale(lambda lines: lines / divisor, bound, shift, rank, site.charges(node))
 
 
 @transfer("BatchNormalization")
 def batch_normalization(node: Node, site: Site) -> Transfer:
     """``(x - mean) g + bias`` with ``g = scale / sqrt(var + epsilon)``, evaluated as ``x g + h``.
 
-    The computed g has three roundings, h = bias - mean g two more; all are charged relative to |g| (|x| +
-    |mean|) and |bias|. A variance that is not positive makes g, and with it every error, infinite or NaN.
+    The g that is computed in float64 has three roundings, h = bias - mean g two more, and one of the
+    program's type each; all are charged relative to |g| (|x| + |mean|) and |bias|. A variance that is not
+    positive makes g, and with it every error, infinite or NaN.
     """
-    shape = site.shape(node.output)
-    columns = [site.parameter(name).reshape(-1, *(1,) * (len(shape) - 1)) for name in node.inputs[1:]]
+    shape, own = site.shape(node.output), site.rounding
+    columns = [site.exact(name).reshape(-1, *(1,) * (len(shape) - 1)) for name in node.inputs[1:]]
     scale, bias, mean, variance = columns
-    factor = scale / torch.sqrt(variance + node.number("epsilon"))
-    shift = bias - mean * factor
-    bound = factor.abs() * (1 + CHARGE) + TINY
-    floor = (bound * mean.abs() + bias.abs()) * UP
+    root = torch.sqrt(variance + node.number("epsilon"))
+    exact = scale / root
+    factor, shift = exact.to(site.dtype), (bias - mean * exact).to(site.dtype)
+    bound = site.factor(exact) * (1 + own.charge) + own.tiny
+    if site.execution.charged:
+        bound = bound.masked_fill(_overflows(scale, mean, variance, root), torch.inf)
+    floor = (bound * mean.abs() + bias.abs()).to(site.dtype) * own.up
 
     def apply(lines: Tensor) -> Tensor:
         out = lines * factor
         out[0] += shift
         return out
 
-    return Scale(apply, bound, floor, len(shape))
+    return Scale(apply, bound, floor, len(shape), site.charges(node))
+
+
+def _overflows(scale: Tensor, mean: Tensor, variance: Tensor, root: Tensor) -> Tensor:
+    """Return where some way of executing a normalisation may overflow, underflow or cancel."""
+    wide = (scale.abs() > _EXTREME) | (mean.abs() > _EXTREME)
+    return wide | (root > _EXTREME) | (root < 1 / _EXTREME) | (variance < 0)
 
 
 @transfer("ReduceSum")
@@ -216,7 +245,7 @@ def reduce_sum(node: Node, site: Site) -> Transfer:
     def total(x: Tensor) -> Tensor:
         return x.sum(axes) if axes else x.clone()
 
-    return Linear(total, total, None, terms)
+    return Linear(total, total, None, terms, site.charges(node))
 
 
 assert CHARGE >= 15 * UNIT  # what the docstrings above rely on

@@ -1,4 +1,4 @@
-"""Convolution in float64: windows copied side by side, then matrix products. Never Winograd, never FFT.
+"""Convolution: windows copied side by side, then matrix products. Never Winograd, never FFT.
 
 Results lie in memory as (height, width, channel) under their own shape, so that a window is a few runs of
 adjacent numbers and the next convolution copies nothing else.
@@ -104,6 +104,12 @@ def conv(node: Node, site: Site) -> Transfer:
     terms = channels * height * width
     weights = kernel.view(groups, maps // groups, channels, height, width).permute(0, 3, 4, 2, 1)
     weights = weights.reshape(groups, terms, maps // groups).contiguous()
-    sizes = weights.abs()
+    sizes = site.size(weights)
     bias = site.parameter(node.inputs[2]).reshape(-1, 1, 1) if len(node.inputs) > 2 else None
-    return Linear(lambda x: windows.convolve(x, weights), lambda x: windows.convolve(x, sizes), bias, terms)
+    return Linear(
+        lambda x: windows.convolve(x, weights),
+        lambda x: windows.convolve(x, sizes),
+        bias,
+        terms,
+        site.charges(node),
+    )

@@ -47,62 +47,62 @@ def _smooth(name: str) -> Transfer:
     return along(Smooth(jets, fourth, _FAR[name]).line)
 
 
-@transfer("Cos", "Erf", "Mish", "Sigmoid", "Silu", "Sin", "Softplus", "Tanh")
+@transfer("Cos", "Erf", "Mish", "Sigmoid", "Silu", "Sin", "Softplus", "Tanh", double=True)
 def smooth(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """A smooth function without attributes."""
     return _smooth(node.operator)
 
 
-@transfer("Gelu")
+@transfer("Gelu", double=True)
 def gelu(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``x`` times the normal distribution function, or its approximation with tanh."""
     return _smooth(f"Gelu {node.attributes['approximate']}")
 
 
-@transfer("Exp")
+@transfer("Exp", double=True)
 def exp(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``exp(x)``."""
     return along(powers.exp_line)
 
 
-@transfer("Log")
+@transfer("Log", double=True)
 def log(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``log(x)``; nothing is known unless x is proven positive."""
     return along(powers.log_line)
 
 
-@transfer("Sqrt")
+@transfer("Sqrt", double=True)
 def sqrt(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``sqrt(x)``; nothing is known unless x is proven positive."""
     return along(powers.power_line(0.5))
 
 
-@transfer("Reciprocal")
+@transfer("Reciprocal", double=True)
 def reciprocal(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``1 / x``; nothing is known unless x is proven not to be zero."""
     return along(powers.power_line(-1.0))
 
 
-@transfer("Pow")
+@transfer("Pow", double=True)
 def power(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``x ** exponent``."""
     return along(powers.power_line(node.number("exponent")))
 
 
-@transfer("Elu")
+@transfer("Elu", double=True)
 def elu(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``x`` above zero, ``alpha (exp(x) - 1)`` below."""
     alpha = node.number("alpha")
     return along(lambda span, error: kinked.elu(span, error, alpha))
 
 
-@transfer("HardSwish")
+@transfer("HardSwish", double=True)
 def hard_swish(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``x min(max(x/6 + 1/2, 0), 1)``."""
     return along(kinked.hard_swish)
 
 
-@transfer("Sign")
+@transfer("Sign", double=True)
 def sign(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """-1, 0 or 1."""
     return along(kinked.sign)

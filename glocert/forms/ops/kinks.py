@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glocert.forms.form import Form
-from glocert.forms.ops.registry import Site, Transfer, transfer
+from glocert.forms.form import Form, rounding_of
+from glocert.forms.ops.registry import LARGEST, Site, Transfer, transfer
 from glocert.graph.ir import Node
-from glocert.rounding import CHARGE, TINY, UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,8 @@ def chord(function: Callable[[Tensor], Tensor], levels: tuple[float, ...], low: 
     """Replace a piecewise linear function by a line on each range [low, high].
 
     Args:
-        function: rounds its result at most once.
-        levels: where it bends, finite.
+        function: rounds its result at most twice.
+        levels: where it bends, finite numbers of the tensors' type.
         low: lower ends, bounds on the form's extent: centre and slopes together are not larger in absolute
             value than the larger end.
         high: upper ends.
@@ -58,9 +57,9 @@ def chord(function: Callable[[Tensor], Tensor], levels: tuple[float, ...], low: 
         top = torch.where(inside, torch.maximum(top, miss), top)
         bottom = torch.where(inside, torch.minimum(bottom, miss), bottom)
         scale = torch.where(inside, torch.maximum(scale, value.abs()), scale)
-    # Two roundings at most for each f(x) - g x, one of m, three of g x + m on centre and slopes.
-    scale = scale + gain.abs() * torch.maximum(low.abs(), high.abs())
-    half = ((top - bottom) / 2 + scale * CHARGE) * UP + TINY
+    # Four roundings at most for each f(x) - g x, one of m, three of g x + m on centre and slopes.
+    scale, own = scale + gain.abs() * torch.maximum(low.abs(), high.abs()), rounding_of(low.dtype)
+    half = ((top - bottom) / 2 + scale * own.charge) * own.up + own.tiny
     return Line(gain, (top + bottom) / 2, half)
 
 
@@ -73,7 +72,9 @@ class Bent:
         same: it is the identity on this interval.
         below: its constant value below ``same``, or None where it is not constant there.
         above: its constant value above ``same``, or None.
-        function: evaluates it, rounding at most once.
+        function: evaluates it, rounding at most twice.
+        lost: how far it is from the function that is meant, by rounding of the levels.
+        executed: how far an execution may be from it, as a share of ``|x|`` where it is not the identity.
     """
 
     levels: tuple[float, ...]
@@ -81,11 +82,14 @@ class Bent:
     below: float | None
     above: float | None
     function: Callable[[Tensor], Tensor]
+    lost: float = 0.0
+    executed: float = 0.0
 
     def __call__(self, *inputs: Form) -> Form:
         """Pass on, make constant, or replace by a line, number by number."""
         if self.same == (-torch.inf, torch.inf):
             return inputs[0]
+        own = inputs[0].rounding
         x, restored = inputs[0].flat()
         low, high = x.bounds()
         settled = self._passed(low, high)
@@ -100,7 +104,12 @@ class Bent:
         if shift is not None:
             lines[0] += shift
         lines[0, loose] += line.middle
-        error[loose] = (error[loose] + line.half) * UP
+        rest = line.half
+        if self.executed:
+            rest = rest + torch.maximum(low[loose].abs(), high[loose].abs()) * self.executed
+        error[loose] = (error[loose] + rest) * own.up
+        if self.lost:
+            error.add_(self.lost).mul_(own.up)
         return restored(Form.of(lines, error))
 
     def _passed(self, low: Tensor, high: Tensor) -> Tensor:
@@ -129,33 +138,39 @@ def relu(node: Node, site: Site) -> Transfer:  # noqa: ARG001
 
 
 @transfer("LeakyRelu")
-def leaky_relu(node: Node, site: Site) -> Transfer:  # noqa: ARG001
-    """``x`` above zero, ``alpha x`` below; alpha may be any number."""
+def leaky_relu(node: Node, site: Site) -> Transfer:
+    """``x`` above zero, ``alpha x`` below; alpha may be any number. Executed, alpha and a product round."""
     alpha = node.number("alpha")
 
     def function(x: Tensor) -> Tensor:
         return torch.where(x < 0, x * alpha, x)
 
     same = (-torch.inf if alpha == 1 else 0.0, torch.inf)
-    return Bent((0.0,), same, 0.0 if alpha == 0 else None, None, function)
+    lost = torch.inf if site.rounds and abs(alpha) > LARGEST else 0.0
+    executed = max(abs(alpha), 2.0**-15) * site.charges(node).executed if alpha not in {-1.0, 0.0} else 0.0
+    return Bent((0.0,), same, 0.0 if alpha == 0 else None, None, function, lost, executed)
 
 
 @transfer("Clip")
-def clip(node: Node, site: Site) -> Transfer:  # noqa: ARG001
-    """``min(max(x, low), high)``: the upper bound wins where they cross."""
-    low, high = node.number("min"), node.number("max")
+def clip(node: Node, site: Site) -> Transfer:
+    """``min(max(x, low), high)``: the upper bound wins where they cross.
+
+    Levels that are rounded move the function by no more than they move themselves.
+    """
+    (low, lost), (high, more) = (site.level(node.number(name)) for name in ("min", "max"))
+    lost = max(lost, more)
     if low >= high:
-        return _constant(high)
+        return _constant(high, lost)
     levels = tuple(level for level in (low, high) if abs(level) < torch.inf)
     below, above = (level if abs(level) < torch.inf else None for level in (low, high))
-    return Bent(levels, (low, high), below, above, lambda x: x.clamp(low, high))
+    return Bent(levels, (low, high), below, above, lambda x: x.clamp(low, high), lost)
 
 
-def _constant(value: float) -> Transfer:
+def _constant(value: float, lost: float) -> Transfer:
     def apply(x: Form) -> Form:
         """Forget everything but whether the input was finite."""
         lines = torch.zeros_like(x.lines())
         lines[0] += value
-        return Form.of(lines, x.peak() * 0)
+        return Form.of(lines, x.peak() * 0 + lost)
 
     return apply

@@ -47,29 +47,30 @@ def gather(node: Node, site: Site) -> Transfer:
 def concat(node: Node, site: Site) -> Transfer:
     """Activations and constants side by side; a constant is a form that does not move."""
     axis = int(node.number("axis"))
-    constants = {name: site.parameter(name) for name in node.inputs if not site.is_activation(name)}
+    constants = {name: site.exact(name) for name in node.inputs if not site.is_activation(name)}
+    fixed = {name: (values.to(site.dtype), site.lost(values)) for name, values in constants.items()}
     names = node.inputs
 
     def apply(*inputs: Form) -> Form:
         remaining = iter(inputs)
-        parts = [_constant(constants[n], inputs[0]) if n in constants else next(remaining) for n in names]
+        parts = [_constant(*fixed[n], inputs[0]) if n in fixed else next(remaining) for n in names]
         lines = torch.cat([part.lines() for part in parts], axis + 2)
         return Form.of(lines, torch.cat([part.error for part in parts], axis + 1))
 
     return apply
 
 
-def _constant(values: Tensor, like: Form) -> Form:
+def _constant(values: Tensor, error: Tensor, like: Form) -> Form:
     rows = len(like.centre)
     lines = values.new_zeros(1 + len(like.slopes), rows, *values.shape)
     lines[0] = values
-    return Form.of(lines, values.new_zeros(rows, *values.shape))
+    return Form.of(lines, error.expand(rows, *values.shape).contiguous())
 
 
 @transfer("Pad")
 def pad(node: Node, site: Site) -> Transfer:
     """Constant padding; negative pads cut."""
-    pads, value = node.ints("pads"), node.number("value")
+    pads, (value, lost) = node.ints("pads"), site.level(node.number("value"))
     rank = len(site.shape(node.output))
     # torch counts axes from the last one, begin and end of each together
     ends = [end for axis in reversed(range(rank)) for end in (pads[axis], pads[rank + axis])]
@@ -78,6 +79,6 @@ def pad(node: Node, site: Site) -> Transfer:
         lines = torch.nn.functional.pad(x.lines(), ends)
         if value:
             lines[0] = torch.nn.functional.pad(x.centre, ends, value=value)
-        return Form.of(lines, torch.nn.functional.pad(x.error, ends))
+        return Form.of(lines, torch.nn.functional.pad(x.error, ends, value=lost))
 
     return apply

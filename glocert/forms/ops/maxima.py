@@ -18,7 +18,6 @@ from glocert.forms.ops.kinks import chord
 from glocert.forms.ops.pooling import Window, window
 from glocert.forms.ops.registry import Site, Transfer, transfer
 from glocert.graph.ir import Node
-from glocert.rounding import CHARGE, UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +56,8 @@ def larger(b: Form, a: Form, *, keep: Tensor, take: Tensor) -> Form:
         keep: where b is the answer, whatever the numbers say; bool, broadcasts.
         take: where a is.
     """
-    a_lines, b_lines = a.lines(), b.lines()
-    difference = Form.of(a_lines - b_lines, (a.error + b.error) * UP)
+    a_lines, b_lines, own = a.lines(), b.lines(), a.rounding
+    difference = Form.of(a_lines - b_lines, (a.error + b.error) * own.up)
     low, high = difference.bounds()
     take = take | ((low >= 0) & ~keep)
     loose = (~(take | keep | (high <= 0))).nonzero(as_tuple=True)
@@ -72,9 +71,9 @@ def larger(b: Form, a: Form, *, keep: Tensor, take: Tensor) -> Form:
         for part, values in zip(lines, mixed, strict=True):
             part[loose] = values
         # The mixture rounds numbers of the size of a and b, which may be larger than their difference.
-        size = (a_loose.abs().sum(0) + b_loose.abs().sum(0) + line.middle.abs()) * CHARGE
+        size = (a_loose.abs().sum(0) + b_loose.abs().sum(0) + line.middle.abs()) * own.charge
         shares = b.error[loose] * (1 - line.gain) + a.error[loose] * line.gain
-        error[loose] = (shares + line.half + size) * UP
+        error[loose] = (shares + line.half + size) * own.up
     return Form.of(lines, error)
 
 

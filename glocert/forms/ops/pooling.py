@@ -70,9 +70,10 @@ def average_pool(node: Node, site: Site) -> Transfer:
     """A sum over each window, divided by an exact count."""
     geometry = window(node, site)
     counts = divisors(node, site.shape(node.inputs[0])[1:], geometry.outside)
-    divisor = torch.tensor(counts, dtype=torch.float64, device=site.device)
+    divisor = torch.tensor(counts, dtype=site.dtype, device=site.device)
 
     def average(images: Tensor) -> Tensor:
         return geometry.total(images) / divisor
 
-    return Linear(average, average, None, geometry.kernel[0] * geometry.kernel[1] + 1)
+    terms = geometry.kernel[0] * geometry.kernel[1] + 1
+    return Linear(average, average, None, terms, site.charges(node))

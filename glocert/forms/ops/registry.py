@@ -1,24 +1,73 @@
 """How an operator becomes a transfer of forms: the one table, and what a builder may ask.
 
-A builder looks at one node once, before anything is computed, and prepares its parameters in float64 (exact,
-as parameters are float32 or float64). The transfer maps forms in the graph's own per-sample shapes, with
-rows as the leading axis. It must keep the invariant of ``Form`` whatever the input is: infinite and NaN
-errors stay so, and rounding is part of the error that it returns.
+A builder looks at one node once, before anything is computed, and prepares its parameters in the program's
+number type. The transfer maps forms in the graph's own per-sample shapes, with rows as the leading axis. It
+must keep the invariant of ``Form`` whatever the input is: infinite and NaN errors stay so, and rounding is
+part of the error that it returns: that of the program, and where the answer is about the executed network
+that of every float32 execution of the node.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from glocert.forms.form import Form
+from glocert.forms.form import Form, rounding_of
+from glocert.graph.execution import REAL, Execution
 from glocert.graph.ir import Graph, Node
+from glocert.rounding import SINGLE, Rounding
 
 Transfer = Callable[..., Form]
 """Maps the forms of the node's *activations*, in the order of its inputs; changes none of them."""
+
+
+_WEIGHT_FLOOR = 2.0**-40
+"""A parameter smaller than that is charged like one of this size: then relative charges cover underflow."""
+_FACTOR_FLOOR = 2.0**-15
+"""The same for factors: folded into a weight, four of them still leave enough to cover 2**-126."""
+LARGEST = 2.0**40
+"""Executed activations and parameters are below this, so that no execution can overflow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """What the roundings of one node cost.
+
+    Attributes:
+        own: what the program's arithmetic loses.
+        executed: share of all absolute terms that executing the node may cost, about the *executed*
+            activations; 0 where the answer is about real arithmetic.
+        tiny: what may be lost by underflow, in the program and in execution.
+    """
+
+    own: Rounding
+    executed: float
+    tiny: float
+
+    def spread(self, x: Form, own: float) -> Tensor:
+        """Return ``error + own (|c| + sum |s|)``, and ``executed`` of the largest executed activation.
+
+        Args:
+            x: what the node reads.
+            own: share that the program's roundings cost.
+        """
+        total = torch.add(x.error, x.magnitude(), alpha=own + self.executed)
+        if self.own is SINGLE:
+            total.add_(self.tiny)  # the product may underflow, and weights are not small
+        return total.add_(x.error, alpha=self.executed) if self.executed else total
+
+    def closed(self, error: Tensor) -> Tensor:
+        """Add in place what underflows; forget what may overflow when executed.
+
+        The error is at least ``2^-23`` of all absolute terms together, so that no partial sum of a term that
+        is kept exceeds 2^63.
+        """
+        error.add_(self.tiny)
+        return error.masked_fill_(error > LARGEST, torch.inf) if self.executed else error
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +77,29 @@ class Site:
     Attributes:
         graph: the network.
         device: where parameters go.
+        dtype: number type of the program, float64 or float32.
+        execution: roundings of the deployed network that count.
     """
 
     graph: Graph
     device: torch.device
+    dtype: torch.dtype = torch.float64
+    execution: Execution = REAL
+
+    @property
+    def rounding(self) -> Rounding:
+        """What the program's arithmetic loses."""
+        return rounding_of(self.dtype)
+
+    @property
+    def rounds(self) -> bool:
+        """Whether parameters are rounded to float32, by the program or when the network is executed."""
+        return self.dtype == torch.float32 or self.execution.charged
+
+    def charges(self, node: Node) -> Charges:
+        """Return what the roundings of a node cost."""
+        tiny = max(self.rounding.tiny, self.execution.tiny)
+        return Charges(self.rounding, self.execution.relative(node), tiny)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Per-sample shape of an activation or a parameter."""
@@ -43,19 +111,69 @@ class Site:
         return self.graph.is_activation(name)
 
     def parameter(self, name: str) -> Tensor:
-        """Return a parameter in float64 on the device."""
+        """Return a parameter on the device, rounded to the program's type: one rounding of each number."""
+        return self.exact(name).to(self.dtype)
+
+    def exact(self, name: str) -> Tensor:
+        """Return a parameter in float64 on the device: parameters are float32 or float64."""
         return torch.tensor(self.graph.parameters[name], dtype=torch.float64, device=self.device)
+
+    def size(self, values: Tensor, floor: float = _WEIGHT_FLOOR) -> Tensor:
+        """Return what charges are relative to for a parameter: its absolute values in the program's type.
+
+        Where it may be rounded to float32, numbers that float32 has not, or nearly not, count as ``floor``
+        or as infinite; zeros stay zero.
+        """
+        size = values.abs()
+        if not self.rounds:
+            return size
+        size = torch.where(size > 0, size.clamp(min=floor), size)
+        return size.masked_fill(size > LARGEST, torch.inf).to(self.dtype)
+
+    def factor(self, values: Tensor) -> Tensor:
+        """Return ``size`` of numbers that may be folded into weights."""
+        return self.size(values, _FACTOR_FLOOR)
+
+    def lost(self, values: Tensor) -> Tensor:
+        """Return what is lost where numbers are rounded to float32, in the program's type; else zeros."""
+        if not self.rounds:
+            return torch.zeros_like(values)
+        change = (values - values.to(torch.float32)).abs()
+        moved = (change != 0) | ((values != 0) & (values.abs() < _WEIGHT_FLOOR))
+        return torch.where(moved, change * SINGLE.up + 2 * SINGLE.tiny, 0.0).to(self.dtype)
+
+    def level(self, value: float) -> tuple[float, float]:
+        """Return a number of the program's type, and by how much executing or computing with it is off.
+
+        A number that float32 has not is beyond all numbers that are known: it counts as infinite.
+        """
+        if not self.rounds or not math.isfinite(value):
+            return value, 0.0
+        exact = torch.tensor(value, dtype=torch.float64)
+        narrow = float(exact.to(torch.float32))
+        if not math.isfinite(narrow):
+            return narrow, 0.0
+        return float(exact.to(self.dtype)), float(self.lost(exact))
+
+    def doubled(self, transfer: Transfer) -> Transfer:
+        """Return a transfer that is written for float64, for the program's type."""
+        if self.dtype == torch.float64:
+            return transfer
+        return lambda *inputs: transfer(*(x.to(torch.float64) for x in inputs)).to(self.dtype)
 
 
 Builder = Callable[[Node, Site], Transfer]
 REGISTRY: dict[str, Builder] = {}
 
 
-def transfer(*operators: str) -> Callable[[Builder], Builder]:
-    """Register the builder of canonical ``operators``."""
+def transfer(*operators: str, double: bool = False) -> Callable[[Builder], Builder]:
+    """Register the builder of canonical ``operators``; ``double``: its transfer works in float64 only."""
 
     def register(build: Builder) -> Builder:
-        REGISTRY.update(dict.fromkeys(operators, build))
+        def doubled(node: Node, site: Site) -> Transfer:
+            return site.doubled(build(node, site))
+
+        REGISTRY.update(dict.fromkeys(operators, doubled if double else build))
         return build
 
     return register

@@ -46,7 +46,7 @@ _LARGE = 300.0
 """Half-width from which a coordinate's range says nothing."""
 
 
-@transfer("Softmax")
+@transfer("Softmax", double=True)
 def softmax(node: Node, site: Site) -> Transfer:
     """``exp(x_i) / sum_j exp(x_j)`` along ``axis``."""
     shape = site.shape(node.inputs[0])

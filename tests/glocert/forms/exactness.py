@@ -21,7 +21,11 @@ ROWS = 3
 
 
 def random_form(
-    rng: np.random.Generator, shape: tuple[int, ...], slopes: int = 1, whole: bool = False
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    slopes: int = 1,
+    whole: bool = False,
+    dtype: torch.dtype = torch.float64,
 ) -> Form:
     """A form of three rows; numbers of several sizes, or small whole ones."""
 
@@ -32,7 +36,8 @@ def random_form(
 
     exact = rng.random() < 0.5  # then nothing but rounding is left to be charged
     sizes = rng.choice([0.0] if exact else [0.0, 1e-17, 1e-9, 0.3, 2.0], (ROWS, *shape))
-    return Form.of(numbers(1 + slopes, ROWS, *shape), torch.from_numpy(sizes) * numbers(ROWS, *shape).abs())
+    lines, error = numbers(1 + slopes, ROWS, *shape), torch.from_numpy(sizes) * numbers(ROWS, *shape).abs()
+    return Form.of(lines.to(dtype), error.to(dtype))
 
 
 def parameters(rng: np.random.Generator, slopes: int) -> Exact:
@@ -42,7 +47,7 @@ def parameters(rng: np.random.Generator, slopes: int) -> Exact:
 
 def model(form: Form, u: Exact) -> Exact:
     """Return centre and slopes at u, shape (rows, *shape)."""
-    centre, slopes = exactly(form.centre.numpy()), exactly(form.slopes.numpy())
+    centre, slopes = exactly(form.centre.double().numpy()), exactly(form.slopes.double().numpy())
     weights = u.reshape(*u.shape, *(1,) * (centre.ndim - 1))
     return centre + (slopes * weights).sum(axis=0) if len(slopes) else centre
 
@@ -50,12 +55,12 @@ def model(form: Form, u: Exact) -> Exact:
 def member(rng: np.random.Generator, form: Form, u: Exact) -> Exact:
     """Return exact activations inside the form at u, often at the very end of its error."""
     offset = exactly(rng.integers(-6, 7, form.error.shape).clip(-4, 4).astype(object)) / 4
-    return model(form, u) + exactly(form.error.numpy()) * offset
+    return model(form, u) + exactly(form.error.double().numpy()) * offset
 
 
 def outside(form: Form, exact: Exact, u: Exact) -> float:
     """Return the largest distance from the model as a share of the error; sound where at most one."""
-    error = form.error.numpy()
+    error = form.error.double().numpy()
     assert not np.isnan(error).any()
     distance = abs(exact - model(form, u))
     known = np.isfinite(error)
@@ -67,8 +72,9 @@ def outside(form: Form, exact: Exact, u: Exact) -> float:
 
 
 def apply(graph: Graph, node: Node, live: dict[str, Form]) -> Form:
-    """Run one transfer."""
-    built = REGISTRY[node.operator](node, Site(graph, torch.device("cpu")))
+    """Run one transfer, in the number type of its inputs."""
+    dtype = next(iter(live.values())).centre.dtype
+    built = REGISTRY[node.operator](node, Site(graph, torch.device("cpu"), dtype))
     return built(*(live[name] for name in node.inputs if graph.is_activation(name)))
 
 
@@ -93,11 +99,19 @@ def _cut(x: Exact, pads: tuple[int, ...]) -> Exact:
     return x[(slice(None), *(slice(*pair) for pair in ends))]
 
 
-def worst_of_node(rng: np.random.Generator, graph: Graph, node: Node, slopes: int, whole: bool) -> float:
+def worst_of_node(
+    rng: np.random.Generator,
+    graph: Graph,
+    node: Node,
+    slopes: int,
+    whole: bool,
+    dtype: torch.dtype = torch.float64,
+) -> float:
     """Return the worst share of one transfer on random forms."""
     names = [name for name in dict.fromkeys(node.inputs) if graph.is_activation(name)]
-    forms = {name: random_form(rng, graph.shapes[name], slopes, whole) for name in names}
+    forms = {name: random_form(rng, graph.shapes[name], slopes, whole, dtype) for name in names}
     result, shares = apply(graph, node, forms), []
+    assert {part.dtype for part in (result.centre, result.slopes, result.error)} == {dtype}
     assert result.shape == graph.shapes[node.output]
     for _ in range(4):
         u = parameters(rng, slopes)
@@ -106,12 +120,14 @@ def worst_of_node(rng: np.random.Generator, graph: Graph, node: Node, slopes: in
     return max(shares)
 
 
-def worst_of_network(rng: np.random.Generator, graph: Graph, segment: Segment) -> float:
+def worst_of_network(
+    rng: np.random.Generator, graph: Graph, segment: Segment, dtype: torch.dtype = torch.float64
+) -> float:
     """Return the worst share of all activations of a network on random parts of a path."""
-    program = prepare(graph)
+    program = prepare(graph, dtype=dtype)
     ends = np.sort(rng.choice([0.0, 1.0, 0.5, *rng.random(6)], (ROWS, 2)), axis=1)
     parts = Parts.between(*ends.T.copy())
-    live = {graph.input: forms_of(segment.loaded(program.device), parts, program.device)}
+    live = {graph.input: program.entered(forms_of(segment.loaded(program.device), parts, program.device))}
     for step in program.steps:
         live[step.output] = step.transfer(*(live[name] for name in step.inputs))
     shares = []

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from glocert.forms.form import Form
-from tests.glocert.forms.exactness import member, parameters, random_form
+from tests.glocert.forms.exactness import member, outside, parameters, random_form
 from tests.glocert.segments.rational import exactly
 
 
@@ -44,19 +44,20 @@ def test_parts_of_one_tensor_that_do_not_follow_each_other_are_joined():
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_bounds_hold_for_every_member(seed):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_bounds_hold_for_every_member(seed, dtype):
     rng = np.random.default_rng(seed)
-    form = random_form(rng, (5,), slopes=seed % 3 + 1)
-    low, high = (exactly(end.numpy()) for end in form.bounds())
-    peak, reach = exactly(form.peak().numpy()), exactly(form.reach().numpy())
-    magnitude, centre = exactly(form.magnitude().numpy()), exactly(form.centre.numpy())
+    form = random_form(rng, (5,), slopes=seed % 3 + 1, dtype=dtype)
+    low, high = (exactly(end.double().numpy()) for end in form.bounds())
+    peak, reach = exactly(form.peak().double().numpy()), exactly(form.reach().double().numpy())
+    magnitude, centre = exactly(form.magnitude().double().numpy()), exactly(form.centre.double().numpy())
     for _ in range(10):
         exact = member(rng, form, parameters(rng, len(form.slopes)))
         assert (low <= exact).all()
         assert (exact <= high).all()
         assert (abs(exact) <= peak).all()
         assert (abs(exact - centre) <= reach).all()
-    assert (magnitude >= abs(exactly(form.lines().numpy())).sum(axis=0)).all()
+    assert (magnitude >= abs(exactly(form.lines().double().numpy())).sum(axis=0)).all()
 
 
 @pytest.mark.parametrize("field", ["centre", "slopes", "error"])
@@ -68,3 +69,23 @@ def test_numbers_that_are_not_finite_bound_nothing(field, value):
     assert not (torch.isfinite(low) & torch.isfinite(high)).any()
     assert not ((low >= 0) & (high <= 1e300)).any()
     assert not (high <= 0).any()
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("shrunk", [1.0, 1e-30, 1e-45, 1e-60])
+def test_rounding_to_float32_keeps_every_member(seed, shrunk):
+    rng = np.random.default_rng(seed)
+    wide = random_form(rng, (5,), slopes=seed % 3 + 1)
+    wide = Form.of(wide.lines() * shrunk, wide.error * shrunk)
+    narrow = wide.to(torch.float32)
+    for _ in range(5):
+        u = parameters(rng, len(wide.slopes))
+        assert outside(narrow, member(rng, wide, u), u) <= 1.0
+    again = narrow.to(torch.float64)
+    assert torch.equal(again.lines().float(), narrow.lines())
+    assert torch.equal(again.to(torch.float32).error, narrow.error)
+
+
+def test_numbers_that_float32_does_not_have_are_not_known():
+    narrow = Form.of(torch.full((2, 1, 1), 1e39, dtype=torch.float64), torch.zeros(1, 1).double())
+    assert not torch.isfinite(narrow.to(torch.float32).error).any()

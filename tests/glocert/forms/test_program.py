@@ -15,12 +15,17 @@ from tests.glocert.segments.networks import Draft, Wild, line, mlp, random_segme
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 10**9), st.booleans(), st.sampled_from([0.0, 1e-3]))
-def test_every_activation_is_within_its_form(seed, whole, radius):
+@given(
+    st.integers(0, 10**9),
+    st.booleans(),
+    st.sampled_from([0.0, 1e-3]),
+    st.sampled_from([torch.float64, torch.float32]),
+)
+def test_every_activation_is_within_its_form(seed, whole, radius, dtype):
     rng = np.random.default_rng(seed)
     graph = Wild(rng, whole).build(int(rng.integers(1, 4)))
     ends = random_segment(rng, graph.input_shape, whole)
-    assert worst_of_network(rng, graph, line(ends.start, ends.stop, radius)) <= 1.0
+    assert worst_of_network(rng, graph, line(ends.start, ends.stop, radius), dtype) <= 1.0
 
 
 def test_every_node_without_a_transfer_is_named():

@@ -20,12 +20,18 @@ mpmath.mp.dps = 50
 _exactly = np.frompyfunc(mpmath.mpf, 1, 1)
 
 
-def build(operator: str, shapes: list[tuple[int, ...]], output: tuple[int, ...], **attributes) -> Transfer:
+def build(
+    operator: str,
+    shapes: list[tuple[int, ...]],
+    output: tuple[int, ...],
+    dtype: torch.dtype = torch.float64,
+    **attributes,
+) -> Transfer:
     """Return the transfer of one node whose inputs are activations of these shapes."""
     names = [f"x{position}" for position in range(len(shapes))]
     node = Node("node", operator, tuple(names), "y", attributes)
     graph = Graph(names[0], "y", (node,), {}, dict(zip([*names, "y"], [*shapes, output], strict=True)))
-    return REGISTRY[operator](node, Site(graph, torch.device("cpu")))
+    return REGISTRY[operator](node, Site(graph, torch.device("cpu"), dtype))
 
 
 def form(rng, k: int, rows: int, shape: tuple[int, ...], centre, width: float, share: float) -> Form:

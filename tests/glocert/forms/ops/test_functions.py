@@ -80,8 +80,8 @@ BENT = {"HardSwish", "Sign", "Elu, selu's", "Elu, small", "Elu, falling", "Elu"}
 SMOOTH = sorted(set(CASES) - BENT - {"Pow, 0.0", "Pow, 1.0"})
 
 
-def transfer_of(name: str, shape: tuple[int, ...] = (9,)):
-    return build(name.partition(",")[0], [shape], shape, **CASES[name][2])
+def transfer_of(name: str, shape: tuple[int, ...] = (9,), dtype: torch.dtype = torch.float64):
+    return build(name.partition(",")[0], [shape], shape, dtype, **CASES[name][2])
 
 
 def around(rng, name: str):
@@ -112,6 +112,16 @@ def test_exact_values_are_inside(name, k, width):
         if width < 0.1 or (width < 100 and CASES[name][1] == REAL):
             assert torch.isfinite(result.error).all()
         assert worst_share(rng, (x,), result, elementwise(CASES[name][0]), 8) <= 1
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("width", [0.0, 1e-6, 0.1, 3.0])
+def test_exact_values_are_inside_in_float32(name, width):
+    rng = np.random.default_rng(5)
+    x = form(rng, 2, 3, (9,), around(rng, name), width, 0.2).to(torch.float32)
+    result = transfer_of(name, dtype=torch.float32)(x)
+    assert result.error.dtype == torch.float32
+    assert worst_share(rng, (x,), result, elementwise(CASES[name][0]), 8) <= 1
 
 
 @pytest.mark.parametrize("name", SMOOTH)

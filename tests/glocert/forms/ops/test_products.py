@@ -10,7 +10,7 @@ from glocert.forms.form import Form
 from glocert.forms.ops import products
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Graph, Node
-from tests.glocert.forms.ops.inside import form, worst_share
+from tests.glocert.forms.ops.inside import elementwise, form, worst_share
 
 BROADCAST = [((3,), (3,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((1,), (2, 2, 2)), ((2, 3), (2, 3))]
 MATRICES = [
@@ -26,12 +26,12 @@ MATRICES = [
 ]
 
 
-def product_of(build, left, right, same=False):
+def product_of(build, left, right, same=False, dtype=torch.float64):
     names = ("a", "a") if same else ("a", "b")
     output = (np.multiply if build is products.mul else np.matmul)(np.ones(left), np.ones(right)).shape
     node = Node("node", "Mul", names, "y")
     graph = Graph("a", "y", (node,), {}, {"a": left, "b": right, "y": output})
-    return build(node, Site(graph, torch.device("cpu"))), output
+    return build(node, Site(graph, torch.device("cpu"), dtype)), output
 
 
 def _matmul(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -110,3 +110,20 @@ def test_nothing_known_stays_nothing_known(build, bad):
     y.error[0, 1, 1] = bad
     for left, right in ((x, y), (y, x)):
         assert not torch.isfinite(product_of(build, (2, 2), (2, 2))[0](left, right).error[0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("build", "exact", "shapes"),
+    [(products.mul, _mul, ((2, 3), (3,))), (products.matmul, _matmul, ((2, 3), (3, 4)))],
+)
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("width", [0.0, 1e-6, 1.0])
+def test_exact_products_are_inside_in_float32(build, exact, shapes, k, width):
+    rng = np.random.default_rng(k)
+    built, _ = product_of(build, *shapes, dtype=torch.float32)
+    for share in (0.0, 0.3, 1.0):
+        x, y = (form(rng, k, 2, shape, centres(rng), width, share).to(torch.float32) for shape in shapes)
+        assert worst_share(rng, (x, y), built(x, y), exact, 12) <= 1
+    square, _ = product_of(products.mul, (3,), (3,), same=True, dtype=torch.float32)
+    x = form(rng, k, 2, (3,), centres(rng), width, 0.3).to(torch.float32)
+    assert worst_share(rng, (x,), square(x, x), elementwise(lambda v: v * v), 12) <= 1

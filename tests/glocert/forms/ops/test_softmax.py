@@ -34,6 +34,16 @@ def test_exact_values_are_inside(shape, axis, k, width, scale):
         assert worst_share(rng, (x,), result, exact(axis), 8) <= 1
 
 
+@pytest.mark.parametrize("width", [0.0, 1e-4, 1.0])
+def test_exact_values_are_inside_in_float32(width):
+    rng = np.random.default_rng(1)
+    built = build("Softmax", [(3, 4)], (3, 4), torch.float32, axis=1)
+    x = form(rng, 2, 2, (3, 4), lambda size: rng.standard_normal(size) * 5, width, 0.3).to(torch.float32)
+    result = built(x)
+    assert result.error.dtype == torch.float32
+    assert worst_share(rng, (x,), result, exact(1), 8) <= 1
+
+
 @pytest.mark.parametrize("k", [1, 2])
 def test_the_error_is_a_quarter_when_the_interval_is_half(k):
     rng = np.random.default_rng(4)

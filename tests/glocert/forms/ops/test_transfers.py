@@ -17,15 +17,16 @@ from tests.glocert.forms.exactness import apply, random_form, worst_of_node
 from tests.glocert.segments.networks import Draft, Wild
 
 F32 = np.float32
+DTYPES = [torch.float64, torch.float32]
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 10**9), st.booleans(), st.integers(1, 3))
-def test_nodes_of_random_networks(seed, whole, slopes):
+@given(st.integers(0, 10**9), st.booleans(), st.integers(1, 3), st.sampled_from(DTYPES))
+def test_nodes_of_random_networks(seed, whole, slopes, dtype):
     rng = np.random.default_rng(seed)
     graph = Wild(rng, whole).build(int(rng.integers(1, 4)))
     for node in graph.nodes:
-        assert worst_of_node(rng, graph, node, slopes, whole) <= 1.0, node.operator
+        assert worst_of_node(rng, graph, node, slopes, whole, dtype) <= 1.0, node.operator
 
 
 def test_random_networks_have_every_operator():
@@ -137,21 +138,24 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("whole", [False, True])
-def test_every_shape_and_attribute(name, whole):
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_shape_and_attribute(name, whole, dtype):
     rng, graph = np.random.default_rng(5), CASES[name]
     for node in graph.nodes:
         for slopes in (1, 2):
-            assert worst_of_node(rng, graph, node, slopes, whole) <= 1.0
+            assert worst_of_node(rng, graph, node, slopes, whole, dtype) <= 1.0
 
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("field", ["centre", "slopes", "error"])
-def test_what_is_not_finite_stays_so(name, value, field):
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_not_finite_stays_so(name, value, field, dtype):
     """A row full of numbers that are not finite has no finite number in its answer; others keep theirs."""
     graph = CASES[name]
     node = graph.nodes[-1]
-    forms = {x: random_form(np.random.default_rng(0), graph.shapes[x]) for x in graph.shapes}
+    rng = np.random.default_rng(0)
+    forms = {x: random_form(rng, graph.shapes[x], dtype=dtype) for x in graph.shapes}
     before = apply(graph, node, forms)
     for form in forms.values():
         getattr(form, field).select(int(field == "slopes"), 1).fill_(value)
