@@ -11,7 +11,7 @@ from benchmarks.bare_forms import without_errors, without_rounding
 from glocert import engine, forms, segments
 from glocert.graph.run import run
 from tests.benchmarks.networks import small
-from tests.glocert.segments.networks import line, mlp
+from tests.glocert.segments.networks import Draft, line, mlp
 
 
 def questions():
@@ -68,3 +68,24 @@ def test_the_engine_without_rounding_gives_the_same_answer_with_a_smaller_radius
         assert bare.verdict == proven.verdict
         assert bare.radius <= proven.radius
         assert bare.robust_mass.lower == pytest.approx(proven.robust_mass.lower, abs=1e-3)
+
+
+def one_unit():
+    """``(relu(x), relu(-x))``, of which every line is tight."""
+    draft = Draft(1)
+    both = draft.relu(draft.gemm("x", np.array([[1.0], [-1.0]], np.float32)))
+    return draft.graph(draft.gemm(both, np.eye(2, dtype=np.float32))), line([-1.0], [2.0])
+
+
+def test_forward_bounds_hold_on_wide_parts():
+    for graph, segment in (one_unit(), *((graph, segment) for graph, segment, _ in questions())):
+        u = torch.linspace(-1, 1, 101)
+        t = (u.double() + 1) / 2
+        shape = (-1, *(1,) * len(graph.input_shape))
+        start, stop = torch.from_numpy(segment.start), torch.from_numpy(segment.stop)
+        scores = run(graph, start + t.view(shape) * (stop - start))
+        middle, half = ((start + stop) / 2).float(), ((stop - start) / 2).float()
+        both = torch.stack([middle, half]).unsqueeze(1)
+        found = forward.prepare(graph).scores(forward.Lines(both, torch.zeros_like(both[0])))
+        lines = found.both[0] + u[:, None] * found.both[1]
+        assert ((scores - lines).abs() <= found.error * (1 + 1e-5) + 1e-5).all()
