@@ -123,11 +123,15 @@ def chords(model: Network, count: int) -> Iterator[Question]:
         yield Question(model.name, f"chord {start + 1}", model.graph, path, label_of(model.graph, ends[0]))
 
 
-def mutated(model: Network, mutation: Mutation, item: int) -> Question:
-    """Return a mutation of one item, with clamp and preprocessing as layers of the network."""
-    items = model.items
-    graph = prepend_preprocessing(model.graph, items.shape, model.preprocessing)
-    path = segment(mutation, items[item], items=items)
+def whole(model: Network) -> Graph:
+    """Return the network with clamp and preprocessing in front, as a job certifies it."""
+    return prepend_preprocessing(model.graph, model.items.shape, model.preprocessing)
+
+
+def mutated(model: Network, mutation: Mutation, item: int, graph: Graph | None = None) -> Question:
+    """Return a mutation of one item through ``whole(model)``, which may be given."""
+    graph = graph or whole(model)
+    path = segment(mutation, model.items[item], items=model.items)
     return Question(model.name, mutation.type, graph, path, label_of(graph, path.start))
 
 

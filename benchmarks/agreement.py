@@ -1,0 +1,211 @@
+"""The engine against the plain curve, dense samples and an attack: ``python -m benchmarks.agreement``.
+
+Every piecewise linear classifier of the shared data, the same inputs, six mutations of each. Of every path:
+verdict, extent and robust mass of the engine against those of the plain curve engine, which follows the whole
+path exactly; a hundred thousand samples of each decided path; an attack below the certified extent. One line
+of JSON for each path, so that a campaign goes on where it was stopped. ``--plant 0.001`` makes the engine's
+safe sets too wide by so much, to see that it is found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path as File
+from typing import Any
+
+import torch
+
+from benchmarks import agreement_checks as checks
+from benchmarks.curve import machine
+from benchmarks.questions import CLASSIFIERS, SHARED, Network, Question, mutated, network, whole
+from benchmarks.service import ROOT
+from glocert import engine, segments
+from glocert.errors import InvalidSpec
+from glocert.report import SegmentReport
+from glocert.spec import Mutation, Verdict
+
+RESULTS = ROOT / "benchmarks" / "results"
+LINES = ROOT / ".glocert" / "agreement.jsonl"
+MUTATIONS = ("brightness", "contrast", "fog", "haze", "noise", "chord")
+GAP = 1e-3
+
+
+def main() -> int:
+    """Run what is missing, print a table, keep it; 1 where anything contradicts an answer."""
+    options = _options()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    if options.shard is not None:
+        _campaign(options)
+        return 0
+    _children(options)
+    lines = [line for line in _lines(options.out) if line["model"] in options.models]
+    rows = [_summary(model, lines) for model in options.models]
+    print(_TITLE)
+    for row in rows:
+        print(_line(row))
+    for line in lines:
+        for said in line["contradictions"]:
+            print(f"CONTRADICTION {line['model']} {line['mutation']} {line['item']}: {said}")
+    total = sum(row["contradictions"] for row in rows)
+    print(f"{sum(row['paths'] for row in rows)} paths, {sum(row['samples'] for row in rows)} samples, "
+          f"{total} contradictions")  # fmt: skip
+    if not options.plant:
+        kept = {"machine": machine(), "points": options.points, "rows": [row for row in rows if row["paths"]]}
+        (RESULTS / "agreement.json").write_text(json.dumps(kept, indent=1) + "\n")
+    return 1 if total else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="*", default=list(CLASSIFIERS), help="names in the manifest")
+    parser.add_argument("--mutations", nargs="*", default=list(MUTATIONS), choices=MUTATIONS)
+    parser.add_argument("--inputs", type=int, default=50, help="items of each test set")
+    parser.add_argument("--points", type=int, default=100_000, help="samples of each decided path")
+    parser.add_argument("--processes", type=int, default=2, help="one thread each")
+    parser.add_argument("--data", type=File, default=SHARED, help="folder with manifest.json and models")
+    parser.add_argument("--out", type=File, default=LINES, help="one line for each path; what is there stays")
+    parser.add_argument("--plant", type=float, default=0.0, help="make the engine wrong by so much")
+    parser.add_argument("--shard", type=int, help="for the children: which of the processes this is")
+    return parser.parse_args()
+
+
+def _children(options: argparse.Namespace) -> None:
+    """Run the campaign in processes of one thread."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "benchmarks.agreement", *sys.argv[1:]]
+    running = [
+        subprocess.Popen([*command, "--shard", str(shard)], cwd=ROOT, env=environment)
+        for shard in range(options.processes)
+    ]
+    codes = [child.wait() for child in running]
+    if any(codes):
+        raise SystemExit(f"a process of the campaign ended with {codes}")
+
+
+def _campaign(options: argparse.Namespace) -> None:
+    """Do this process's share of what is missing."""
+    torch.set_num_threads(1)
+    done = {(line["model"], line["mutation"], line["item"]) for line in _lines(options.out)}
+    for model in options.models:
+        wanted = [
+            (mutation, item)
+            for item in range(options.shard, options.inputs, options.processes)
+            for mutation in options.mutations
+            if (model, mutation, item) not in done
+        ]
+        if wanted:
+            for line in _examined(network(model, options.data), wanted, options):
+                _append(options.out, line)
+
+
+def _append(file: File, line: dict[str, Any]) -> None:
+    """Write a line in one call, so that two processes never mix."""
+    with file.open("ab", buffering=0) as stream:
+        stream.write((json.dumps(line) + "\n").encode())
+
+
+def _lines(file: File) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def _examined(
+    model: Network, wanted: Sequence[tuple[str, int]], options: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
+    """Yield a line for every path of one network."""
+    graph = whole(model)
+    programs = engine.prepare(graph), segments.prepare(graph)
+    for name, item in wanted:
+        key = {"model": model.name, "mutation": name, "item": item}
+        try:
+            question = mutated(model, mutation(model, name, item), item, graph)
+        except InvalidSpec as unfit:
+            yield key | {"skipped": str(unfit), "contradictions": []}
+            continue
+        begun = time.monotonic()
+        line = examine(question, programs, options.points, options.plant)
+        yield key | line | {"seconds": round(time.monotonic() - begun, 3)}
+
+
+def mutation(model: Network, name: str, item: int) -> Mutation:
+    """Return the mutation of one item: its strength is the same for all."""
+    strengths = {"brightness": (0.0, 0.2), "contrast": (1.0, 0.4), "fog": (0.0, 0.4), "haze": (0.0, 0.4),
+                 "noise": (0.0, 0.15), "chord": (0.0, 1.0)}  # fmt: skip
+    options: dict[str, Any] = {}
+    if name in {"fog", "haze", "noise"}:
+        options["seed"] = item
+    if name == "chord":
+        count = len(model.labels)
+        others = (at % count for at in range(item + 1, item + count + 1))
+        options["item"] = next((at for at in others if model.labels[at] != model.labels[item]), item + 1)
+    return Mutation(name, *strengths[name], options)
+
+
+def examine(
+    question: Question, programs: tuple[engine.Program, segments.Program], points: int, plant: float = 0.0
+) -> dict[str, Any]:
+    """Ask the engine about one path and hold everything against its answer."""
+    answer = engine.certify(programs[0], question.segment, question.label, gap=GAP)
+    if plant:
+        answer = checks.widened(answer, plant)
+    known = checks.truth(programs[1], question)
+    found = list(checks.contradicted(answer, known))
+    samples = 0
+    if answer.verdict is not Verdict.UNDECIDED:
+        path = checks.Path.of(question)
+        t = checks.stratified(points, len(question.kind))
+        seen = path.margins(t)
+        found += [*checks.refuted(answer, path, t, seen), *checks.attacked(answer, path, t, seen)]
+        samples = points
+    return {
+        "label": question.label,
+        "engine": _told(answer),
+        "curve": _told(known.report),
+        "weaker": list(checks.weaker(answer, known)),
+        "samples": samples,
+        "contradictions": found,
+    }
+
+
+def _told(report: SegmentReport) -> dict[str, Any]:
+    mass = report.robust_mass
+    return {"verdict": report.verdict.value, "mass": [mass.lower, mass.upper], "to": report.certified_to,
+            "pieces": report.pieces}  # fmt: skip
+
+
+def _summary(model: str, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return one row of the table."""
+    mine = [line for line in lines if line["model"] == model and "engine" in line]
+    verdicts = Counter(line["engine"]["verdict"] for line in mine)
+    masses = [line["engine"]["mass"] for line in mine]
+    return {
+        "model": model,
+        "paths": len(mine),
+        "certified": verdicts["certified"],
+        "falsified": verdicts["falsified"],
+        "undecided": verdicts["undecided"],
+        "weaker": sum(bool(line["weaker"]) for line in mine),
+        "share_gap": max((high - low for low, high in masses), default=0.0),
+        "extent_gap": max((line["curve"]["to"] - line["engine"]["to"] for line in mine), default=0.0),
+        "samples": sum(line["samples"] for line in mine),
+        "contradictions": sum(len(line["contradictions"]) for line in mine),
+    }
+
+
+_COLUMNS = ("paths", "certified", "falsified", "undecided", "weaker", "samples", "contradictions")
+_TITLE = f"{'model':26}" + "".join(f"{name:>15}" for name in (*_COLUMNS, "share gap", "extent gap"))
+
+
+def _line(row: dict[str, Any]) -> str:
+    counts = "".join(f"{row[name]:15,}" for name in _COLUMNS)
+    return f"{row['model']:26}{counts}{row['share_gap']:15.1e}{row['extent_gap']:15.1e}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

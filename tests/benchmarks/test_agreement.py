@@ -1,0 +1,97 @@
+"""A campaign finds an engine that proves too much, in every way that it looks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks import agreement, agreement_checks
+from benchmarks.questions import Question, label_of, mutated, network, whole
+from glocert import engine, segments
+from glocert.report import Interval
+from glocert.spec import Verdict
+from tests.benchmarks.networks import small
+from tests.glocert.segments.networks import line
+
+
+def question(seed: int) -> Question:
+    graph = small(seed)
+    rng = np.random.default_rng(seed)
+    path = line(rng.random(graph.input_shape), rng.random(graph.input_shape))
+    return Question("small", "chord", graph, path, label_of(graph, path.start))
+
+
+@pytest.fixture(params=[1, 4, 7])
+def asked(request):
+    found = question(request.param)
+    return found, (engine.prepare(found.graph), segments.prepare(found.graph))
+
+
+def test_nothing_contradicts_the_engine(asked):
+    line = agreement.examine(*asked, points=2000)
+    assert line["contradictions"] == []
+    assert line["samples"] == 2000
+
+
+def falsified() -> tuple[Question, tuple[engine.Program, segments.Program]]:
+    for seed in range(20):
+        found = question(seed)
+        programs = engine.prepare(found.graph), segments.prepare(found.graph)
+        answer = engine.certify(programs[0], found.segment, found.label)
+        if answer.verdict is Verdict.FALSIFIED and 0.01 < answer.certified_to < 0.99:
+            return found, programs
+    raise AssertionError("every path is certified")
+
+
+def test_a_safe_set_that_is_a_thousandth_too_wide_is_found():
+    line = agreement.examine(*falsified(), points=20_000, plant=1e-3)
+    said = " ".join(line["contradictions"])
+    for word in ("shares", "extent", "samples lose", "of the samples", "attack"):
+        assert word in said, said
+
+
+def test_a_wrong_verdict_is_found_by_samples_alone():
+    found, programs = falsified()
+    answer = engine.certify(programs[0], found.segment, found.label)
+    lie = replace(answer, verdict=Verdict.CERTIFIED, robust_mass=Interval(1.0, 1.0), certified_to=1.0)
+    path = agreement_checks.Path.of(found)
+    t = agreement_checks.stratified(2000, 0)
+    assert list(agreement_checks.refuted(lie, path, t, path.margins(t)))
+    assert list(agreement_checks.contradicted(lie, agreement_checks.truth(programs[1], found)))
+
+
+def test_a_witness_that_is_none_is_found():
+    found, programs = falsified()
+    answer = replace(engine.certify(programs[0], found.segment, found.label), witnesses=(0.0,))
+    path, t = agreement_checks.Path.of(found), agreement_checks.stratified(500, 0)
+    assert any("witness" in said for said in agreement_checks.refuted(answer, path, t, path.margins(t)))
+
+
+def test_an_attack_finds_what_coarse_samples_miss():
+    found, programs = falsified()
+    answer = engine.certify(programs[0], found.segment, found.label)
+    beyond = replace(answer, certified_to=answer.certified_to + 1e-7)
+    path, t = agreement_checks.Path.of(found), agreement_checks.stratified(200, 0)
+    seen = path.margins(t)
+    assert not [said for said in agreement_checks.refuted(beyond, path, t, seen) if "lose" in said]
+    assert list(agreement_checks.attacked(beyond, path, t, seen))
+    assert not list(agreement_checks.attacked(answer, path, t, seen))
+
+
+def test_a_campaign_goes_on_where_it_stopped(tmp_path):
+    file = tmp_path / "lines.jsonl"
+    agreement._append(file, {"model": "m", "mutation": "chord", "item": 0, "contradictions": []})
+    agreement._append(file, {"model": "m", "mutation": "chord", "item": 1, "contradictions": []})
+    assert [line["item"] for line in agreement._lines(file)] == [0, 1]
+
+
+@pytest.mark.shared
+def test_every_mutation_of_a_real_network_is_examined(shared_data):
+    model = network("mnist_tiny_20", shared_data)
+    graph = whole(model)
+    programs = engine.prepare(graph), segments.prepare(graph)
+    for name in agreement.MUTATIONS:
+        asked = mutated(model, agreement.mutation(model, name, 1), 1, graph)
+        assert agreement.examine(asked, programs, points=1000)["contradictions"] == []
