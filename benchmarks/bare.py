@@ -39,12 +39,12 @@ class UnprovenKink:
 
     proven: Any
 
-    def cuts(self, t: Tensor, x: Knots) -> Tensor:
+    def cuts(self, t: Tensor, x: Knots, joins: Tensor | None = None) -> Tensor:
         """Return the same cuts."""
-        cuts: Tensor = self.proven.cuts(t, x)
+        cuts: Tensor = self.proven.cuts(t, x, joins)
         return cuts
 
-    def bend(self, x: Knots, owned: bool) -> Knots:
+    def bend(self, x: Knots, owned: bool, joins: Tensor | None = None) -> Knots:  # noqa: ARG002
         """Apply the operator at the vertices."""
         if isinstance(self.proven, Bent):
             values = self.proven.apply(x.values if owned else x.values.clone())
