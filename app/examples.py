@@ -52,7 +52,8 @@ job: dict[str, Any] = {
     "clean_accuracy": 0.97, "warnings": [],
     "summary": {
         "inputs": 60, "certified": 41, "falsified": 16, "undecided": 1, "skipped": 2, "clean_accuracy": 0.97,
-        "certified_rate": 0.6833333333333333, "robust_mass": {"lower": 0.902, "upper": 0.903},
+        "certified_rate": 0.6833333333333333,
+        "robust_mass": {"lower": 0.902, "upper": 0.903, "law": "uniform"},
         "seconds": 12.1, "arithmetic": "real",
     },
     "error": None, "certificate": {"href": f"{HERE}/certificate", "sha256": DIGEST},
@@ -64,7 +65,7 @@ job: dict[str, Any] = {
 }  # fmt: skip
 row: dict[str, Any] = {
     "index": 0, "label": 7, "predicted": 7, "verdict": "falsified", "seconds": 0.12,
-    "robust_mass": {"lower": 0.744, "upper": 0.744},
+    "robust_mass": {"lower": 0.744, "upper": 0.744, "law": "uniform"},
     "certified_to": {"t": 0.744, "value": 0.1488, "unit": "intensity"},
     "min_margin": {"value": -3.1, "t": 0.99}, "error_radius": 2.1e-12, "pieces": 1419,
     "family": "exact",

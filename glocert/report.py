@@ -43,7 +43,7 @@ class SegmentReport:
     Attributes:
         verdict: ``certified``, ``falsified`` or ``undecided``; ``falsified`` here means that the violation is
             proven in real arithmetic, the caller still confirms it by running the network.
-        robust_mass: share of [0, 1] on which the property is proven to hold, and its proven upper bound.
+        robust_mass: probability under ``law`` that the property holds, enclosed.
         certified_to: the property is proven on all of [0, certified_to]; -1.0 when not even at t = 0.
         min_margin: smallest margin found on the computed curve.
         min_margin_at: its t.
@@ -54,6 +54,7 @@ class SegmentReport:
         family: ``exact`` where the network was followed exactly, ``enclosure`` where it was bounded.
         reason: why ``undecided``: ``budget``, ``tie``, ``numeric`` or ``non-finite``.
         next_step: what the user can do about it.
+        law: name of the law of t; with ``uniform`` the robust mass is a share of [0, 1].
     """
 
     verdict: Verdict
@@ -68,6 +69,7 @@ class SegmentReport:
     reason: str = ""
     next_step: str = ""
     family: str = "exact"
+    law: str = "uniform"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +163,7 @@ class InputReport:
 
     def _segment_json(self, segment: SegmentReport) -> dict[str, Any]:
         members: dict[str, Any] = {
-            "robust_mass": segment.robust_mass.to_json(),
+            "robust_mass": {**segment.robust_mass.to_json(), "law": segment.law},
             "min_margin": {"value": segment.min_margin, "t": segment.min_margin_at},
             "error_radius": segment.radius,
             "pieces": segment.pieces,

@@ -13,6 +13,8 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
+from glocert.spec_law import LawSpec, UniformLaw, law_from_json
+
 
 class Analysis(StrEnum):
     """Which of GCert's frameworks answers."""
@@ -191,6 +193,7 @@ class SegmentSpec:
         seconds_per_input: budget of one input.
         partition: whether rows list the label of every part of the path.
         property: what must hold on the whole path.
+        law: of the mutation's parameter: what the robust mass is the probability under.
     """
 
     mutation: Mutation
@@ -201,6 +204,7 @@ class SegmentSpec:
     seconds_per_input: float = 30.0
     partition: bool = False
     property: Property = Label()
+    law: LawSpec = field(default_factory=UniformLaw)
 
     def to_json(self) -> dict[str, Any]:
         """Return the part of the job body that concerns the engine."""
@@ -213,6 +217,7 @@ class SegmentSpec:
             "budget": {"seconds_per_input": self.seconds_per_input},
             "partition": self.partition,
             "property": self.property.to_json(),
+            "law": self.law.to_json(),
         }
 
     @classmethod
@@ -227,4 +232,5 @@ class SegmentSpec:
             seconds_per_input=float((data.get("budget") or {}).get("seconds_per_input", 30.0)),
             partition=bool(data.get("partition", False)),
             property=property_from_json(data.get("property")),
+            law=law_from_json(data.get("law")),
         )

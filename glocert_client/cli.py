@@ -39,6 +39,7 @@ from glocert_client.options import (
     JobId,
     Junit,
     Key,
+    LawText,
     Layout,
     LeastVra,
     Lenient,
@@ -72,6 +73,7 @@ from glocert_client.options import (
     Which,
     WorkerName,
     read_budget,
+    read_law,
     read_mutations,
     read_preprocessing,
     read_property,
@@ -165,6 +167,7 @@ def certify(
     seconds_per_input: InputBudget = None,
     deadline: Deadline = None,
     partition: Partition = False,
+    law: LawText = "",
     band: BandWidth = None,
     tag: Tags = None,
     mean: Mean = "",
@@ -194,7 +197,7 @@ def certify(
         "tags": read_tags(tag or []),
     }
     along = {"analysis": analysis or None, "margin": margin, "gap": gap, "partition": partition or None,
-             "property": read_property(band)}  # fmt: skip
+             "law": read_law(law), "property": read_property(band)}  # fmt: skip
     within = {"norm": norm or None, "method": method or None, "arithmetic": arithmetic or None,
               "relaxation": None if top_k is None else {"top_k": top_k}}  # fmt: skip
     bodies = read_questions(mutation or [], epsilon or [], shared, along, within, min_vra)

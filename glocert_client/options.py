@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from glocert_client.junit import Undecided
+from glocert_client.law import UnreadableLaw, parse_law
 from glocert_client.mutation import UnreadableMutation, parse_mutation
 from glocert_client.uploads import Preprocessing
 
@@ -110,6 +111,15 @@ Gap = Annotated[float | None, typer.Option(help="Accepted width of the robust ma
 InputBudget = Annotated[float | None, typer.Option(help="Seconds that one input may take.")]
 Deadline = Annotated[float | None, typer.Option(help="Seconds that each job may take; then exit code 3.")]
 Partition = Annotated[bool, typer.Option("--partition", help="Ask for the labels along the path.")]
+LawText = Annotated[
+    str,
+    typer.Option(
+        "--law",
+        metavar="TYPE=NUMBERS",
+        help="Of the parameter: truncated-normal=MEAN:STD, beta=A:B, "
+        "triangular=MODE or points=VALUE:WEIGHT[;...]; uniform by default.",
+    ),
+]
 BandWidth = Annotated[
     float | None,
     typer.Option(
@@ -191,6 +201,14 @@ def read_property(band: float | None) -> dict[str, Any] | None:
     if not (math.isfinite(band) and band > 0):
         raise typer.BadParameter("it must be greater than 0", param_hint="--band")
     return {"type": "band", "width": band}
+
+
+def read_law(text: str) -> dict[str, Any] | None:
+    """Return the member ``law`` of the jobs to start, or None for no text."""
+    try:
+        return parse_law(text) if text else None
+    except UnreadableLaw as error:
+        raise typer.BadParameter(str(error), param_hint="--law") from None
 
 
 def read_preprocessing(mean: str, std: str, layout: str, scale: bool | None) -> Preprocessing:

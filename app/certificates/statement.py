@@ -33,6 +33,12 @@ BAND_FORMULA = (
     "for every listed input x with verdict certified, every t in [0, 1] and every output i: "
     "|y_i(clamp(x(t))) - centre_i| < width, with the recorded centre of the input: y(clamp(x(0))) in float64"
 )
+MASS = "encloses the share of t in [0, 1] at which the inequality holds"
+MASS_UNDER_LAW = (
+    "encloses the probability that the inequality holds where the mutation's parameter follows the law; "
+    "the verdict is about every t in [0, 1], likely or not"
+)
+LAW_NOT_CLAIMED = "That the law describes how often values of the parameter occur is not claimed."
 BAND_NOT_CLAIMED = (
     "The centre of a band is the recorded float64 number; the exact output at the start of the path may "
     "differ from it by rounding.",
@@ -81,7 +87,8 @@ def _property(job: Job) -> dict[str, Any]:
         "standard": "ISO/IEC 24029-2:2023",
         "kind": "stability",
         "formula": BAND_FORMULA if band else FORMULA,
-        "robust_mass": "encloses the share of t in [0, 1] at which the inequality holds",
+        "robust_mass": MASS if _is_uniform(job) else MASS_UNDER_LAW,
+        "law": _law(job),
         **({"width": job.spec["property"]["width"]} if band else {}),
         "margin": job.spec["margin"],
         "tie_rule": "a tie counts as a violation",
@@ -103,13 +110,22 @@ def _domain(
 
 
 def _not_claimed(job: Job) -> list[str]:
-    return [*CLAIMS_NOT_MADE, *(BAND_NOT_CLAIMED if _is_band(job) else ())]
+    law = () if _is_uniform(job) else (LAW_NOT_CLAIMED,)
+    return [*CLAIMS_NOT_MADE, *law, *(BAND_NOT_CLAIMED if _is_band(job) else ())]
 
 
 def _labels(job: Job, dataset: Dataset) -> str:
     if _is_band(job):
         return "none: the property is about the outputs"
     return "data set" if dataset.labels_sha256 else "the network's own, on the unchanged input"
+
+
+def _law(job: Job) -> dict[str, Any]:
+    return dict(job.spec.get("law") or {"type": "uniform"})
+
+
+def _is_uniform(job: Job) -> bool:
+    return bool(_law(job)["type"] == "uniform")
 
 
 def _is_band(job: Job) -> bool:

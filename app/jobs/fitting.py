@@ -18,6 +18,8 @@ from app.schemas import Body
 from app.settings import Settings
 from app.storage import BlobStore
 from glocert.errors import InvalidSpec, Offence
+from glocert.spec import Mutation
+from glocert.spec_law import faults, law_from_json
 from models import Dataset, Network, UploadStatus
 
 FLAT, PER_IMAGE = 1, 3
@@ -114,7 +116,7 @@ def check(body: Asked, of: Subject, chosen: list[int], settings: Settings) -> No
         labelled = not isinstance(body.property, BandProperty) and of.network.role == "classifier"
         offences = [
             *_property(body, of), *admitted(of.network, "segment"), *_shapes(of),
-            *(_labels(of, chosen) if labelled else ()), *_mutation(body, of),
+            *(_labels(of, chosen) if labelled else ()), *_mutation(body, of), *_law(body),
         ]  # fmt: skip
     offences += budget(body.budget, settings)
     if offences:
@@ -251,6 +253,12 @@ def _mutation(body: SegmentCertification | PrecheckJob, of: Subject) -> list[Off
     if isinstance(mutation, Veil) and len(of.item_shape) == 1 and len(of.input_shape) == 1:
         offences.append(Offence("/mutation/type", f"{mutation.type} needs images, the items are flat."))
     return offences
+
+
+def _law(body: SegmentCertification) -> list[Offence]:
+    path = Mutation.from_json(body.mutation.stored())
+    found = faults(law_from_json(body.law.model_dump()), path.start, path.stop)
+    return [Offence(f"/law{where}", detail) for where, detail in found]
 
 
 def budget(asked: Body, settings: Settings) -> list[Offence]:

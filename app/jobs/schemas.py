@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, JsonValue, computed_field
 
 from app.jobs import gloro, lipschitz, precheck
 from app.jobs.gloro import GloroTraining, GloroWrap, TrainingSummary, WrapSummary
+from app.jobs.laws import LawBody, Uniform
 from app.jobs.lipschitz import LipschitzCertification, LipschitzSummary
 from app.jobs.mutations import MutationBody
 from app.jobs.parts import Identity, Inputs, Priority, Tags
@@ -90,6 +91,10 @@ class SegmentCertification(Body):
         ),
     ] = 0.0
     gap: Annotated[float, Field(ge=0, le=1, description="Largest accepted U - L of the robust mass.")] = 0.001
+    law: Annotated[
+        LawBody,
+        Field(description="How likely each value of the parameter is, for the robust mass."),
+    ] = Uniform(type="uniform")
     budget: BudgetBody = Field(default_factory=BudgetBody)
     partition: Annotated[
         bool, Field(description="Whether rows list the label of every part of the path.")
@@ -149,6 +154,8 @@ class JobLinks(Answer):
 class RobustMass(Answer):
     lower: float
     upper: float
+    law: str = "uniform"
+    """of the mutation's parameter; what the mass is the probability under"""
 
 
 class Summary(Answer):
@@ -161,7 +168,7 @@ class Summary(Answer):
     certified_rate: float
     """certified share of all inputs"""
     robust_mass: RobustMass | None
-    """mean over the inputs that were not skipped; enclosed, rounding included"""
+    """mean over the inputs that were not skipped, under the law; enclosed, rounding included"""
     seconds: float
     """spent on the inputs, all workers together"""
     arithmetic: str

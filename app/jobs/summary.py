@@ -33,13 +33,17 @@ def summarise(
     }
 
 
-def _mean_mass(rows: Sequence[dict[str, Any]]) -> dict[str, float] | None:
+def _mean_mass(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     if not rows:
         return None
     masses = [row.get("robust_mass") or {"lower": 0.0, "upper": 1.0} for row in rows]
     lower = sum((Fraction(mass["lower"]) for mass in masses), Fraction()) / len(masses)
     upper = sum((Fraction(mass["upper"]) for mass in masses), Fraction()) / len(masses)
-    return {"lower": _rounded(lower, -math.inf), "upper": _rounded(upper, math.inf)}
+    return {
+        "lower": _rounded(lower, -math.inf),
+        "upper": _rounded(upper, math.inf),
+        "law": masses[0].get("law", "uniform"),
+    }
 
 
 def _rounded(exact: Fraction, towards: float) -> float:

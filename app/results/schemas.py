@@ -61,6 +61,7 @@ class ResultRead(Answer):
     """why undecided or skipped"""
     next_step: str | None = None
     robust_mass: RobustMass | None = None
+    """encloses the probability under the law that the property holds; uniform: the share of the path"""
     certified_to: CertifiedTo | None = None
     """the property holds from the start of the path to here"""
     min_margin: MinMargin | None = None

@@ -88,7 +88,8 @@ class Story:
         reach, mass = self.answer.certified_to, self.answer.robust_mass
         if reach > 0:
             yield Stretch(0.0, reach, pictures.PROVEN)
-        if self.found is not None and mass.upper - max(reach, 0.0) <= DECIDED:
+        uniform = self.answer.law == "uniform"  # else the mass is no length
+        if self.found is not None and uniform and mass.upper - max(reach, 0.0) <= DECIDED:
             yield Stretch(max(reach, 0.0), 1.0, pictures.WRONG)  # all that may hold lies before it
         for part in self.answer.partition:
             if part.label != self.label:

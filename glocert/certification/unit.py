@@ -18,6 +18,7 @@ from glocert.certification.question import Question
 from glocert.certification.runtimes import Runtimes
 from glocert.engine import Answer, Program, certify_many, prepare
 from glocert.graph.ir import Graph
+from glocert.laws import law_of
 from glocert.paths.items import Float32
 from glocert.paths.mutations import segment
 from glocert.paths.path import Path
@@ -72,6 +73,7 @@ class _Input:
 class _Unit:
     def __init__(self, subject: Subject, spec: SegmentSpec, device: str, block_bytes: int) -> None:
         self._subject, self._spec, self._device, self._block_bytes = subject, spec, device, block_bytes
+        self._law = law_of(spec.law, spec.mutation.start, spec.mutation.stop)
         self._runtimes = Runtimes(subject.network)
         self._program: tuple[Graph, Program] | None = None
 
@@ -121,12 +123,13 @@ class _Unit:
             spec.gap,
             spec.partition,
             spec.seconds_per_input,
+            law=self._law,
         )
 
     def _certified(
         self, one: _Input, question: Question, answer: SegmentReport, folder: pathlib.Path
     ) -> InputReport:
-        row = one.opening.row
+        row, answer = one.opening.row, replace(answer, law=self._spec.law.to_json()["type"])
         found = self._confirmed(one.path, answer, question)
         if answer.verdict is Verdict.FALSIFIED and found is None:
             answer = _unconfirmed(answer)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from glocert.laws import UNIFORM, Law
 from glocert.paths.path import Path
 from glocert.spec import Analysis
 
@@ -26,6 +27,7 @@ class Question:
         partition: whether the report lists the winning class of every part of the path.
         known: what was proven of it before, as ``Task.state`` or a watcher got it; empty at first.
         seconds: of time that this question may take, its share of what is computed for many.
+        law: of t, for the robust mass.
     """
 
     path: Path
@@ -36,3 +38,4 @@ class Question:
     partition: bool = False
     seconds: float = math.inf
     known: Mapping[str, Any] = field(default_factory=dict)
+    law: Law = UNIFORM

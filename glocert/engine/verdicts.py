@@ -23,6 +23,7 @@ from glocert.engine.task import Task
 from glocert.forms.ledger import Ledger
 from glocert.forms.rounds import Bounds, look
 from glocert.forms.search import Row, Search
+from glocert.laws import UNIFORM, Law
 from glocert.paths.path import Path
 from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
@@ -61,6 +62,7 @@ def certify(
     gap: float = 0.001,
     partition: bool = False,
     budget: Budget | None = None,
+    law: Law = UNIFORM,
 ) -> SegmentReport:
     """Decide whether ``label`` beats every other class by more than ``margin`` on the whole path.
 
@@ -76,11 +78,12 @@ def certify(
         gap: of the robust mass.
         partition: whether labels along the path are listed.
         budget: time, rows and memory; what is decided before they end counts, the rest is undecided.
+        law: of t.
 
     Raises:
         InvalidSpec: the path, label or margin does not fit the network.
     """
-    question = Question(path, label, margin, analysis, gap, partition)
+    question = Question(path, label, margin, analysis, gap, partition, law=law)
     return next(certify_many(program, [question], budget)).report
 
 
@@ -123,7 +126,7 @@ def _followed(
     """Follow paths together, and again alone where that may decide more."""
     chosen = list(questions.items())
     if together and len(chosen) > 1:
-        asked = [(one.path, one.label, one.margin, one.partition) for _, one in chosen]
+        asked = [(one.path, one.label, one.margin, one.partition, one.law) for _, one in chosen]
         limits = _within(budget, sum(one.seconds for _, one in chosen))
         began = budget.clock()
         found = segments.certify_many(program.curve, cast("list[segments.Asked]", asked), limits)
@@ -147,6 +150,7 @@ def _alone(program: Program, question: Question, budget: Budget) -> SegmentRepor
         gap=question.gap,
         partition=question.partition,
         budget=_within(budget, question.seconds),
+        law=question.law,
     )
 
 
@@ -198,6 +202,7 @@ def _tasks(program: Program, cost: Cost, questions: dict[int, Question], budget:
         if question.known:
             search.ledger = Ledger.from_json(question.known)
             search.ledger.stuck.clear()
+        search.ledger.law = question.law
         for span in search.ledger.open():
             search.begin(span, question.path.joints)
         tasks[at] = Task(question, program, cost, budget, search)

@@ -12,10 +12,10 @@ import numpy as np
 
 from glocert.forms.decision import Decided
 from glocert.forms.margins import Margins
+from glocert.laws import UNIFORM, Law
+from glocert.laws import Span as Span
 from glocert.report import Interval, LabelInterval, SegmentReport
 from glocert.spec import Verdict
-
-Span = tuple[float, float]
 
 WHOLE = [(0.0, 1.0)]
 _WITNESSES = 16
@@ -44,11 +44,6 @@ def gaps(spans: list[Span]) -> list[Span]:
     return [(start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop]
 
 
-def length(spans: list[Span]) -> float:
-    """Return the total length, correctly rounded: ``fsum`` adds the ends exactly."""
-    return math.fsum(end for start, stop in spans for end in (stop, -start))
-
-
 @dataclass(slots=True)
 class Ledger:
     """What is decided, collected in any order.
@@ -61,6 +56,7 @@ class Ledger:
         stuck: reasons of what was given up.
         lowest: smallest computed margin of a decided row, and its t.
         radius: largest error of a margin of a decided row.
+        law: of t, for the mass.
     """
 
     pieces: int = 0
@@ -70,6 +66,7 @@ class Ledger:
     stuck: set[str] = field(default_factory=set)
     lowest: tuple[float, float] = (math.inf, 0.0)
     radius: float = 0.0
+    law: Law = UNIFORM
 
     def add(self, known: Margins, found: Decided) -> None:
         """Take what a batch of rows has proven."""
@@ -106,11 +103,8 @@ class Ledger:
         return self.safe[0][1] if self.safe and self.safe[0][0] == 0.0 else -1.0
 
     def mass(self) -> Interval:
-        """Return proven bounds on the share of [0, 1] on which the property holds."""
-        lower = 1.0 if self.complete else max(0.0, math.nextafter(length(self.safe), -math.inf))
-        rest = length(gaps(self.violated))
-        upper = math.nextafter(rest, math.inf) if rest else 0.0
-        return Interval(lower, min(upper, 1.0))
+        """Return proven bounds on the probability that the property holds; uniform: its share of [0, 1]."""
+        return Interval(self.law.measure(self.safe).lower, self.law.outside(self.violated).upper)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything, so that another process can go on from it; floats keep every bit."""

@@ -8,6 +8,7 @@ from glocert.forms.rounds import Bounds, run
 from glocert.forms.search import Search
 from glocert.forms.winners import partition as winners
 from glocert.graph.ir import Graph
+from glocert.laws import UNIFORM, Law
 from glocert.paths.path import Path
 from glocert.paths.question import check_question
 from glocert.report import SegmentReport
@@ -28,6 +29,7 @@ def certify(
     partition: bool = False,
     budget: Budget | None = None,
     device: str = "cpu",
+    law: Law = UNIFORM,
 ) -> SegmentReport:
     """Decide whether ``label`` beats every other class by more than ``margin`` on the whole path.
 
@@ -45,6 +47,7 @@ def certify(
         partition: whether the report lists the winning class of every part of the path that is proven.
         budget: time, rows and memory; what is decided before they end counts, the rest is undecided.
         device: torch device, where ``graph`` is not a program.
+        law: of t, for the robust mass.
 
     Raises:
         UnsupportedOperators: names every node that has no transfer of forms.
@@ -57,6 +60,7 @@ def certify(
         Bounds(program, None, limits.block_bytes),
         Search(path.loaded(program.device), label, margin),
     )
+    search.ledger.law = law
     search.begin(joints=path.joints)
 
     def exhausted() -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from glocert.budget import Budget
+from glocert.laws import Law
 from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
@@ -15,8 +16,8 @@ from glocert.segments.program import Program
 from glocert.segments.verdicts import Tally
 from glocert.segments.walk import follow, together
 
-Asked = tuple[Segment, int, float, bool]
-"""path, label, margin, and whether the labels along the path are listed"""
+Asked = tuple[Segment, int, float, bool, Law]
+"""path, label, margin, whether the labels along the path are listed, and the law of t"""
 
 
 def certify_many(program: Program, questions: Sequence[Asked], budget: Budget) -> list[SegmentReport]:
@@ -33,9 +34,9 @@ def certify_many(program: Program, questions: Sequence[Asked], budget: Budget) -
     Raises:
         InvalidSpec: a question does not fit the network.
     """
-    for path, label, margin, _ in questions:
+    for path, label, margin, *_ in questions:
         check_question(program.graph, path, label, margin)
-    tallies = [Tally(label, margin, partition) for _, label, margin, partition in questions]
+    tallies = [Tally(label, margin, partition, law) for _, label, margin, partition, law in questions]
     pieces = 0
     for block in follow(program, together(program, [path for path, *_ in questions]), budget):
         for at, part in _apart(run(program, block)):

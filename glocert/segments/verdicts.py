@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from glocert.budget import Budget
 from glocert.graph.ir import Graph
+from glocert.laws import UNIFORM, Law, Span
 from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import Interval, SegmentReport
@@ -43,6 +44,7 @@ def certify(
     partition: bool = False,
     budget: Budget | None = None,
     device: str = "cpu",
+    law: Law = UNIFORM,
 ) -> SegmentReport:
     """Decide whether ``label`` beats every other class by more than ``margin`` on the whole segment.
 
@@ -59,6 +61,7 @@ def certify(
         partition: whether the report lists the winning class of every part of the path.
         budget: time, pieces and memory; what is decided before they end counts, the rest is undecided.
         device: torch device, where ``graph`` is not a program.
+        law: of t, for the robust mass.
 
     Raises:
         UnsupportedOperators: names every node that the engine cannot follow.
@@ -67,7 +70,7 @@ def certify(
     program = graph if isinstance(graph, Program) else prepare(graph, device)
     budget = budget or Budget()
     check_question(program.graph, segment, label, margin)
-    tally = Tally(label, margin, partition)
+    tally = Tally(label, margin, partition, law)
     for block in blocks(program, segment, budget):
         tally.add(run(program, block))
         if tally.pieces >= budget.pieces or (analysis is Analysis.QUANTITATIVE and tally.settled(gap)):
@@ -83,6 +86,7 @@ class Tally:
         label: class that should win.
         margin: by how much.
         partition: whether label changes are collected.
+        law: of t, for the mass.
         done: the path has been looked at on [0, done].
         pieces: pieces looked at.
         reach: the property is proven on [0, reach]; -1 where not even at 0.
@@ -98,6 +102,7 @@ class Tally:
     label: int
     margin: float
     partition: bool
+    law: Law = UNIFORM
     done: float = 0.0
     pieces: int = 0
     reach: float = -1.0
@@ -158,14 +163,15 @@ class Tally:
         return mass.upper - mass.lower <= gap
 
     def mass(self) -> Interval:
-        """Return proven bounds on the share of [0, 1] on which the property holds."""
+        """Return proven bounds on the probability that the property holds; uniform: its share of [0, 1].
+
+        A piece of ``_maybe`` without length is empty, not a point: its ends were moved outwards before.
+        """
         if self.unbroken and self.done == 1.0:
             return Interval(1.0, 1.0)
         rest = [Spans(np.array([self.done]), np.array([1.0]))]
-        lower = math.nextafter(_length(self._safe), -math.inf)
-        total = _length(self._maybe + rest)
-        upper = math.nextafter(total, math.inf) if total else 0.0
-        return Interval(max(lower, 0.0), min(upper, 1.0))
+        safe, maybe = self.law.measure(_pairs(self._safe)), self.law.measure(_pairs(self._maybe + rest))
+        return Interval(safe.lower, maybe.upper)
 
     def report(self) -> SegmentReport:
         """Return the answer."""
@@ -224,7 +230,7 @@ def _joined(spans: list[Spans]) -> tuple[Float64, Float64]:
     return start[np.append(True, apart)[: len(start)]], stop[np.append(apart, True)[: len(stop)]]
 
 
-def _length(spans: list[Spans]) -> float:
-    """Return the total length, correctly rounded: the sum of the ends is exact before its last rounding."""
+def _pairs(spans: list[Spans]) -> list[Span]:
+    """Return ``_joined`` intervals as pairs of numbers."""
     start, stop = _joined(spans)
-    return math.fsum([*stop.tolist(), *(-start).tolist()])
+    return list(zip(start.tolist(), stop.tolist(), strict=True))

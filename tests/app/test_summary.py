@@ -23,7 +23,7 @@ def test_the_mean_mass_encloses_the_exact_mean_tightly(masses: list[tuple[float,
 
 def test_an_answer_without_a_mass_counts_as_knowing_nothing() -> None:
     rows = [row(0), {"index": 1, "verdict": "undecided", "seconds": 0.1}]
-    assert summarise(rows, None, "real")["robust_mass"] == {"lower": 0.5, "upper": 1.0}
+    assert summarise(rows, None, "real")["robust_mass"] == {"lower": 0.5, "upper": 1.0, "law": "uniform"}
 
 
 def test_a_job_of_skipped_inputs_has_no_mass() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glocert.spec import MUTATION_UNITS, Analysis, Mutation, Preprocessing, SegmentSpec
+from glocert.spec_law import BetaLaw, UniformLaw
 
 values = st.floats(-1e6, 1e6)
 shares = st.floats(0, 1)
@@ -38,14 +39,16 @@ def test_certified_values_never_lie_beyond_what_is_certified(start, stop, t):
     margin=st.floats(0, 10),
     seconds=st.floats(0.1, 1e4),
     partition=st.booleans(),
+    law=st.sampled_from([UniformLaw(), BetaLaw(2, 3)]),
 )
-def test_a_request_survives_json(kind, start, stop, options, analysis, margin, seconds, partition):
+def test_a_request_survives_json(kind, start, stop, options, analysis, margin, seconds, partition, law):
     spec = SegmentSpec(
         Mutation(kind, start, stop, options),
         analysis,
         margin=margin,
         seconds_per_input=seconds,
         partition=partition,
+        law=law,
     )
     assert SegmentSpec.from_json(spec.to_json()) == spec
 

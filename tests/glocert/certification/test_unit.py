@@ -48,7 +48,7 @@ def test_rows_say_what_the_api_promises(rows):
         assert ends[0] == 0.0
         assert ends == sorted(ends)
         certified = report.verdict is Verdict.CERTIFIED
-        assert (row["robust_mass"] == {"lower": 1.0, "upper": 1.0}) == certified
+        assert (row["robust_mass"] == {"lower": 1.0, "upper": 1.0, "law": "uniform"}) == certified
         assert ("counterexample" in row) != certified
 
 

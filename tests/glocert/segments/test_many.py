@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from glocert.budget import Budget
 from glocert.errors import InvalidSpec
 from glocert.graph.run import run as execute
+from glocert.laws import UNIFORM
 from glocert.segments import certify, certify_many, prepare
 from glocert.segments.curve import run
 from glocert.segments.grid import joins
@@ -28,7 +29,7 @@ def test_each_answer_is_right_about_its_own_path(seed, whole, memory):
     graph = Wild(rng, whole).build(int(rng.integers(1, 4)))
     paths = [random_segment(rng, graph.input_shape, whole) for _ in range(int(rng.integers(2, 5)))]
     label = int(rng.integers(np.prod(graph.output_shape)))
-    asked = [(path, label, 0.0, False) for path in paths]
+    asked = [(path, label, 0.0, False, UNIFORM) for path in paths]
     for path, report in zip(
         paths, certify_many(prepare(graph), asked, Budget(block_bytes=memory)), strict=True
     ):
@@ -43,8 +44,8 @@ def test_together_and_alone_agree(seed):
     graph = mlp(rng, 8, 30, 30, 4)
     program, paths = prepare(graph), [random_segment(rng, (8,)) for _ in range(9)]
     labels = [int(execute(graph, torch.from_numpy(path.start[None])).argmax()) for path in paths]
-    asked = [(path, label, 0.1, True) for path, label in zip(paths, labels, strict=True)]
-    for (path, label, _, _), found in zip(asked, certify_many(program, asked, Budget()), strict=True):
+    asked = [(path, label, 0.1, True, UNIFORM) for path, label in zip(paths, labels, strict=True)]
+    for (path, label, *_), found in zip(asked, certify_many(program, asked, Budget()), strict=True):
         alone = certify(program, path, label, margin=0.1, partition=True)
         assert (found.verdict, found.pieces) == (alone.verdict, alone.pieces)
         assert found.robust_mass.lower == pytest.approx(alone.robust_mass.lower, abs=1e-9)
@@ -77,7 +78,7 @@ def test_blocks_hold_whole_paths_or_parts_of_one(memory):
 def test_a_spent_budget_leaves_paths_undecided():
     rng = np.random.default_rng(2)
     program = prepare(mlp(rng, 6, 20, 3))
-    asked = [(random_segment(rng, (6,)), 0, 0.0, False) for _ in range(3)]
+    asked = [(random_segment(rng, (6,)), 0, 0.0, False, UNIFORM) for _ in range(3)]
     for report in certify_many(program, asked, Budget(deadline=-1.0)):
         assert (report.verdict, report.reason) == (Verdict.UNDECIDED, "budget")
         assert (report.robust_mass.lower, report.robust_mass.upper) == (0.0, 1.0)
@@ -86,4 +87,4 @@ def test_a_spent_budget_leaves_paths_undecided():
 def test_a_question_that_does_not_fit_is_refused():
     program = prepare(mlp(np.random.default_rng(3), 6, 20, 3))
     with pytest.raises(InvalidSpec):
-        certify_many(program, [(line(np.zeros(6), np.ones(6)), 3, 0.0, False)], Budget())
+        certify_many(program, [(line(np.zeros(6), np.ones(6)), 3, 0.0, False, UNIFORM)], Budget())
