@@ -18,6 +18,8 @@ from glocert.paths.path import Enclosure
 from glocert.rounding import CHARGE, TINY, UP
 
 Float64 = NDArray[np.float64]
+_POINTS = 2**15
+"""Sampling points of a block."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,34 +89,68 @@ class LoadedWarp:
     motion: Motion
 
     def enclose(self, middle: Tensor, half: Tensor) -> Enclosure:
-        """Enclose the images, one row each."""
-        x, y = self._tracks(middle, half)
-        lines, error = interpolate(self.table, x, y)
-        lines, error = lines.transpose(1, 2).contiguous(), error.transpose(0, 1).contiguous()
-        shape = (len(middle), *self.table.shape)
-        return Enclosure(lines.view(-1, *shape), error.view(shape))
+        """Enclose the images, one row each, in blocks that stay in the processor's cache."""
+        k, (channels, height, width) = middle.shape[1], self.table.shape
+        pixels = height * width
+        lines = middle.new_empty(1 + k, len(middle), channels, pixels)
+        error = middle.new_empty(len(middle), channels, pixels)
+        tracks = self._tracks(middle, half)
+        block = max(1, _POINTS // pixels)
+        for start in range(0, len(middle), block):
+            rows = slice(start, start + block)
+            found = interpolate(self.table, *(track(rows) for track in tracks))
+            count = len(error[rows])
+            lines[:, rows] = found[0].view(1 + k, channels, count, pixels).transpose(1, 2)
+            error[rows] = found[1].view(channels, count, pixels).transpose(0, 1)
+        shape = (len(middle), channels, height, width)
+        return Enclosure(lines.view(1 + k, *shape), error.view(shape))
 
-    def _tracks(self, middle: Tensor, half: Tensor) -> tuple[Track, Track]:
+    def _tracks(self, middle: Tensor, half: Tensor) -> tuple[Coordinate, Coordinate]:
         _, height, width = self.table.shape
         across, down = self.motion.matrix(middle, half)
-        return self._track(across, (width - 1) / 2), self._track(down, (height - 1) / 2)
+        return (
+            Coordinate.of(across, (width - 1) / 2, self.offsets),
+            Coordinate.of(down, (height - 1) / 2, self.offsets),
+        )
 
-    def _track(self, entries: tuple[Jet, Jet, Jet], centre: float) -> Track:
-        """Return one coordinate of every pixel's place: products of three terms with offsets that are exact.
 
-        A product of three terms and the addition of ``centre`` take at most four roundings of numbers below
-        the sum of the terms' absolute values; the distance from a whole number is exact.
-        """
-        k = len(entries[0].first)
-        value = torch.stack([entry.value for entry in entries], -1) @ self.offsets + centre
-        first = torch.stack([entry.first for entry in entries], -1) @ self.offsets
-        chosen = [torch.stack([entry.second[a, b] for entry in entries], -1) for a, b in pairs(k)]
-        second = torch.stack(chosen) @ self.offsets
-        extents = self.offsets.abs().amax(1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Coordinate:
+    """One coordinate of every pixel's place, as a product of three terms with offsets that are exact.
+
+    The product and the addition of ``centre`` take at most four roundings of numbers below the sum of the
+    terms' absolute values, and the distance from a whole number one more.
+
+    Attributes:
+        orders: value, slopes and Hessian of the three entries, shape (1 + k + k (k + 1)/2, rows, 3).
+        rest: of each row, shape (rows, 1).
+        centre: of the image.
+        offsets: shape (3, pixels).
+        k: how many parameters there are.
+    """
+
+    orders: Tensor
+    rest: Tensor
+    centre: float
+    offsets: Tensor
+    k: int
+
+    @classmethod
+    def of(cls, entries: tuple[Jet, Jet, Jet], centre: float, offsets: Tensor) -> Coordinate:
+        """Return the coordinate that the three entries of a matrix give."""
+        k, extents = len(entries[0].first), offsets.abs().amax(1)
+        orders = [torch.stack([e.value, *e.first, *(e.second[a, b] for a, b in pairs(k))]) for e in entries]
         rest = torch.stack([entry.rest for entry in entries], -1) @ extents
         size = torch.stack([entry.size for entry in entries], -1) @ extents + centre + 1
-        cell = value.round()
-        return Track(cell, value - cell, first, second, ((rest + size * CHARGE) * UP + TINY).unsqueeze(1))
+        rest = ((rest + size * CHARGE) * UP + TINY).unsqueeze(1)
+        return cls(torch.stack(orders, -1), rest, centre, offsets, k)
+
+    def __call__(self, rows: slice) -> Track:
+        """Return the track of some rows, one after the other."""
+        rest, pixels = self.rest[rows], self.offsets.shape[1]
+        found = (self.orders[:, rows] @ self.offsets).flatten(1)
+        value = found[0].add_(self.centre)
+        return Track(value, found[1 : 1 + self.k], found[1 + self.k :], rest.expand(-1, pixels).flatten())
 
 
 def sample(image: Float64, x: Float64, y: Float64) -> Float64:
