@@ -110,6 +110,14 @@ class Form:
         shape = (1 + len(slopes), *centre.shape)
         return centre.as_strided(shape, (step, *centre.stride()), centre.storage_offset())
 
+    def rows(self, index: Tensor) -> Form:
+        """Return the form of some rows: their positions, int64, or a mask."""
+        return Form.of(self.lines()[:, index], self.error[index])
+
+    def flattened(self) -> Form:
+        """Return the form with all numbers of a row on one axis, in the order of its shape."""
+        return Form.of(self.lines().flatten(2), self.error.flatten(1))
+
     def magnitude(self) -> Tensor:
         """Return a bound on ``|centre| + sum_j |slopes_j|``, shape (rows, *shape)."""
         return self.lines().abs().sum(0) * self._lift()

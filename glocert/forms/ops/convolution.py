@@ -87,20 +87,25 @@ class Windows:
         return out.permute(0, 3, 1, 2)
 
 
+def windows_of(node: Node, site: Site) -> Windows:
+    """Read the geometry of a convolution."""
+    return Windows(
+        node.ints("pads"),
+        site.shape(node.inputs[1])[2:],
+        node.ints("strides"),
+        node.ints("dilations"),
+        site.shape(node.output)[1:],
+        int(node.number("group")),
+    )
+
+
 @transfer("Conv")
 def conv(node: Node, site: Site) -> Transfer:
     """Two-dimensional convolution with strides, pads, dilations and groups."""
     kernel = site.parameter(node.inputs[1])
-    groups = int(node.number("group"))
     maps, channels, height, width = kernel.shape
-    windows = Windows(
-        node.ints("pads"),
-        (height, width),
-        node.ints("strides"),
-        node.ints("dilations"),
-        site.shape(node.output)[1:],
-        groups,
-    )
+    windows = windows_of(node, site)
+    groups = windows.groups
     terms = channels * height * width
     weights = kernel.view(groups, maps // groups, channels, height, width).permute(0, 3, 4, 2, 1)
     weights = weights.reshape(groups, terms, maps // groups).contiguous()

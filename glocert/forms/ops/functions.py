@@ -7,6 +7,8 @@ of the input. How the band is found depends on the kind of function: ``functions
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from glocert.forms.form import Form
 from glocert.forms.ops import functions_kinked as kinked
 from glocert.forms.ops import functions_power as powers
@@ -32,19 +34,21 @@ _FAR: dict[str, Far] = {
 """What is said about a function on a span of any width."""
 
 
-def along(line_of: LineOf) -> Transfer:
-    """Return the transfer of a function whose lines ``line_of`` finds."""
+@dataclass(frozen=True, slots=True)
+class Along:
+    """The transfer of a function whose lines ``line_of`` finds."""
 
-    def apply(*inputs: Form) -> Form:
+    line_of: LineOf
+
+    def __call__(self, *inputs: Form) -> Form:
+        """Follow the line of every coordinate."""
         (x,) = inputs
-        return follow(x, line_of(Span.of(x), x.error))
-
-    return apply
+        return follow(x, self.line_of(Span.of(x), x.error))
 
 
 def _smooth(name: str) -> Transfer:
     jets, fourth = SUPREMA[name]
-    return along(Smooth(jets, fourth, _FAR[name]).line)
+    return Along(Smooth(jets, fourth, _FAR[name]).line)
 
 
 @transfer("Cos", "Erf", "Mish", "Sigmoid", "Silu", "Sin", "Softplus", "Tanh", double=True)
@@ -62,47 +66,47 @@ def gelu(node: Node, site: Site) -> Transfer:  # noqa: ARG001
 @transfer("Exp", double=True)
 def exp(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``exp(x)``."""
-    return along(powers.exp_line)
+    return Along(powers.exp_line)
 
 
 @transfer("Log", double=True)
 def log(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``log(x)``; nothing is known unless x is proven positive."""
-    return along(powers.log_line)
+    return Along(powers.log_line)
 
 
 @transfer("Sqrt", double=True)
 def sqrt(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``sqrt(x)``; nothing is known unless x is proven positive."""
-    return along(powers.power_line(0.5))
+    return Along(powers.power_line(0.5))
 
 
 @transfer("Reciprocal", double=True)
 def reciprocal(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``1 / x``; nothing is known unless x is proven not to be zero."""
-    return along(powers.power_line(-1.0))
+    return Along(powers.power_line(-1.0))
 
 
 @transfer("Pow", double=True)
 def power(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``x ** exponent``."""
-    return along(powers.power_line(node.number("exponent")))
+    return Along(powers.power_line(node.number("exponent")))
 
 
 @transfer("Elu", double=True)
 def elu(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``x`` above zero, ``alpha (exp(x) - 1)`` below."""
     alpha = node.number("alpha")
-    return along(lambda span, error: kinked.elu(span, error, alpha))
+    return Along(lambda span, error: kinked.elu(span, error, alpha))
 
 
 @transfer("HardSwish", double=True)
 def hard_swish(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``x min(max(x/6 + 1/2, 0), 1)``."""
-    return along(kinked.hard_swish)
+    return Along(kinked.hard_swish)
 
 
 @transfer("Sign", double=True)
 def sign(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """-1, 0 or 1."""
-    return along(kinked.sign)
+    return Along(kinked.sign)

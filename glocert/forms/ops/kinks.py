@@ -92,9 +92,9 @@ class Bent:
         own = inputs[0].rounding
         x, restored = inputs[0].flat()
         low, high = x.bounds()
-        settled = self._passed(low, high)
+        settled = self.passed(low, high)
         gain, shift = settled.to(low.dtype), None
-        for value, there in self._constant(low, high):
+        for value, there in self.constant(low, high):
             settled |= there
             shift = shift if not value else _added(shift, there.to(gain.dtype) * value)
         loose = (~settled).nonzero().squeeze(1)
@@ -112,14 +112,14 @@ class Bent:
             error.add_(self.lost).mul_(own.up)
         return restored(Form.of(lines, error))
 
-    def _passed(self, low: Tensor, high: Tensor) -> Tensor:
+    def passed(self, low: Tensor, high: Tensor) -> Tensor:
         """Return where the function is the identity; bounds that are not finite pass no comparison."""
         if self.same[0] == -torch.inf:
             return high <= self.same[1]
         passed = low >= self.same[0]
         return passed if self.same[1] == torch.inf else passed & (high <= self.same[1])
 
-    def _constant(self, low: Tensor, high: Tensor) -> Iterator[tuple[float, Tensor]]:
+    def constant(self, low: Tensor, high: Tensor) -> Iterator[tuple[float, Tensor]]:
         """Yield the constants and where they are the value; nowhere where the function is the identity."""
         if self.below is not None:
             yield self.below, high <= self.same[0]

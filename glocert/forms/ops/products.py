@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from glocert.forms.form import Form
-from glocert.forms.ops.functions import along
+from glocert.forms.ops.functions import Along
 from glocert.forms.ops.functions_power import power_line
 from glocert.forms.ops.registry import Charges, Site, Transfer
 from glocert.graph.ir import Node
@@ -36,7 +36,7 @@ def mul(node: Node, site: Site) -> Transfer:
     """``x * y`` of two activations, numpy broadcasting; the square where both are the same."""
     charges = site.charges(node)
     if node.inputs[0] == node.inputs[1]:
-        return _square(site.doubled(along(power_line(2.0))), charges)
+        return _square(site.doubled(Along(power_line(2.0))), charges)
     ranks = tuple(len(site.shape(name)) for name in node.inputs)
 
     def apply(*inputs: Form) -> Form:

@@ -7,7 +7,7 @@ import torch
 
 from glocert.elementary import exp
 from glocert.forms.form import Form
-from glocert.forms.ops.functions import along
+from glocert.forms.ops.functions import Along
 from glocert.forms.ops.functions_convex import Convex
 from glocert.graph.families import FUNCTIONS
 from tests.glocert.forms.ops.inside import build, elementwise, form, worst_share
@@ -188,4 +188,4 @@ def test_a_tangent_anywhere_is_sound(guess):
     rng = np.random.default_rng(7)
     curve = Convex(exp, exp, lambda slope: torch.full_like(slope, guess))
     x = form(rng, 1, 4, (9,), rng.standard_normal, 0.8, 0.1)
-    assert worst_share(rng, (x,), along(curve.line)(x), elementwise(mpmath.exp), 40) <= 1
+    assert worst_share(rng, (x,), Along(curve.line)(x), elementwise(mpmath.exp), 40) <= 1

@@ -1,0 +1,102 @@
+"""Convolution backwards: products with the transposed weights, added up where windows overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from glocert.forms.backward.ops.affine import Affine
+from glocert.forms.backward.registry import Reverse, reverse
+from glocert.forms.ops.convolution import Windows, windows_of
+from glocert.forms.ops.registry import Site
+from glocert.graph.ir import Node
+from glocert.rounding import grow
+
+_SCRATCH = 2**18
+
+
+@dataclass(frozen=True, slots=True)
+class Transposed:
+    """The transpose of a convolution.
+
+    Attributes:
+        windows: the geometry.
+        weights: shape (groups, maps per group, terms), terms being (height, width, channel).
+        inside: channels, height, width of the image.
+    """
+
+    windows: Windows
+    weights: Tensor
+    inside: tuple[int, ...]
+
+    def __call__(self, adjoint: Tensor) -> Tensor:
+        """Map adjoints of shape (n, maps, out height, out width) in blocks of a bounded buffer."""
+        last = adjoint.permute(0, 2, 3, 1)
+        channels, height, width = self.inside
+        out = adjoint.new_empty(len(adjoint), height, width, channels)
+        places = last.shape[1] * last.shape[2]
+        rows = max(1, _SCRATCH // (places * self.weights.shape[2] * self.windows.groups))
+        for start in range(0, len(adjoint), rows):
+            out[start : start + rows] = self._block(last[start : start + rows])
+        return out.permute(0, 3, 1, 2)
+
+    def _block(self, last: Tensor) -> Tensor:
+        count, groups = len(last), self.windows.groups
+        flat = last.reshape(-1, groups, self.weights.shape[1])
+        if groups == 1:
+            columns = flat[:, 0] @ self.weights[0]
+        else:
+            columns = torch.bmm(flat.transpose(0, 1), self.weights).transpose(0, 1)
+        (kh, kw), (high, wide) = self.windows.kernel, self.windows.outside
+        columns = columns.reshape(count, high, wide, groups, kh, kw, -1)
+        return self._overlaid(columns)
+
+    def _overlaid(self, columns: Tensor) -> Tensor:
+        """Add the columns of all places of the kernel, (n, out height, out width, groups, kh, kw, channel)."""
+        (top, left, bottom, right), (channels, height, width) = self.windows.pads, self.inside
+        count, high, wide, groups, kh, kw, _ = columns.shape
+        (sh, sw), (dh, dw) = self.windows.strides, self.windows.dilations
+        framed = columns.new_zeros(count, height + top + bottom, width + left + right, groups, channels // groups)
+        for down in range(kh):
+            for right_by in range(kw):
+                first, second = down * dh, right_by * dw
+                view = framed[
+                    :, first : first + (high - 1) * sh + 1 : sh, second : second + (wide - 1) * sw + 1 : sw
+                ]
+                view += columns[:, :, :, :, down, right_by]
+        cut = framed[:, top : top + height, left : left + width]
+        return cut.reshape(count, height, width, channels)
+
+
+@reverse("Conv")
+def conv(node: Node, site: Site) -> Reverse:
+    """Two-dimensional convolution with strides, pads, dilations and groups."""
+    kernel = site.parameter(node.inputs[1])
+    windows = windows_of(node, site)
+    groups, (maps, depth, height, width) = windows.groups, kernel.shape
+    weights = kernel.view(groups, maps // groups, depth, height, width).permute(0, 1, 3, 4, 2)
+    weights = weights.reshape(groups, maps // groups, -1).contiguous()
+    inside, outside = site.shape(node.inputs[0]), site.shape(node.output)
+    sums = kernel.abs().sum((2, 3)) * grow(height * width)
+    table = _by_channel(sums, groups)
+
+    def size(peak: Tensor) -> Tensor:
+        """Bound every window by the largest number of each channel."""
+        return ((peak.amax((2, 3)) @ table) * grow(len(table)))[:, :, None, None]
+
+    bias = site.parameter(node.inputs[2]).reshape(-1, 1, 1) if len(node.inputs) > 2 else None
+    terms = (maps // groups) * height * width
+    return Affine(Transposed(windows, weights, inside), size, bias, terms, outside)
+
+
+def _by_channel(sums: Tensor, groups: int) -> Tensor:
+    """Return the sums, shape (maps, channels per group), as a matrix (channels, maps) with zeros."""
+    maps, depth = sums.shape
+    table = sums.new_zeros(groups * depth, maps)
+    per = maps // groups
+    for group in range(groups):
+        chosen = slice(group * per, (group + 1) * per)
+        table[group * depth : (group + 1) * depth, chosen] = sums[chosen].t()
+    return table

@@ -1,0 +1,86 @@
+"""A program that can be gone through backwards.
+
+For functionals ``C y`` of the scores y the invariant of the sweep is, row by row and functional by functional::
+
+    | <C, y(u)> - ( sum_v <a_v, x_v(u)> + centre + sum_j slope_j u_j ) |  <=  error
+
+where v are the activations reached but not yet substituted, x_v their exact values and a_v computed adjoints:
+whatever rounding does to an adjoint is charged when it is made, and from then on the computed number is the
+one that is meant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from glocert.forms.backward import ops
+from glocert.forms.backward.registry import REGISTRY, Reverse
+from glocert.forms.backward.sweep import Sweep
+from glocert.forms.backward.tape import Tape
+from glocert.forms.form import Form
+from glocert.forms.ops.registry import Site
+from glocert.forms.program import Program
+
+assert ops.__all__, "importing the package fills the registry"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reversal:
+    """A program and how each of its nodes is substituted.
+
+    Attributes:
+        program: the program.
+        nodes: output of a step -> its reverse; operators without one are substituted by their forward form.
+    """
+
+    program: Program
+    nodes: dict[str, Reverse]
+
+    def record(self, x: Form) -> Tape:
+        """Take forms of the input through the network and keep all activations."""
+        forms = {self.program.graph.input: x}
+        for step in self.program.steps:
+            forms[step.output] = step.transfer(*(forms[name] for name in step.inputs))
+        return Tape(forms, forms[self.program.graph.output].flattened())
+
+    def functionals(self, tape: Tape, weights: Tensor) -> Form:
+        """Bound linear functionals of the scores on every row.
+
+        Args:
+            tape: of the rows.
+            weights: C, shape (rows, functionals, classes), in the tape's dtype.
+
+        Returns:
+            A form of shape (rows, functionals); its error is not finite where anything was not.
+        """
+        graph = self.program.graph
+        sweep = Sweep.of(weights, len(tape.scores.slopes))
+        live = {graph.output: weights.reshape(*weights.shape[:2], *graph.shapes[graph.output])}
+        for step in reversed(self.program.steps):
+            adjoint, node = live.pop(step.output, None), self.nodes.get(step.output)
+            if adjoint is None:
+                continue
+            if node is None:
+                sweep.substitute(adjoint, tape.forms[step.output])
+                continue
+            local = tape.local(step.output, node, step.inputs)
+            sweep.through(adjoint, local)
+            for name, part in zip(step.inputs, node.back(adjoint, local.gains), strict=True):
+                live[name] = sweep.joined(live[name], part, tape.forms[name]) if name in live else part
+        for name, adjoint in live.items():
+            sweep.substitute(adjoint, tape.forms[name])
+        return sweep.result()
+
+
+def prepare(program: Program) -> Reversal:
+    """Make a program reversible."""
+    site = Site(program.graph, program.device)
+    nodes = {node.output: node for node in program.graph.nodes}
+    built = {
+        step.output: REGISTRY[nodes[step.output].operator](nodes[step.output], site)
+        for step in program.steps
+        if nodes[step.output].operator in REGISTRY
+    }
+    return Reversal(program, {name: node for name, node in built.items() if node is not None})
