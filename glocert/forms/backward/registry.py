@@ -96,9 +96,7 @@ def folded(adjoint: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Sum over what broadcasting of a per-sample ``shape`` repeated."""
     missing = adjoint.ndim - 2 - len(shape)
     summed = adjoint.sum(tuple(range(2, 2 + missing))) if missing else adjoint
-    axes = tuple(
-        axis + 2 for axis, size in enumerate(shape) if size == 1 and summed.shape[axis + 2] != 1
-    )
+    axes = tuple(axis + 2 for axis, size in enumerate(shape) if size == 1 and summed.shape[axis + 2] != 1)
     return summed.sum(axes, keepdim=True) if axes else summed
 
 

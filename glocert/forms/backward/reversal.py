@@ -1,6 +1,6 @@
 """A program that can be gone through backwards.
 
-For functionals ``C y`` of the scores y the invariant of the sweep is, row by row and functional by functional::
+The invariant of the sweep for functionals ``C y`` of the scores y, on each row and for each functional::
 
     | <C, y(u)> - ( sum_v <a_v, x_v(u)> + centre + sum_j slope_j u_j ) |  <=  error
 

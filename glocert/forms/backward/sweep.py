@@ -77,7 +77,7 @@ def _numbers(adjoint: Tensor) -> int:
 
 
 def _product(adjoint: Tensor, values: Tensor) -> Tensor:
-    """Return the sums of ``adjoint * values``, (rows, functionals, *shape) and (rows, *shape), as they lie."""
+    """Sum ``adjoint * values``, shapes (rows, functionals, *shape) and (rows, *shape), as they lie."""
     if adjoint.ndim == 2:
         return adjoint * values.unsqueeze(1)
     strides = adjoint.stride()[2:]

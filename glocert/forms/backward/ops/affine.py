@@ -90,7 +90,9 @@ class _Product:
         terms = self.weight.shape[-2:].numel() * repeats(self.inside, self.outside)
         inner = self.inside[-1]
         size = self.weight.abs()
-        return Affine(self._transposed, lifted(lambda x: self._times(x, size), inner), None, terms, self.outside)
+        return Affine(
+            self._transposed, lifted(lambda x: self._times(x, size), inner), None, terms, self.outside
+        )
 
     def _times(self, x: Tensor, weight: Tensor) -> Tensor:
         lone = len(self.inside) == 1
@@ -208,7 +210,9 @@ def divide(node: Node, site: Site) -> Reverse:
     """Quotient by a parameter; its reciprocal is rounded once."""
     factor = site.parameter(node.inputs[1]).reciprocal()
     bound = factor.abs() * UP + TINY
-    return Scale(factor, bound, None, torch.zeros_like(factor), site.shape(node.inputs[0]), site.shape(node.output))
+    return Scale(
+        factor, bound, None, torch.zeros_like(factor), site.shape(node.inputs[0]), site.shape(node.output)
+    )
 
 
 @reverse("BatchNormalization")
@@ -253,7 +257,11 @@ class Moved:
     def local(self, inputs: Sequence[Form]) -> Local:
         """Charge nothing but a number that is not zero."""
         charge = inputs[0].centre.new_full((len(inputs[0].centre), *self.shape), TINY)
-        return Local(None, charge) if self.shift is None else Local.between(self.shift.expand(charge.shape), charge, None)
+        return (
+            Local(None, charge)
+            if self.shift is None
+            else Local.between(self.shift.expand(charge.shape), charge, None)
+        )
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:  # noqa: ARG002
         """Move."""

@@ -54,11 +54,13 @@ class Transposed:
         return self._overlaid(columns)
 
     def _overlaid(self, columns: Tensor) -> Tensor:
-        """Add the columns of all places of the kernel, (n, out height, out width, groups, kh, kw, channel)."""
+        """Add up the columns, (n, out height, out width, groups, kernel height, kernel width, channel)."""
         (top, left, bottom, right), (channels, height, width) = self.windows.pads, self.inside
         count, high, wide, groups, kh, kw, _ = columns.shape
         (sh, sw), (dh, dw) = self.windows.strides, self.windows.dilations
-        framed = columns.new_zeros(count, height + top + bottom, width + left + right, groups, channels // groups)
+        framed = columns.new_zeros(
+            count, height + top + bottom, width + left + right, groups, channels // groups
+        )
         for down in range(kh):
             for right_by in range(kw):
                 first, second = down * dh, right_by * dw

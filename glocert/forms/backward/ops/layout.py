@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ class Concat:
     """
 
     axis: int
-    sizes: tuple[int, ...]
+    sizes: list[int]
     moving: tuple[bool, ...]
     shift: Tensor
 
@@ -74,7 +73,7 @@ class Concat:
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:  # noqa: ARG002
         """Cut."""
-        parts = adjoint.split(self.sizes, self.axis + 2)
+        parts = torch.split(adjoint, self.sizes, self.axis + 2)
         return [part for part, moves in zip(parts, self.moving, strict=True) if moves]
 
 
@@ -85,10 +84,12 @@ def concat(node: Node, site: Site) -> Reverse:
     axis = int(node.number("axis")) % len(outside)
     moving = tuple(site.is_activation(name) for name in node.inputs)
     parts = [
-        torch.zeros(site.shape(name), dtype=torch.float64, device=site.device) if moves else site.parameter(name)
+        torch.zeros(site.shape(name), dtype=torch.float64, device=site.device)
+        if moves
+        else site.parameter(name)
         for name, moves in zip(node.inputs, moving, strict=True)
     ]
-    return Concat(axis, tuple(part.shape[axis] for part in parts), moving, torch.cat(parts, axis))
+    return Concat(axis, [part.shape[axis] for part in parts], moving, torch.cat(parts, axis))
 
 
 @reverse("Pad")
@@ -103,5 +104,4 @@ def pad(node: Node, site: Site) -> Reverse:
     if value:
         like = torch.zeros(inside, dtype=torch.float64, device=site.device)
         shift = torch.nn.functional.pad(like, ends, value=value)
-    assert math.prod(inside) > 0
     return Moved(lambda a: torch.nn.functional.pad(a, back), outside, shift)

@@ -53,7 +53,9 @@ class Pooled:
         geometry, (first, *rest) = self.forward.window, self.forward.window.places()
         lines, errors = geometry.frame(x.lines()), geometry.frame(x.error)
         best = Form.of(geometry.shifted(lines, first), geometry.shifted(errors, first))
-        fold = _Fold([torch.ones_like(best.error)], torch.zeros_like(best.error), torch.zeros_like(best.error))
+        fold = _Fold(
+            [torch.ones_like(best.error)], torch.zeros_like(best.error), torch.zeros_like(best.error)
+        )
         known, peak = self.forward.real[0], best.peak()
         for place, real in zip(rest, self.forward.real[1:], strict=True):
             other = Form.of(geometry.shifted(lines, place), geometry.shifted(errors, place))
@@ -78,7 +80,11 @@ def _compared(b: Form, a: Form, keep: Tensor, take: Tensor) -> tuple[Tensor, Ten
     low, high = Form.of(a.lines() - b.lines(), (a.error + b.error) * UP).bounds()
     take = take | ((low >= 0) & ~keep)
     loose = (~(take | keep | (high <= 0))).nonzero(as_tuple=True)
-    gain, middle, half = take.to(low.dtype).expand_as(low).clone(), torch.zeros_like(low), torch.zeros_like(low)
+    gain, middle, half = (
+        take.to(low.dtype).expand_as(low).clone(),
+        torch.zeros_like(low),
+        torch.zeros_like(low),
+    )
     line = chord(torch.relu, (0.0,), low[loose], high[loose])
     gain[loose], middle[loose], half[loose] = line.gain, line.middle, line.half
     return gain, middle, half

@@ -33,7 +33,9 @@ def average_pool(node: Node, site: Site) -> Reverse:
     """A sum over each window, divided by an exact count."""
     geometry = window(node, site)
     inside, outside = site.shape(node.inputs[0]), site.shape(node.output)
-    divisor = torch.tensor(divisors(node, inside[1:], geometry.outside), dtype=torch.float64, device=site.device)
+    divisor = torch.tensor(
+        divisors(node, inside[1:], geometry.outside), dtype=torch.float64, device=site.device
+    )
     places = geometry.kernel[0] * geometry.kernel[1]
 
     def back(adjoint: Tensor) -> Tensor:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -11,8 +9,6 @@ from hypothesis import strategies as st
 
 import glocert.forms.backward.ops  # noqa: F401
 from glocert.forms.backward.registry import REGISTRY
-from glocert.forms.form import Form
-from glocert.forms.ops.registry import REGISTRY as FORWARD
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Graph, Node
 from tests.glocert.forms.exactness import ROWS, exact_node, member, parameters, random_form
