@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from glocert.forms.backward.reversal import Reversal
@@ -31,7 +32,7 @@ def tightened(
     columns = list(others)
     classes = tape.scores.centre.shape[1]
     rivals = [j for j in range(classes) if j != label]
-    weights = tape.scores.centre.new_zeros(len(columns), classes)
+    weights = torch.zeros(len(columns), classes, dtype=torch.float64, device=tape.scores.centre.device)
     weights[:, label] = 1
     weights[range(len(columns)), [rivals[j] for j in columns]] = -1
     found = reversal.functionals(tape, weights.expand(len(known.centre), -1, -1))

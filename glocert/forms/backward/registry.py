@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
-from glocert.forms.form import Form
+from glocert.forms.form import Form, rounding_of
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Node
-from glocert.rounding import TINY, UP, dot
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ class Local:
 
     @classmethod
     def between(cls, shift: Tensor, charge: Tensor, floor: Tensor | None, *gains: Tensor) -> Local:
-        """Return the node, the rounding of ``<a, shift>`` charged: a sum of so many products in any order."""
-        rounding = shift.abs() * dot(shift[0].numel())
-        return cls(shift, (charge + rounding) * UP + TINY, floor, gains)
+        """Return the node, the rounding of ``<a, shift>`` charged."""
+        own = rounding_of(charge.dtype)
+        rounding = shift.abs() * own.dot(in_one_sum(charge))
+        return cls(shift, (charge + rounding) * own.up + own.tiny, floor, gains)
 
     def rows(self, index: Tensor) -> Local:
         """Return the same on some of the rows."""
@@ -68,6 +69,9 @@ class Reverse(Protocol):
             gains: of ``local``.
         """
         ...
+
+
+_FEW = 128
 
 
 Builder = Callable[[Node, Site], Reverse | None]
@@ -98,6 +102,29 @@ def folded(adjoint: Tensor, shape: tuple[int, ...]) -> Tensor:
     summed = adjoint.sum(tuple(range(2, 2 + missing))) if missing else adjoint
     axes = tuple(axis + 2 for axis, size in enumerate(shape) if size == 1 and summed.shape[axis + 2] != 1)
     return summed.sum(axes, keepdim=True) if axes else summed
+
+
+def under(peak: Tensor, tiny: float, times: int = 1) -> Tensor:
+    """Return what underflow of adjoints costs: ``tiny`` of every number that they are multiplied with.
+
+    Args:
+        peak: bounds on the numbers, shape (rows, *shape).
+        tiny: what one adjoint may lose.
+        times: how often.
+    """
+    own = rounding_of(peak.dtype)
+    return peak.flatten(1).sum(1) * (tiny * times * own.grow(peak[0].numel()) * own.up)
+
+
+def in_one_sum(values: Tensor) -> int:
+    """Return how many numbers of a row are added in their own type, before the sums are added in float64.
+
+    All of them in float64. In float32 few, as its gamma grows with their count.
+    """
+    count = max(1, values[0].numel())
+    if values.dtype == torch.float64 or count <= _FEW:
+        return count
+    return next((size for size in range(_FEW, 15, -1) if count % size == 0), count)
 
 
 def repeats(inside: tuple[int, ...], outside: tuple[int, ...]) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from glocert.forms.backward import ops
@@ -40,7 +41,7 @@ class Reversal:
 
     def record(self, x: Form) -> Tape:
         """Take forms of the input through the network and keep all activations."""
-        forms = {self.program.graph.input: x}
+        forms = {self.program.graph.input: self.program.entered(x)}
         for step in self.program.steps:
             forms[step.output] = step.transfer(*(forms[name] for name in step.inputs))
         return Tape(forms, forms[self.program.graph.output].flattened())
@@ -50,11 +51,17 @@ class Reversal:
 
         Args:
             tape: of the rows.
-            weights: C, shape (rows, functionals, classes), in the tape's dtype.
+            weights: C, shape (rows, functionals, classes), numbers that the program's type has.
 
         Returns:
-            A form of shape (rows, functionals); its error is not finite where anything was not.
+            A form in float64 of shape (rows, functionals); its error is infinite where anything is not known.
+
+        Raises:
+            ValueError: a weight would be rounded.
         """
+        exact, weights = weights, weights.to(self.program.dtype)
+        if not torch.equal(weights.double(), exact.double()):
+            raise ValueError("the program's number type does not have these weights")
         graph = self.program.graph
         sweep = Sweep.of(weights, len(tape.scores.slopes))
         live = {graph.output: weights.reshape(*weights.shape[:2], *graph.shapes[graph.output])}
@@ -71,12 +78,12 @@ class Reversal:
                 live[name] = sweep.joined(live[name], part, tape.forms[name]) if name in live else part
         for name, adjoint in live.items():
             sweep.substitute(adjoint, tape.forms[name])
-        return sweep.result()
+        return sweep.result(tape.scores)
 
 
 def prepare(program: Program) -> Reversal:
     """Make a program reversible."""
-    site = Site(program.graph, program.device)
+    site = Site(program.graph, program.device, program.dtype, program.execution)
     nodes = {node.output: node for node in program.graph.nodes}
     built = {
         step.output: REGISTRY[nodes[step.output].operator](nodes[step.output], site)

@@ -202,7 +202,19 @@ def divide(node: Node, site: Site) -> Transfer:
 
 @transfer("BatchNormalization")
 def batch_normalization(node: Node, site: Site) -> Transfer:
-    """``(x - mean) g + bias`` with ``g = scale / sqrt(var + epsilon)``, evaluated as ``x g + h``.
+    """``(x - mean) g + bias`` with ``g = scale / sqrt(var + epsilon)``, evaluated as ``x g + h``."""
+    factor, shift, bound, floor = normalised(node, site)
+
+    def apply(lines: Tensor) -> Tensor:
+        out = lines * factor
+        out[0] += shift
+        return out
+
+    return Scale(apply, bound, floor, len(site.shape(node.output)), site.charges(node))
+
+
+def normalised(node: Node, site: Site) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return g, h, a bound on ``|g|`` and one on what h is computed from.
 
     The g that is computed in float64 has three roundings, h = bias - mean g two more, and one of the
     program's type each; all are charged relative to |g| (|x| + |mean|) and |bias|. A variance that is not
@@ -217,14 +229,7 @@ def batch_normalization(node: Node, site: Site) -> Transfer:
     bound = site.factor(exact) * (1 + own.charge) + own.tiny
     if site.execution.charged:
         bound = bound.masked_fill(_overflows(scale, mean, variance, root), torch.inf)
-    floor = (bound * mean.abs() + bias.abs()).to(site.dtype) * own.up
-
-    def apply(lines: Tensor) -> Tensor:
-        out = lines * factor
-        out[0] += shift
-        return out
-
-    return Scale(apply, bound, floor, len(shape), site.charges(node))
+    return factor, shift, bound, (bound * mean.abs() + bias.abs()).to(site.dtype) * own.up
 
 
 def _overflows(scale: Tensor, mean: Tensor, variance: Tensor, root: Tensor) -> Tensor:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from glocert.forms.backward.registry import Local, Reverse, each, folded, repeats, reverse
+from glocert.forms.backward.registry import Local, Reverse, each, folded, repeats, reverse, under
 from glocert.forms.form import Form
-from glocert.forms.ops.registry import Site
+from glocert.forms.ops.affine import normalised
+from glocert.forms.ops.registry import Charges, Site
 from glocert.graph.ir import Node
-from glocert.rounding import CHARGE, TINY, UNIT, UP, dot, grow
+from glocert.rounding import Rounding
 
 Map = Callable[[Tensor], Tensor]
 """A linear map of a batch, shape (n, *shape), to another; rows do not mix."""
@@ -28,6 +30,7 @@ class Affine:
         bias: broadcasts against a batch of outputs, or None.
         terms: see there.
         shape: of the output.
+        charges: what roundings cost.
     """
 
     transposed: Map
@@ -35,34 +38,41 @@ class Affine:
     bias: Tensor | None
     terms: int
     shape: tuple[int, ...]
+    charges: Charges
 
     def local(self, inputs: Sequence[Form]) -> Local:
-        """Charge the rounding of ``W^T a``."""
-        peak = inputs[0].peak()
-        charge = self.size(peak).expand(len(peak), *self.shape) * dot(self.terms)
-        floor = peak.flatten(1).sum(1) * TINY * grow(peak[0].numel())
+        """Charge the rounding of ``W^T a``, and that of executing the node."""
+        peak, own, executed = inputs[0].peak(), self.charges.own, self.charges.executed
+        size = self.size(peak).expand(len(peak), *self.shape)
+        charge = size * (own.dot(self.terms) + executed) + self.charges.tiny
+        floor = under(peak, own.tiny)
         if self.bias is None:
-            return Local(None, charge * UP + TINY, floor)
-        return Local.between(self.bias.expand(charge.shape), charge, floor)
+            return Local(None, charge * own.up, floor)
+        charge = charge + self.bias.abs() * executed
+        return Local.between(self.bias.expand(charge.shape), charge * own.up, floor)
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:  # noqa: ARG002
         """Multiply by the transpose."""
         return (each(self.transposed, adjoint),)
 
 
-def lifted(product: Map, terms: int) -> Map:
-    """Return a map of non-negative numbers whose results are not below the exact sums of so many products."""
-    return lambda x: product(x) * grow(terms)
+def lifted(product: Map, terms: int, own: Rounding) -> Map:
+    """Return a map of non-negative numbers whose results are not below the exact sums of so many products.
+
+    Up to underflow, of which less than ``tiny`` is left after multiplying by a share.
+    """
+    return lambda x: product(x) * own.grow(terms)
 
 
 @reverse("Gemm")
 def gemm(node: Node, site: Site) -> Reverse:
     """Product with the rows of a matrix."""
     weight = site.parameter(node.inputs[1])
-    size = weight.abs().t().contiguous()
+    size = site.size(weight).t().contiguous()
     bias = site.parameter(node.inputs[2]) if len(node.inputs) > 2 else None
     outputs, terms = weight.shape
-    return Affine(lambda a: a @ weight, lifted(lambda x: x @ size, terms), bias, outputs, (outputs,))
+    through = lifted(lambda x: x @ size, terms, site.rounding)
+    return Affine(lambda a: a @ weight, through, bias, outputs, (outputs,), site.charges(node))
 
 
 @reverse("MatMul")
@@ -74,7 +84,7 @@ def matmul(node: Node, site: Site) -> Reverse | None:
         return None
     before = site.is_activation(left)
     weight, inside = site.parameter(right if before else left), site.shape(left if before else right)
-    return _Product(before, weight, inside, shape).reverse()
+    return _Product(before, weight, inside, shape).reverse(site, node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +96,13 @@ class _Product:
     inside: tuple[int, ...]
     outside: tuple[int, ...]
 
-    def reverse(self) -> Reverse:
+    def reverse(self, site: Site, node: Node) -> Reverse:
+        """Return the node."""
         terms = self.weight.shape[-2:].numel() * repeats(self.inside, self.outside)
         inner = self.inside[-1]
-        size = self.weight.abs()
-        return Affine(
-            self._transposed, lifted(lambda x: self._times(x, size), inner), None, terms, self.outside
-        )
+        size = site.size(self.weight)
+        through = lifted(lambda x: self._times(x, size), inner, site.rounding)
+        return Affine(self._transposed, through, None, terms, self.outside, site.charges(node))
 
     def _times(self, x: Tensor, weight: Tensor) -> Tensor:
         lone = len(self.inside) == 1
@@ -126,6 +136,7 @@ class Scale:
         floor: bound on |h| and on what it was computed from.
         inside: shape of x.
         outside: shape of y.
+        charges: what roundings cost.
     """
 
     factor: Tensor | None
@@ -134,18 +145,19 @@ class Scale:
     floor: Tensor
     inside: tuple[int, ...]
     outside: tuple[int, ...]
+    charges: Charges
 
     def local(self, inputs: Sequence[Form]) -> Local:
-        """Charge the roundings of g and h, of ``g a`` and of the sum over what was repeated."""
-        peak = inputs[0].peak()
+        """Charge the roundings of g and h, of ``g a``, of the sum over what was repeated, of executing."""
+        peak, own, executed = inputs[0].peak(), self.charges.own, self.charges.executed
         rank = len(self.outside) - len(self.inside)
         wide = peak.reshape(len(peak), *(1,) * rank, *self.inside).expand(len(peak), *self.outside)
-        terms = CHARGE + dot(repeats(self.inside, self.outside))
-        charge = (wide * (self.bound * terms) + self.floor * CHARGE) * (UP * UP) + TINY
-        under = wide.flatten(1).sum(1) * (TINY * grow(wide[0].numel()))
+        share = own.charge + own.dot(repeats(self.inside, self.outside)) + executed
+        charge = wide * (self.bound * share) + self.floor * (own.charge + executed)
+        charge, floor = (charge + self.charges.tiny) * (own.up * own.up), under(wide, own.tiny)
         if self.shift is None:
-            return Local(None, charge, under)
-        return Local.between(self.shift.expand(charge.shape), charge, under)
+            return Local(None, charge, floor)
+        return Local.between(self.shift.expand(charge.shape), charge, floor)
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:  # noqa: ARG002
         """Multiply, and sum what was repeated."""
@@ -160,16 +172,18 @@ class Sum:
     sign: int
     shapes: tuple[tuple[int, ...], tuple[int, ...]]
     outside: tuple[int, ...]
+    charges: Charges
 
     def local(self, inputs: Sequence[Form]) -> Local:
-        """Charge the sums over what broadcasting repeated; else nothing is computed."""
-        rows = len(inputs[0].centre)
-        charge = inputs[0].centre.new_full((rows, *self.outside), TINY)
+        """Charge the sums over what broadcasting repeated, and executing; else nothing is computed."""
+        rows, own = len(inputs[0].centre), self.charges.own
+        charge = inputs[0].centre.new_full((rows, *self.outside), self.charges.tiny)
         for x, shape in zip(inputs, self.shapes, strict=True):
             times = repeats(shape, self.outside)
-            if times > 1:
+            share = self.charges.executed + (own.dot(times) if times > 1 else 0.0)
+            if share:
                 wide = x.peak().reshape(rows, *(1,) * (len(self.outside) - len(shape)), *shape)
-                charge = (charge + wide * dot(times)) * UP
+                charge = (charge + wide * share) * own.up
         return Local(None, charge)
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:  # noqa: ARG002
@@ -183,14 +197,22 @@ def add(node: Node, site: Site) -> Reverse:
     """Sum or difference of two activations, or of one and a parameter."""
     first, second = node.inputs
     outside, minus = site.shape(node.output), node.operator == "Sub"
+    charges = site.charges(node)
     if site.is_activation(first) and site.is_activation(second):
-        return Sum(-1 if minus else 1, (site.shape(first), site.shape(second)), outside)
+        return Sum(-1 if minus else 1, (site.shape(first), site.shape(second)), outside, charges)
     before = site.is_activation(first)
     shift = site.parameter(second if before else first)
     one = torch.ones((), dtype=shift.dtype, device=shift.device)
     factor = -one if minus and not before else None
-    signed = -shift if minus and before else shift
-    return Scale(factor, one, signed, shift.abs(), site.shape(first if before else second), outside)
+    signed, inside = -shift if minus and before else shift, site.shape(first if before else second)
+    return Scale(factor, one, signed, shift.abs(), inside, outside, charges)
+
+
+def _scaled(node: Node, site: Site, exact: Tensor, bound: Tensor, inside: tuple[int, ...]) -> Reverse:
+    """Return a product with ``exact``, rounded to the program's type."""
+    factor = exact.to(site.dtype)
+    none, outside = torch.zeros_like(factor), site.shape(node.output)
+    return Scale(factor, bound, None, none, inside, outside, site.charges(node))
 
 
 @reverse("Mul")
@@ -200,44 +222,41 @@ def multiply(node: Node, site: Site) -> Reverse | None:
     if site.is_activation(first) and site.is_activation(second):
         return None
     before = site.is_activation(first)
-    factor = site.parameter(second if before else first)
-    inside = site.shape(first if before else second)
-    return Scale(factor, factor.abs(), None, torch.zeros_like(factor), inside, site.shape(node.output))
+    exact = site.exact(second if before else first)
+    return _scaled(node, site, exact, site.factor(exact), site.shape(first if before else second))
 
 
 @reverse("Div")
 def divide(node: Node, site: Site) -> Reverse:
-    """Quotient by a parameter; its reciprocal is rounded once."""
-    factor = site.parameter(node.inputs[1]).reciprocal()
-    bound = factor.abs() * UP + TINY
-    return Scale(
-        factor, bound, None, torch.zeros_like(factor), site.shape(node.inputs[0]), site.shape(node.output)
-    )
+    """Quotient by a parameter; its reciprocal is rounded once, or twice to float32."""
+    exact, own = site.exact(node.inputs[1]).reciprocal(), site.rounding
+    bound = site.factor(exact) * own.up + own.tiny
+    return _scaled(node, site, exact, bound, site.shape(node.inputs[0]))
 
 
 @reverse("BatchNormalization")
 def batch_normalization(node: Node, site: Site) -> Reverse:
-    """``x g + h`` with the g and h of the forward pass: three and two roundings."""
-    shape = site.shape(node.output)
-    columns = [site.parameter(name).reshape(-1, *(1,) * (len(shape) - 1)) for name in node.inputs[1:]]
-    scale, bias, mean, variance = columns
-    factor = scale / torch.sqrt(variance + node.number("epsilon"))
-    bound = factor.abs() * (1 + CHARGE) + TINY
-    floor = (bound * mean.abs() + bias.abs()) * UP
-    return Scale(factor, bound, bias - mean * factor, floor, shape, shape)
+    """``x g + h`` with the g and h of the forward pass."""
+    shape, (factor, shift, bound, floor) = site.shape(node.output), normalised(node, site)
+    return Scale(factor, bound, shift, floor, shape, shape, site.charges(node))
 
 
 @reverse("ReduceSum")
 def reduce_sum(node: Node, site: Site) -> Reverse:
     """Sum over whole axes: every number gets the adjoint of its sum."""
     inside, outside = site.shape(node.inputs[0]), site.shape(node.output)
-    axes = tuple(axis + 1 for axis in node.ints("axes"))
-    kept = tuple(1 if axis + 1 in axes else size for axis, size in enumerate(inside))
+    axes = node.ints("axes")
+    kept = tuple(1 if axis in axes else size for axis, size in enumerate(inside))
 
     def spread(adjoint: Tensor) -> Tensor:
         return adjoint.reshape(len(adjoint), *kept).expand(len(adjoint), *inside)
 
-    return Moved(spread, outside)
+    charges, summed = site.charges(node), tuple(axis + 1 for axis in axes)
+    if not charges.executed:
+        return Moved(spread, outside)
+    terms = math.prod(inside[axis] for axis in axes)
+    total = lifted(lambda x: x.sum(summed) if summed else x, terms, charges.own)
+    return Affine(spread, total, None, 1, outside, charges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,24 +267,22 @@ class Moved:
         back_batch: maps adjoints, shape (n, *output shape).
         shape: of the output.
         shift: constants among the outputs, or None.
+        lost: how far they are from what they stand for.
     """
 
     back_batch: Map
     shape: tuple[int, ...]
     shift: Tensor | None = None
+    lost: float = 0.0
 
     def local(self, inputs: Sequence[Form]) -> Local:
-        """Charge nothing but a number that is not zero."""
-        charge = inputs[0].centre.new_full((len(inputs[0].centre), *self.shape), TINY)
-        return (
-            Local(None, charge)
-            if self.shift is None
-            else Local.between(self.shift.expand(charge.shape), charge, None)
-        )
+        """Charge what the constants lose, and a number that is not zero."""
+        first = inputs[0]
+        charge = first.centre.new_full((len(first.centre), *self.shape), first.rounding.tiny)
+        if self.shift is None:
+            return Local(None, charge)
+        return Local.between(self.shift.expand(charge.shape), charge + self.lost, None)
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:  # noqa: ARG002
         """Move."""
         return (each(self.back_batch, adjoint),)
-
-
-assert CHARGE >= 15 * UNIT  # what the docstrings above rely on

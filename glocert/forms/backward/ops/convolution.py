@@ -12,7 +12,6 @@ from glocert.forms.backward.registry import Reverse, reverse
 from glocert.forms.ops.convolution import Windows, windows_of
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Node
-from glocert.rounding import grow
 
 _SCRATCH = 2**18
 
@@ -81,16 +80,18 @@ def conv(node: Node, site: Site) -> Reverse:
     weights = kernel.view(groups, maps // groups, depth, height, width).permute(0, 1, 3, 4, 2)
     weights = weights.reshape(groups, maps // groups, -1).contiguous()
     inside, outside = site.shape(node.inputs[0]), site.shape(node.output)
-    sums = kernel.abs().sum((2, 3)) * grow(height * width)
+    own = site.rounding
+    sums = site.size(kernel).sum((2, 3)) * own.grow(height * width)
     table = _by_channel(sums, groups)
 
     def size(peak: Tensor) -> Tensor:
         """Bound every window by the largest number of each channel."""
-        return ((peak.amax((2, 3)) @ table) * grow(len(table)))[:, :, None, None]
+        return ((peak.amax((2, 3)) @ table) * own.grow(len(table)))[:, :, None, None]
 
     bias = site.parameter(node.inputs[2]).reshape(-1, 1, 1) if len(node.inputs) > 2 else None
     terms = (maps // groups) * height * width
-    return Affine(Transposed(windows, weights, inside), size, bias, terms, outside)
+    back = Transposed(windows, weights, inside)
+    return Affine(back, size, bias, terms, outside, site.charges(node))
 
 
 def _by_channel(sums: Tensor, groups: int) -> Tensor:

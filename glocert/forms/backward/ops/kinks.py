@@ -8,13 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glocert.forms.backward.registry import Local, Reverse, reverse
+from glocert.forms.backward.registry import Local, Reverse, reverse, under
 from glocert.forms.form import Form
 from glocert.forms.ops.kinks import Bent, chord
 from glocert.forms.ops.registry import REGISTRY as FORWARD
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Node
-from glocert.rounding import TINY, UP, grow
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +28,19 @@ class Gained:
         ``chord`` charges three roundings of ``g x + m``, of which ``g a`` is one.
         """
         low, high = inputs[0].bounds()
+        own = inputs[0].rounding
         settled = self.bent.passed(low, high)
         gain, shift = settled.to(low.dtype), torch.zeros_like(low)
         for value, there in self.bent.constant(low, high):
             settled = settled | there
             shift = torch.where(there, value, shift) if value else shift
-        charge, size = torch.full_like(low, TINY), torch.zeros_like(low)
+        charge, size = torch.full_like(low, self.bent.lost + own.tiny), torch.zeros_like(low)
         loose = (~settled).nonzero(as_tuple=True)
         line = chord(self.bent.function, self.bent.levels, low[loose], high[loose])
-        gain[loose], shift[loose], charge[loose] = line.gain, line.middle, line.half
         size[loose] = torch.maximum(low[loose].abs(), high[loose].abs())
-        floor = size.flatten(1).sum(1) * (TINY * grow(size[0].numel()) * UP)
-        return Local.between(shift, charge, floor, gain)
+        gain[loose], shift[loose] = line.gain, line.middle
+        charge[loose] += (line.half + size[loose] * self.bent.executed) * own.up
+        return Local.between(shift, charge, under(size, own.tiny), gain)
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:
         """Multiply by the gain."""

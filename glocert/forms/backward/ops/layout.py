@@ -14,7 +14,6 @@ from glocert.forms.backward.registry import Local, Reverse, reverse
 from glocert.forms.form import Form
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Node
-from glocert.rounding import TINY
 
 
 @reverse("Reshape")
@@ -45,7 +44,7 @@ def gather(node: Node, site: Site) -> Reverse:
 
     if often == 1:
         return Moved(scatter, outside)
-    return Affine(scatter, lambda x: x.index_select(axis, indices), None, often, outside)
+    return Affine(scatter, lambda x: x.index_select(axis, indices), None, often, outside, site.charges(node))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +56,22 @@ class Concat:
         sizes: of every part along it.
         moving: which parts are activations.
         shift: the constants at their places, zeros elsewhere; the output's shape.
+        lost: how far they are from what they stand for; likewise.
     """
 
     axis: int
     sizes: list[int]
     moving: tuple[bool, ...]
     shift: Tensor
+    lost: Tensor
 
     def local(self, inputs: Sequence[Form]) -> Local:
         """Charge the product with the constants."""
-        charge = inputs[0].centre.new_full((len(inputs[0].centre), *self.shift.shape), TINY)
+        first = inputs[0]
+        charge = first.centre.new_full((len(first.centre), *self.shift.shape), first.rounding.tiny)
         if all(self.moving):
             return Local(None, charge)
-        return Local.between(self.shift.expand(charge.shape), charge, None)
+        return Local.between(self.shift.expand(charge.shape), charge + self.lost, None)
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:  # noqa: ARG002
         """Cut."""
@@ -84,24 +86,23 @@ def concat(node: Node, site: Site) -> Reverse:
     axis = int(node.number("axis")) % len(outside)
     moving = tuple(site.is_activation(name) for name in node.inputs)
     parts = [
-        torch.zeros(site.shape(name), dtype=torch.float64, device=site.device)
-        if moves
-        else site.parameter(name)
+        torch.zeros(site.shape(name), dtype=torch.float64, device=site.device) if moves else site.exact(name)
         for name, moves in zip(node.inputs, moving, strict=True)
     ]
-    return Concat(axis, [part.shape[axis] for part in parts], moving, torch.cat(parts, axis))
+    sizes, whole = [part.shape[axis] for part in parts], torch.cat(parts, axis)
+    return Concat(axis, sizes, moving, whole.to(site.dtype), site.lost(whole))
 
 
 @reverse("Pad")
 def pad(node: Node, site: Site) -> Reverse:
     """Constant padding; negative pads cut."""
-    pads, value = node.ints("pads"), node.number("value")
+    pads, (value, lost) = node.ints("pads"), site.level(node.number("value"))
     inside, outside = site.shape(node.inputs[0]), site.shape(node.output)
     rank = len(outside)
     ends = [end for axis in reversed(range(rank)) for end in (pads[axis], pads[rank + axis])]
     back = [-end for end in ends]
     shift = None
     if value:
-        like = torch.zeros(inside, dtype=torch.float64, device=site.device)
+        like = torch.zeros(inside, dtype=site.dtype, device=site.device)
         shift = torch.nn.functional.pad(like, ends, value=value)
-    return Moved(lambda a: torch.nn.functional.pad(a, back), outside, shift)
+    return Moved(lambda a: torch.nn.functional.pad(a, back), outside, shift, lost)

@@ -14,14 +14,13 @@ import torch
 from torch import Tensor
 
 from glocert.forms.backward.ops.pooling import spread
-from glocert.forms.backward.registry import Local, Reverse, reverse
-from glocert.forms.form import Form
+from glocert.forms.backward.registry import Local, Reverse, reverse, under
+from glocert.forms.form import Form, rounding_of
 from glocert.forms.ops.kinks import chord
 from glocert.forms.ops.maxima import Maximum, larger
 from glocert.forms.ops.registry import REGISTRY as FORWARD
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Node
-from glocert.rounding import CHARGE, TINY, UP, dot
 
 
 @dataclass(slots=True)
@@ -34,9 +33,9 @@ class _Fold:
 
     def take(self, gain: Tensor, middle: Tensor, half: Tensor) -> None:
         """Fold the next place in: one rounding of ``1 - g`` and one of each product."""
-        rest = 1 - gain
+        rest, own = 1 - gain, rounding_of(gain.dtype)
         self.shares = [*(share * rest for share in self.shares), gain]
-        self.charge = (self.charge * rest + half + (self.shift.abs() + middle.abs()) * CHARGE) * UP
+        self.charge = (self.charge * rest + half + (self.shift.abs() + middle.abs()) * own.charge) * own.up
         self.shift = self.shift * rest + middle
 
 
@@ -62,12 +61,11 @@ class Pooled:
             fold.take(*_compared(best, other, ~real, real & ~known))
             best = larger(best, other, keep=~real, take=real & ~known)
             known, peak = known | real, torch.maximum(peak, other.peak())
-        places = len(rest) + 1
+        places, own = len(rest) + 1, x.rounding
         # The shares are off by two roundings each time, and adjoints of overlapping windows are added.
-        rounding = peak * (dot(places) + (2 * places + 2) * CHARGE)
-        charge = ((fold.charge + rounding) * UP + TINY).masked_fill(~known, torch.inf)
-        floor = peak.flatten(1).sum(1) * (TINY * places * UP * 2)
-        return Local.between(fold.shift, charge, floor, *fold.shares)
+        rounding = peak * (own.dot(places) + (2 * places + 2) * own.charge)
+        charge = ((fold.charge + rounding) * own.up + own.tiny).masked_fill(~known, torch.inf)
+        return Local.between(fold.shift, charge, under(peak, own.tiny, 2 * places), *fold.shares)
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:
         """Share out."""
@@ -77,7 +75,7 @@ class Pooled:
 
 def _compared(b: Form, a: Form, keep: Tensor, take: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return g, m and half of ``relu(a - b)``, decided as in ``larger``."""
-    low, high = Form.of(a.lines() - b.lines(), (a.error + b.error) * UP).bounds()
+    low, high = Form.of(a.lines() - b.lines(), (a.error + b.error) * a.rounding.up).bounds()
     take = take | ((low >= 0) & ~keep)
     loose = (~(take | keep | (high <= 0))).nonzero(as_tuple=True)
     gain, middle, half = (

@@ -33,14 +33,13 @@ def average_pool(node: Node, site: Site) -> Reverse:
     """A sum over each window, divided by an exact count."""
     geometry = window(node, site)
     inside, outside = site.shape(node.inputs[0]), site.shape(node.output)
-    divisor = torch.tensor(
-        divisors(node, inside[1:], geometry.outside), dtype=torch.float64, device=site.device
-    )
+    counts = divisors(node, inside[1:], geometry.outside)
+    divisor = torch.tensor(counts, dtype=site.dtype, device=site.device)
     places = geometry.kernel[0] * geometry.kernel[1]
 
     def back(adjoint: Tensor) -> Tensor:
         shared = adjoint / divisor
         return spread(geometry, [shared] * places, inside)
 
-    size = lifted(lambda x: geometry.total(x) / divisor, places + 1)
-    return Affine(back, size, None, places + 1, outside)
+    size = lifted(lambda x: geometry.total(x) / divisor, places + 1, site.rounding)
+    return Affine(back, size, None, places + 1, outside, site.charges(node))

@@ -15,13 +15,16 @@ from glocert.forms.ops.registry import REGISTRY as FORWARD
 from glocert.forms.program import prepare as prepare_forms
 from glocert.graph.ir import Graph
 from glocert.graph.run import run
+from glocert.spec import Arithmetic
 from tests.glocert.forms.exactness import ROWS, exact_node, member, outside, parameters, random_form
 from tests.glocert.segments.networks import Draft, Wild, mlp
 from tests.glocert.segments.rational import Exact, exactly
 
+DTYPES = st.sampled_from([torch.float64, torch.float32])
+
 
 def recorded(graph: Graph, x: Form) -> tuple[Reversal, Tape]:
-    reversal = prepare(prepare_forms(graph))
+    reversal = prepare(prepare_forms(graph, dtype=x.centre.dtype))
     return reversal, reversal.record(x)
 
 
@@ -39,7 +42,7 @@ def functional(weights: torch.Tensor, scores: Exact) -> Exact:
 def random_weights(rng: np.random.Generator, classes: int, whole: bool) -> torch.Tensor:
     shape = (ROWS, int(rng.integers(1, 4)), classes)
     values = rng.integers(-1, 2, shape).astype(np.float64) if whole else rng.standard_normal(shape)
-    return torch.from_numpy(values)
+    return torch.from_numpy(values.astype(np.float32).astype(np.float64))
 
 
 def worst(rng: np.random.Generator, graph: Graph, x: Form, whole: bool) -> float:
@@ -55,20 +58,20 @@ def worst(rng: np.random.Generator, graph: Graph, x: Form, whole: bool) -> float
 
 
 @settings(max_examples=50)
-@given(st.integers(0, 10**9), st.booleans(), st.integers(1, 3))
-def test_functionals_of_random_networks(seed, whole, slopes):
+@given(st.integers(0, 10**9), st.booleans(), st.integers(1, 3), DTYPES)
+def test_functionals_of_random_networks(seed, whole, slopes, dtype):
     rng = np.random.default_rng(seed)
     graph = Wild(rng, whole).build(int(rng.integers(1, 4)))
-    assert worst(rng, graph, random_form(rng, graph.input_shape, slopes, whole), whole) <= 1.0
+    assert worst(rng, graph, random_form(rng, graph.input_shape, slopes, whole, dtype), whole) <= 1.0
 
 
 @settings(max_examples=30)
-@given(st.integers(0, 10**9), st.integers(1, 2))
-def test_rounding_alone(seed, slopes):
+@given(st.integers(0, 10**9), st.integers(1, 2), DTYPES)
+def test_rounding_alone(seed, slopes, dtype):
     """Forms without errors through networks without kinks: only roundings are left to be charged."""
     rng = np.random.default_rng(seed)
     graph = Wild(rng).build(1)
-    x = random_form(rng, graph.input_shape, slopes)
+    x = random_form(rng, graph.input_shape, slopes, dtype=dtype)
     exact = Form.of(torch.cat([x.centre[None], x.slopes * 0]), x.error * 0)
     assert worst(rng, graph, exact, False) <= 1.0
 
@@ -93,11 +96,12 @@ def twice(rng: np.random.Generator) -> tuple[Graph, float]:
 
 
 @pytest.mark.parametrize("build", [constants, untouched, twice])
-def test_each_rounding_of_the_sweep(build):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_each_rounding_of_the_sweep(build, dtype):
     for seed in range(25):
         rng = np.random.default_rng(seed)
         graph, scale = build(rng)
-        x = narrow_form(rng, graph.input_shape, 0.0)
+        x = narrow_form(rng, graph.input_shape, 0.0).to(dtype)
         assert worst(rng, graph, Form.of(x.lines() * scale, x.error * 0), False) <= 1.0
 
 
@@ -150,12 +154,13 @@ def smooth(rng: np.random.Generator, operator: str) -> Graph:
 
 @pytest.mark.parametrize("operator", SMOOTH)
 @pytest.mark.parametrize("width", [0.0, 1e-4, 0.2, 2.0])
-def test_smooth_functions_and_products(operator, width):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_smooth_functions_and_products(operator, width, dtype):
     """Computed scores are off by rounding only, so that they are inside up to 1e-9."""
     rng = np.random.default_rng(len(operator))
     graph = smooth(rng, operator)
     x = narrow_form(rng, (3,), width)
-    reversal, tape = recorded(graph, x)
+    reversal, tape = recorded(graph, x.to(dtype))
     weights = random_weights(rng, 2, False)
     found = reversal.functionals(tape, weights)
     assert torch.isfinite(found.error).all()
@@ -195,3 +200,21 @@ def test_rows_of_a_tape():
 
 def test_every_operator_has_a_reverse_or_is_substituted_as_it_is():
     assert set(FORWARD) - set(REGISTRY) == {"Softmax"}
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**9), DTYPES)
+def test_what_float32_executes(seed, dtype):
+    """Torch in float32 at points of the path; an execution that may overflow is not known."""
+    rng = np.random.default_rng(seed)
+    graph = Wild(rng).build(int(rng.integers(1, 4)))
+    program = prepare_forms(graph, dtype=dtype, arithmetic=Arithmetic.FLOAT32)
+    point = narrow_form(rng, graph.input_shape, 0.0)
+    point = Form.of(point.lines(), point.error * 0)
+    reversal = prepare(program)
+    tape = reversal.record(point)
+    weights = random_weights(rng, tape.scores.centre.shape[1], False)
+    found = reversal.functionals(tape, weights)
+    scores = run(graph, point.centre.float()).reshape(ROWS, -1).double()
+    assert (((weights * scores[:, None]).sum(2) - found.centre).abs() <= found.error * (1 + 1e-12)).all()
+    assert torch.isinf(found.error).any(1).equal(~torch.isfinite(tape.scores.error).all(1))
