@@ -168,7 +168,26 @@ class Band:
         return {"type": "band", "width": self.width}
 
 
-Property = Label | Band
+MOST_RANKED = 128
+"""Most classes among which a label's rank is certified: so many scores are sorted by nodes of the graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopK:
+    """The label's score stays among the k highest along the path; a tie counts against it.
+
+    Attributes:
+        k: >= 1 and below the number of classes; 1 is the label property.
+    """
+
+    k: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that the API takes and shows."""
+        return {"type": "top_k", "k": self.k}
+
+
+Property = Label | Band | TopK
 
 
 def property_from_json(data: Mapping[str, Any] | None) -> Property:
@@ -177,6 +196,8 @@ def property_from_json(data: Mapping[str, Any] | None) -> Property:
         return Label()
     if data["type"] == "band":
         return Band(float(data["width"]))
+    if data["type"] == "top_k":
+        return TopK(int(data["k"]))
     raise ValueError(f"no property {data['type']!r}")
 
 

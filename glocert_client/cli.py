@@ -56,6 +56,7 @@ from glocert_client.options import (
     Output,
     Partition,
     Port,
+    PropertyText,
     Queues,
     Rate,
     Role,
@@ -169,6 +170,7 @@ def certify(
     partition: Partition = False,
     law: LawText = "",
     band: BandWidth = None,
+    property: PropertyText = "",  # noqa: A002 - the name of the option
     tag: Tags = None,
     mean: Mean = "",
     std: Std = "",
@@ -197,7 +199,7 @@ def certify(
         "tags": read_tags(tag or []),
     }
     along = {"analysis": analysis or None, "margin": margin, "gap": gap, "partition": partition or None,
-             "law": read_law(law), "property": read_property(band)}  # fmt: skip
+             "law": read_law(law), "property": read_property(property, band)}  # fmt: skip
     within = {"norm": norm or None, "method": method or None, "arithmetic": arithmetic or None,
               "relaxation": None if top_k is None else {"top_k": top_k}}  # fmt: skip
     bodies = read_questions(mutation or [], epsilon or [], shared, along, within, min_vra)

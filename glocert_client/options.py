@@ -126,6 +126,9 @@ BandWidth = Annotated[
         "--band", min=0, help="Certify that every output stays this close to its first value, not the label."
     ),
 ]
+PropertyText = Annotated[
+    str, typer.Option("--property", metavar="label|top-k=K|band=WIDTH", help="What must hold on the path.")
+]
 Tags = Annotated[list[str] | None, typer.Option("--tag", metavar="NAME=VALUE", help="Kept with the jobs.")]
 Estimated = Annotated[
     str, typer.Option("--mutation", metavar="TYPE=[FROM:]TO", help="Of the job whose cost is estimated.")
@@ -194,13 +197,34 @@ NAMED = {"relaxation": "top_k"}
 """members that another option than their own name stands for"""
 
 
-def read_property(band: float | None) -> dict[str, Any] | None:
-    """Return the member ``property`` of the jobs to start, or None for the label."""
-    if band is None:
-        return None
-    if not (math.isfinite(band) and band > 0):
-        raise typer.BadParameter("it must be greater than 0", param_hint="--band")
-    return {"type": "band", "width": band}
+def read_property(text: str, band: float | None) -> dict[str, Any] | None:
+    """Return the member ``property`` of the jobs to start, or None for the label.
+
+    Args:
+        text: ``label``, ``top-k=K`` or ``band=WIDTH``; empty for none.
+        band: width of a band, which says the same shorter.
+    """
+    if text and band is not None:
+        raise typer.BadParameter("give --band or --property, not both", param_hint="--property")
+    if band is not None:
+        return _band(band, "--band")
+    kind, _, number = text.partition("=")
+    if kind in {"", "label"} and not number:
+        return {"type": "label"} if kind else None
+    try:
+        if kind == "top-k":
+            return {"type": "top_k", "k": int(number)}
+        if kind == "band":
+            return _band(float(number), "--property")
+    except ValueError:
+        raise typer.BadParameter(f"{number!r} is no number for it", param_hint="--property") from None
+    raise typer.BadParameter(f"{text!r} is not label, top-k=K or band=WIDTH", param_hint="--property")
+
+
+def _band(width: float, option: str) -> dict[str, Any]:
+    if not (math.isfinite(width) and width > 0):
+        raise typer.BadParameter("it must be greater than 0", param_hint=option)
+    return {"type": "band", "width": width}
 
 
 def read_law(text: str) -> dict[str, Any] | None:

@@ -33,6 +33,11 @@ BAND_FORMULA = (
     "for every listed input x with verdict certified, every t in [0, 1] and every output i: "
     "|y_i(clamp(x(t))) - centre_i| < width, with the recorded centre of the input: y(clamp(x(0))) in float64"
 )
+TOP_K_FORMULA = (
+    "for every listed input x with verdict certified and every t in [0, 1]: "
+    "score(label, f(clamp(x(t)))) - k-th largest score of the other classes > margin"
+)
+FORMULAS = {"label": FORMULA, "band": BAND_FORMULA, "top_k": TOP_K_FORMULA}
 MASS = "encloses the share of t in [0, 1] at which the inequality holds"
 MASS_UNDER_LAW = (
     "encloses the probability that the inequality holds where the mutation's parameter follows the law; "
@@ -82,14 +87,13 @@ def build(
 
 
 def _property(job: Job) -> dict[str, Any]:
-    band = _is_band(job)
     return {
         "standard": "ISO/IEC 24029-2:2023",
         "kind": "stability",
-        "formula": BAND_FORMULA if band else FORMULA,
+        "formula": FORMULAS[_type(job)],
         "robust_mass": MASS if _is_uniform(job) else MASS_UNDER_LAW,
         "law": _law(job),
-        **({"width": job.spec["property"]["width"]} if band else {}),
+        **{name: value for name, value in (job.spec.get("property") or {}).items() if name != "type"},
         "margin": job.spec["margin"],
         "tie_rule": "a tie counts as a violation",
     }
@@ -128,8 +132,12 @@ def _is_uniform(job: Job) -> bool:
     return bool(_law(job)["type"] == "uniform")
 
 
+def _type(job: Job) -> str:
+    return str((job.spec.get("property") or {"type": "label"})["type"])
+
+
 def _is_band(job: Job) -> bool:
-    return (job.spec.get("property") or {}).get("type") == "band"
+    return _type(job) == "band"
 
 
 def _method(job: Job) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from app.errors import DatasetNotReady, NetworkNotReady
 from app.jobs.lipschitz import LipschitzCertification, TopKBody
 from app.jobs.mutations import Blend, Chord, OverlayItem, Veil
 from app.jobs.precheck import PrecheckJob
-from app.jobs.schemas import BandProperty, SegmentCertification
+from app.jobs.schemas import BandProperty, SegmentCertification, TopKProperty
 from app.schemas import Body
 from app.settings import Settings
 from app.storage import BlobStore
 from glocert.errors import InvalidSpec, Offence
-from glocert.spec import Mutation
+from glocert.spec import MOST_RANKED, Mutation
 from glocert.spec_law import faults, law_from_json
 from models import Dataset, Network, UploadStatus
 
@@ -145,6 +145,8 @@ def admitted(network: Network, method: str, where: str = "/model_id") -> list[Of
 
 
 def _property(body: SegmentCertification, of: Subject) -> list[Offence]:
+    if isinstance(body.property, TopKProperty):
+        return _rank(body, body.property.k, of)
     if not isinstance(body.property, BandProperty):
         if of.network.role != "regressor":
             return role(of.network, ["classifier"])
@@ -159,6 +161,19 @@ def _property(body: SegmentCertification, of: Subject) -> list[Offence]:
         offences.append(Offence("/margin", "A band has no margin: make it narrower instead."))
     if body.partition:
         offences.append(Offence("/partition", "A band has no labels along the path."))
+    return offences
+
+
+def _rank(body: SegmentCertification, k: int, of: Subject) -> list[Offence]:
+    offences = role(of.network, ["classifier"])
+    if of.classes > MOST_RANKED:
+        detail = f"A rank is certified among {MOST_RANKED} classes at most, the model has {of.classes}."
+        offences.append(Offence("/property", detail))
+    elif k >= of.classes:
+        detail = f"It must be below {of.classes}, the number of classes: else it always holds."
+        offences.append(Offence("/property/k", detail))
+    if body.partition:
+        offences.append(Offence("/partition", "A rank has no labels along the path."))
     return offences
 
 

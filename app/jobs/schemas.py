@@ -15,6 +15,7 @@ from app.jobs.mutations import MutationBody
 from app.jobs.parts import Identity, Inputs, Priority, Tags
 from app.jobs.precheck import PrecheckJob, PrecheckSummary
 from app.schemas import Answer, Body, Listing, Moment, Search
+from glocert.spec import MOST_RANKED
 
 SEGMENT = "segment-certification"
 KINDS = (SEGMENT, precheck.KIND, lipschitz.KIND, gloro.WRAP, gloro.TRAINING)
@@ -59,7 +60,16 @@ class BandProperty(Body):
     width: Annotated[float, Field(gt=0, allow_inf_nan=False, description="In the unit of the outputs.")]
 
 
-PropertyBody = Annotated[LabelProperty | BandProperty, Field(discriminator="type", title="Property")]
+class TopKProperty(Body):
+    """The label stays among the `k` highest scores; a tie counts against it."""
+
+    type: Literal["top_k"]
+    k: Annotated[int, Field(ge=1, lt=MOST_RANKED, description="Below the number of classes.")]
+
+
+PropertyBody = Annotated[
+    LabelProperty | BandProperty | TopKProperty, Field(discriminator="type", title="Property")
+]
 
 
 class SegmentCertification(Body):
@@ -73,7 +83,8 @@ class SegmentCertification(Body):
     inputs: Inputs = Field(default_factory=Inputs)
     mutation: MutationBody
     property: Annotated[
-        PropertyBody, Field(description="`label` for classifiers; `band` for regressors, and for scores.")
+        PropertyBody,
+        Field(description="`label` and `top_k` for classifiers; `band` for regressors, and for scores."),
     ] = LabelProperty(type="label")
     analysis: Annotated[
         Literal["complete", "quantitative"],

@@ -8,12 +8,14 @@ import numpy as np
 
 from glocert.certification.band import Bounds, outputs_at
 from glocert.certification.case import Subject
-from glocert.certification.question import KeepsLabel, Question, StaysInBand
+from glocert.certification.confirmation import violates
+from glocert.certification.question import KeepsLabel, Question, StaysInBand, StaysInTopK
 from glocert.certification.runtimes import NO_LABEL, predictions, scores_in_torch
+from glocert.certification.top_k import check_rank
 from glocert.paths.items import Float32
 from glocert.paths.path import Path
 from glocert.report import InputReport
-from glocert.spec import Band, SegmentSpec, Verdict
+from glocert.spec import Band, SegmentSpec, TopK, Verdict
 
 SKIPPED = {
     "misclassified": "Nothing to certify: the network is already wrong on the unchanged input.",
@@ -47,7 +49,7 @@ def opening(subject: Subject, spec: SegmentSpec, index: int, item: Float32, path
         path: that begins at it.
 
     Raises:
-        InvalidSpec: the network has no class for the label.
+        InvalidSpec: the network has no class for the label, or not as many as a rank needs.
     """
     scores = scores_in_torch(subject.network, item[None])
     outside = not subject.inside_domain(item)
@@ -64,6 +66,11 @@ def _of_label(subject: Subject, spec: SegmentSpec, index: int, scores: Float32, 
         return _skipped(row, "outside-domain")
     if predicted == NO_LABEL:
         return _skipped(row, "non-finite")
+    if isinstance(spec.property, TopK):
+        check_rank(spec.property.k, subject.classes)
+        if violates(scores[0], label, 0.0, spec.property.k):
+            return _skipped(row, "misclassified")
+        return Opening(row, StaysInTopK(label, spec.property.k, spec.margin))
     if predicted != label:
         return _skipped(row, "misclassified")
     return Opening(row, KeepsLabel(label, spec.margin))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -75,6 +75,7 @@ class _Unit:
         self._subject, self._spec, self._device, self._block_bytes = subject, spec, device, block_bytes
         self._law = law_of(spec.law, spec.mutation.start, spec.mutation.stop)
         self._runtimes = Runtimes(subject.network)
+        self._networks: dict[Hashable, Graph] = {}
         self._program: tuple[Graph, Program] | None = None
 
     def reports(self, indices: Sequence[int], out: pathlib.Path) -> Iterator[InputReport]:
@@ -103,8 +104,10 @@ class _Unit:
     def _answers(self, inputs: Sequence[_Input]) -> Iterator[Answer]:
         """Yield the engine's answers by position in ``inputs``; those about one network go together."""
         asked = [(at, one, one.opening.question) for at, one in enumerate(inputs) if one.opening.question]
-        networks = [question.network(self._subject.network) for _, _, question in asked]
-        for network, group in groupby(zip(networks, asked, strict=True), key=lambda pair: id(pair[0])):
+        networks = [self._network(question) for _, _, question in asked]
+        first = {id(network): at for at, network in reversed(list(enumerate(networks)))}
+        together = sorted(zip(networks, asked, strict=True), key=lambda pair: first[id(pair[0])])
+        for network, group in groupby(together, key=lambda pair: id(pair[0])):
             del network
             pairs = list(group)
             program = self._prepared(pairs[0][0])
@@ -112,6 +115,14 @@ class _Unit:
             budget = Budget(block_bytes=self._block_bytes)
             for answer in certify_many(program, questions, budget):
                 yield answer._replace(position=pairs[answer.position][1][0])
+
+    def _network(self, question: Question) -> Graph:
+        """Return the network that a question is about; one for all questions with the same key."""
+        if question.key is None:
+            return question.network(self._subject.network)
+        if question.key not in self._networks:
+            self._networks[question.key] = question.network(self._subject.network)
+        return self._networks[question.key]
 
     def _question(self, one: _Input, question: Question) -> engine.Question:
         spec = self._spec
@@ -121,7 +132,7 @@ class _Unit:
             question.margin,
             spec.analysis,
             spec.gap,
-            spec.partition,
+            spec.partition and question.key == (),  # else its scores are no classes
             spec.seconds_per_input,
             law=self._law,
         )
