@@ -2,8 +2,9 @@
 
 Options of one benchmark follow its name: ``python3 dev.py bench models mnist_tiny_20 --points 1000``.
 Figures are printed and kept under ``benchmarks/results``; ``docs/benchmarks.md``, ``docs/models.md`` and
-``docs/hostile.md`` are written anew. ``curve``, ``control``, ``models``, ``imports`` and
-``lipschitz`` need the shared data.
+``docs/hostile.md`` are written anew. ``curve``, ``loop``, ``throughput``, ``latent``, ``growth``, ``control``,
+``models``, ``imports`` and ``lipschitz`` need the shared data. ``agreement`` is a campaign of hours and runs
+only where it is asked for.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from benchmarks import page, page_imports
 
 NAMES = (
     "curve",
+    "loop",
+    "throughput",
+    "latent",
     "latency",
     "cancel",
     "control",

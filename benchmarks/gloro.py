@@ -108,7 +108,7 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
     data, few = Samples(images, labels), Samples(images[:2], labels[:2])
     recipe = Recipe(epsilon=EPSILON, overshoot=1.1, epochs=options.epochs, batch=options.batch)
     run = Training.start(network, recipe)
-    peak = _Peak(options.device)
+    peak = Peak(options.device)
     seconds = [epoch.seconds for epoch in run.epochs(data, few)]
     memory = peak.megabytes()
     kept = seconds[1:] or seconds
@@ -142,7 +142,7 @@ def _certify(options: argparse.Namespace) -> dict[str, Any]:
         radii(network(batch).double(), pairs).certified(EPSILON)
 
     with torch.no_grad():
-        peak = _Peak(options.device)  # constants are known by now; nothing has run forward yet
+        peak = Peak(options.device)  # constants are known by now; nothing has run forward yet
         certified()
         memory = peak.megabytes()
         rounds = max(1, options.inputs // options.batch)
@@ -168,7 +168,7 @@ def _in_turn(tasks: tuple[Callable[[], None], ...], rounds: int, device: str) ->
     return total
 
 
-class _Peak:
+class Peak:
     """The most memory a stretch of work has held, over what was held when it began."""
 
     def __init__(self, device: str) -> None:
