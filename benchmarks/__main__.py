@@ -1,10 +1,9 @@
-"""``python3 dev.py bench [NAME ...]``: one of the benchmarks in ``NAMES``, or all of them.
+"""``python3 dev.py bench [NAME ...]``: one of the benchmarks in ``NAMES``, or all but the ``LONG`` ones.
 
 Options of one benchmark follow its name: ``python3 dev.py bench models mnist_tiny_20 --points 1000``.
-Figures are printed and kept under ``benchmarks/results``; ``docs/benchmarks.md``, ``docs/models.md`` and
-``docs/hostile.md`` are written anew. ``curve``, ``loop``, ``throughput``, ``latent``, ``growth``, ``control``,
-``models``, ``imports`` and ``lipschitz`` need the shared data. ``agreement`` is a campaign of hours and runs
-only where it is asked for.
+Figures are printed and kept under ``benchmarks/results``; ``docs/benchmarks.md`` with its pictures,
+``docs/models.md`` and ``docs/hostile.md`` are written anew. ``hostile``, ``latency``, ``cancel`` and
+``gloro`` do without the shared data.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ NAMES = (
     "loop",
     "throughput",
     "latent",
+    "growth",
+    "agreement",
     "latency",
     "cancel",
     "control",
@@ -29,6 +30,8 @@ NAMES = (
     "gloro",
     "gloro_wrap",
 )
+LONG = ("agreement",)
+"""campaigns of hours"""
 
 
 def main(arguments: list[str]) -> int:
@@ -36,7 +39,9 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] not in NAMES:
         sys.stderr.write(f"no benchmark {arguments[0]!r}: choose from {', '.join(NAMES)}\n")
         return 2
-    chosen = [(arguments[0], arguments[1:])] if arguments else [(name, []) for name in NAMES]
+    chosen = (
+        [(arguments[0], arguments[1:])] if arguments else [(name, []) for name in NAMES if name not in LONG]
+    )
     worst = max(_run(name, options) for name, options in chosen)
     page.main()
     page_imports.main()

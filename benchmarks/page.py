@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import gloro, gloro_wrap, lipschitz
+from benchmarks import gloro, gloro_wrap, lipschitz, page_engine
 from benchmarks.service import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -20,7 +20,16 @@ test are slow and shared: take ratios seriously, single times not.
 
 def main() -> None:
     """Write the page from whatever was measured."""
+    PAGE.write_text(text())
+
+
+def text() -> str:
+    """Return the page; its pictures are written."""
     parts = [HEAD]
+    for name, section in page_engine.SECTIONS.items():
+        found = page_engine.read(name)
+        if found is not None:
+            parts.append(section(found, _table))
     sections = {
         "curve": _curve,
         "latency": _latency,
@@ -34,7 +43,7 @@ def main() -> None:
         file = RESULTS / f"{name}.json"
         if file.exists():
             parts.append(section(json.loads(file.read_text())))
-    PAGE.write_text("\n".join(parts))
+    return "\n".join(parts)
 
 
 def _curve(found: Mapping[str, Any]) -> str:
