@@ -73,9 +73,9 @@ class Bent:
             return given
         x, restored = given.flat()
         low, high = _range(x)
-        settled = self.proven._passed(low, high)
+        settled = self.proven.passed(low, high)
         gain, shift = settled.to(low.dtype), None
-        for value, there in self.proven._constant(low, high):
+        for value, there in self.proven.constant(low, high):
             settled |= there
             shift = shift if not value else there.to(gain.dtype) * value + (0 if shift is None else shift)
         loose = (~settled).nonzero().squeeze(1)
