@@ -10,8 +10,8 @@ import torch
 from glocert.errors import Offence, UnsupportedOperators
 from glocert.forms import ops
 from glocert.forms.form import Form, rounding_of
-from glocert.forms.ops.registry import LARGEST, REGISTRY, Site, Transfer
-from glocert.graph.execution import Execution, execution
+from glocert.forms.ops.registry import REGISTRY, Site, Transfer
+from glocert.graph.execution import LARGEST, Execution, execution
 from glocert.graph.ir import Graph, Node
 from glocert.spec import Arithmetic
 

@@ -20,6 +20,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
+from torch import Tensor
+
 from glocert.errors import Offence, UnsupportedOperators
 from glocert.graph.families import is_bilinear, is_smooth
 from glocert.graph.ir import Graph, Node
@@ -27,9 +30,18 @@ from glocert.graph.lowering_resample import is_interpolation
 from glocert.rounding import SINGLE
 from glocert.spec import Arithmetic
 
+WEIGHT_FLOOR = 2.0**-40
+"""A parameter smaller than that is charged like one of this size: then relative charges cover underflow."""
+FACTOR_FLOOR = 2.0**-15
+"""The same for factors: folded into a weight, four of them still leave enough to cover 2^-126."""
+LARGEST = 2.0**40
+"""Larger errors and parameters count as infinite. An error holds at least 2^-23 of every absolute term, so no
+partial sum of what is known exceeds 2^63, and no execution overflows."""
+
 _FOLD = 8
 """Roundings of folding one node: of its parameters, its factor, the product with a weight, its shift."""
 _POINTWISE = 16
+_EXTREME = 2.0**20
 _MOVES = frozenset({"Reshape", "Transpose", "Gather", "Concat", "Pad"})
 _SUMS = frozenset({"Conv", "Gemm", "MatMul", "AveragePool", "ReduceSum"})
 _ALONE = frozenset({"Add", "Sub", "Mul", "Div", "BatchNormalization"})
@@ -158,3 +170,33 @@ def _joined_after(graph: Graph) -> dict[str, int]:
                 continue
             found[name] = max(found[name], more)
     return found
+
+
+def size_of(values: Tensor, floor: float = WEIGHT_FLOOR) -> Tensor:
+    """Return what charges are relative to, for parameters that may be rounded to float32.
+
+    That is their absolute values, at least ``floor`` except for zeros, and infinite where too large.
+    """
+    absolute = values.abs()
+    absolute = torch.where(absolute > 0, absolute.clamp(min=floor), absolute)
+    return absolute.masked_fill(absolute > LARGEST, torch.inf)
+
+
+def lost(values: Tensor) -> Tensor:
+    """Return by how much float64 numbers may change where they are rounded to float32, or underflow."""
+    change = (values - values.to(torch.float32)).abs()
+    moved = (change != 0) | ((values != 0) & (values.abs() < WEIGHT_FLOOR))
+    return torch.where(moved, change * SINGLE.up + 2 * SINGLE.tiny, 0.0)
+
+
+def level_lost(value: float) -> float:
+    """Return ``lost`` of the level of a Clip or a Pad; one that float32 has not is beyond all numbers."""
+    exact = torch.tensor(float(value), dtype=torch.float64)
+    return float(lost(exact)) if torch.isfinite(exact.to(torch.float32)) else 0.0
+
+
+def extreme(scale: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
+    """Return where some way of executing a normalisation may overflow, underflow or cancel."""
+    root = torch.sqrt(variance + epsilon)
+    wide = (scale.abs() > _EXTREME) | (mean.abs() > _EXTREME)
+    return wide | ~((root <= _EXTREME) & (root >= 1 / _EXTREME) & (variance >= 0))

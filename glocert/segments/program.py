@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glocert.errors import Offence, UnsupportedOperators
+from glocert.graph.execution import LARGEST, Execution, execution
 from glocert.graph.ir import Graph, Node
+from glocert.rounding import UP
 from glocert.segments import ops
 from glocert.segments.fusion import fuse
+from glocert.segments.knots import Knots
 from glocert.segments.ops.registry import REGISTRY, Affine, Kink, Order, Site, natural, size
+from glocert.spec import Arithmetic
 
 assert ops.__all__, "importing the package fills the registry"
 
@@ -47,6 +51,7 @@ class Program:
         entry: memory order of the input.
         exit: where each output score lies in memory.
         device: where it runs.
+        execution: roundings of the deployed network that are part of every radius.
     """
 
     graph: Graph
@@ -54,27 +59,39 @@ class Program:
     entry: Order
     exit: Tensor
     device: torch.device
+    execution: Execution
 
     def load(self, array: NDArray[np.float64]) -> Tensor:
         """Return an array of the input's shape as one row in memory order."""
         flat = np.ascontiguousarray(array, dtype=np.float64).reshape(-1)[self.entry]
         return torch.tensor(flat, dtype=torch.float64, device=self.device)
 
+    def entered(self, x: Knots) -> Knots:
+        """Return whole paths as the network's input: an execution reads them rounded to float32."""
+        if not self.execution.charged:
+            return x
+        moved = (x.radius + (x.peak() + x.radius) * self.execution.entry) * UP + self.execution.tiny
+        return Knots(x.values, moved.masked_fill(moved > LARGEST, torch.inf), x.low, x.high)
 
-def prepare(graph: Graph, device: str = "cpu") -> Program:
+
+def prepare(graph: Graph, device: str = "cpu", arithmetic: Arithmetic = Arithmetic.REAL) -> Program:
     """Check every operator of the graph and settle layouts and parameters.
 
     Args:
         graph: the network.
         device: torch device on which segments will be followed.
+        arithmetic: whose scores radii are about: those of real arithmetic, or also those of every float32
+            execution. The curve itself is computed in float64 either way.
 
     Raises:
-        UnsupportedOperators: names every node that the engine cannot follow.
+        UnsupportedOperators: names every node that the engine cannot follow, or every node whose float32
+            execution is not specified.
     """
     _check(graph, _needed(graph))
     graph = fuse(graph)
     nodes = _needed(graph)
-    site = Site(graph, {graph.input: natural(graph.input_shape)}, torch.device(device))
+    orders = {graph.input: natural(graph.input_shape)}
+    site = Site(graph, orders, torch.device(device), execution(graph, arithmetic))
     transfers = []
     for node in nodes:
         built, order = REGISTRY[node.operator].build(node, site)
@@ -82,7 +99,8 @@ def prepare(graph: Graph, device: str = "cpu") -> Program:
         transfers.append(built)
     exit_order = np.argsort(site.orders[graph.output], kind="stable")
     steps = _steps(graph, nodes, transfers)
-    return Program(graph, steps, site.orders[graph.input], site.index(exit_order), site.device)
+    exit_index = site.index(exit_order)
+    return Program(graph, steps, orders[graph.input], exit_index, site.device, site.execution)
 
 
 def is_kink(transfer: Affine | Kink) -> bool:

@@ -80,7 +80,7 @@ def together(program: Program, paths: Sequence[Segment]) -> Block:
     ends = [program.load(end) for path in paths for end in (path.start, path.stop)]
     radius = torch.stack([program.load(path.radius) for path in paths]).amax(0)
     t = torch.arange(2 * len(paths), dtype=torch.float64, device=program.device)
-    return Block(0, t, {program.graph.input: Knots(torch.stack(ends), radius)})
+    return Block(0, t, {program.graph.input: program.entered(Knots(torch.stack(ends), radius))})
 
 
 def start(program: Program, segment: Segment, span: tuple[float, float] = (0.0, 1.0)) -> Block:
@@ -90,7 +90,7 @@ def start(program: Program, segment: Segment, span: tuple[float, float] = (0.0, 
     other, so their rounding is charged.
     """
     ends = torch.stack([program.load(segment.start), program.load(segment.stop)])
-    x = Knots(ends, program.load(segment.radius))
+    x = program.entered(Knots(ends, program.load(segment.radius)))
     t = torch.tensor([0.0, 1.0], dtype=torch.float64, device=program.device)
     block = Block(0, t, {program.graph.input: x})
     inner = [end for end in span if 0.0 < end < 1.0]

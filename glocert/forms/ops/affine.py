@@ -17,6 +17,7 @@ from torch import Tensor
 from glocert.forms.form import Form
 from glocert.forms.ops import products
 from glocert.forms.ops.registry import Charges, Site, Transfer, transfer
+from glocert.graph.execution import extreme
 from glocert.graph.ir import Node
 from glocert.rounding import CHARGE, UNIT
 
@@ -24,8 +25,6 @@ Map = Callable[[Tensor], Tensor]
 """A linear map of a batch, shape (n, *shape), to another; rows do not mix."""
 
 Shape = tuple[int, ...]
-
-_EXTREME = 2.0**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,19 +222,12 @@ def normalised(node: Node, site: Site) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     shape, own = site.shape(node.output), site.rounding
     columns = [site.exact(name).reshape(-1, *(1,) * (len(shape) - 1)) for name in node.inputs[1:]]
     scale, bias, mean, variance = columns
-    root = torch.sqrt(variance + node.number("epsilon"))
-    exact = scale / root
+    exact = scale / torch.sqrt(variance + node.number("epsilon"))
     factor, shift = exact.to(site.dtype), (bias - mean * exact).to(site.dtype)
     bound = site.factor(exact) * (1 + own.charge) + own.tiny
     if site.execution.charged:
-        bound = bound.masked_fill(_overflows(scale, mean, variance, root), torch.inf)
+        bound = bound.masked_fill(extreme(scale, mean, variance, node.number("epsilon")), torch.inf)
     return factor, shift, bound, (bound * mean.abs() + bias.abs()).to(site.dtype) * own.up
-
-
-def _overflows(scale: Tensor, mean: Tensor, variance: Tensor, root: Tensor) -> Tensor:
-    """Return where some way of executing a normalisation may overflow, underflow or cancel."""
-    wide = (scale.abs() > _EXTREME) | (mean.abs() > _EXTREME)
-    return wide | (root > _EXTREME) | (root < 1 / _EXTREME) | (variance < 0)
 
 
 @transfer("ReduceSum")

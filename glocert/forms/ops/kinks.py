@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from glocert.forms.form import Form, rounding_of
-from glocert.forms.ops.registry import LARGEST, Site, Transfer, transfer
+from glocert.forms.ops.registry import Site, Transfer, transfer
+from glocert.graph.execution import FACTOR_FLOOR, LARGEST
 from glocert.graph.ir import Node
 
 
@@ -147,7 +148,9 @@ def leaky_relu(node: Node, site: Site) -> Transfer:
 
     same = (-torch.inf if alpha == 1 else 0.0, torch.inf)
     lost = torch.inf if site.rounds and abs(alpha) > LARGEST else 0.0
-    executed = max(abs(alpha), 2.0**-15) * site.charges(node).executed if alpha not in {-1.0, 0.0} else 0.0
+    executed = (
+        max(abs(alpha), FACTOR_FLOOR) * site.charges(node).executed if alpha not in {-1.0, 0.0} else 0.0
+    )
     return Bent((0.0,), same, 0.0 if alpha == 0 else None, None, function, lost, executed)
 
 

@@ -9,7 +9,6 @@ that of every float32 execution of the node.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,20 +16,21 @@ import torch
 from torch import Tensor
 
 from glocert.forms.form import Form, rounding_of
-from glocert.graph.execution import REAL, Execution
+from glocert.graph.execution import (
+    FACTOR_FLOOR,
+    LARGEST,
+    REAL,
+    WEIGHT_FLOOR,
+    Execution,
+    level_lost,
+    lost,
+    size_of,
+)
 from glocert.graph.ir import Graph, Node
 from glocert.rounding import SINGLE, Rounding
 
 Transfer = Callable[..., Form]
 """Maps the forms of the node's *activations*, in the order of its inputs; changes none of them."""
-
-
-_WEIGHT_FLOOR = 2.0**-40
-"""A parameter smaller than that is charged like one of this size: then relative charges cover underflow."""
-_FACTOR_FLOOR = 2.0**-15
-"""The same for factors: folded into a weight, four of them still leave enough to cover 2**-126."""
-LARGEST = 2.0**40
-"""Executed activations and parameters are below this, so that no execution can overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,7 @@ class Charges:
         return total.add_(x.error, alpha=self.executed) if self.executed else total
 
     def closed(self, error: Tensor) -> Tensor:
-        """Add in place what underflows; forget what may overflow when executed.
-
-        The error is at least ``2^-23`` of all absolute terms together, so that no partial sum of a term that
-        is kept exceeds 2^63.
-        """
+        """Add in place what underflows; forget what may overflow when executed."""
         error.add_(self.tiny)
         return error.masked_fill_(error > LARGEST, torch.inf) if self.executed else error
 
@@ -118,42 +114,23 @@ class Site:
         """Return a parameter in float64 on the device: parameters are float32 or float64."""
         return torch.tensor(self.graph.parameters[name], dtype=torch.float64, device=self.device)
 
-    def size(self, values: Tensor, floor: float = _WEIGHT_FLOOR) -> Tensor:
-        """Return what charges are relative to for a parameter: its absolute values in the program's type.
-
-        Where it may be rounded to float32, numbers that float32 has not, or nearly not, count as ``floor``
-        or as infinite; zeros stay zero.
-        """
-        size = values.abs()
-        if not self.rounds:
-            return size
-        size = torch.where(size > 0, size.clamp(min=floor), size)
-        return size.masked_fill(size > LARGEST, torch.inf).to(self.dtype)
+    def size(self, values: Tensor, floor: float = WEIGHT_FLOOR) -> Tensor:
+        """Return what charges are relative to for a parameter: its absolute values in the program's type."""
+        return size_of(values, floor).to(self.dtype) if self.rounds else values.abs()
 
     def factor(self, values: Tensor) -> Tensor:
         """Return ``size`` of numbers that may be folded into weights."""
-        return self.size(values, _FACTOR_FLOOR)
+        return self.size(values, FACTOR_FLOOR)
 
     def lost(self, values: Tensor) -> Tensor:
         """Return what is lost where numbers are rounded to float32, in the program's type; else zeros."""
-        if not self.rounds:
-            return torch.zeros_like(values)
-        change = (values - values.to(torch.float32)).abs()
-        moved = (change != 0) | ((values != 0) & (values.abs() < _WEIGHT_FLOOR))
-        return torch.where(moved, change * SINGLE.up + 2 * SINGLE.tiny, 0.0).to(self.dtype)
+        return (lost(values) if self.rounds else torch.zeros_like(values)).to(self.dtype)
 
     def level(self, value: float) -> tuple[float, float]:
-        """Return a number of the program's type, and by how much executing or computing with it is off.
-
-        A number that float32 has not is beyond all numbers that are known: it counts as infinite.
-        """
-        if not self.rounds or not math.isfinite(value):
+        """Return a number of the program's type, and by how much executing or computing with it is off."""
+        if not self.rounds:
             return value, 0.0
-        exact = torch.tensor(value, dtype=torch.float64)
-        narrow = float(exact.to(torch.float32))
-        if not math.isfinite(narrow):
-            return narrow, 0.0
-        return float(exact.to(self.dtype)), float(self.lost(exact))
+        return float(torch.tensor(value, dtype=torch.float64).to(self.dtype)), level_lost(value)
 
     def doubled(self, transfer: Transfer) -> Transfer:
         """Return a transfer that is written for float64, for the program's type."""

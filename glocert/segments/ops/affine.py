@@ -10,10 +10,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glocert.graph.execution import extreme
 from glocert.graph.ir import Node
 from glocert.rounding import CHARGE, TINY, UNIT, UP, dot, grow
-from glocert.segments.knots import Knots, spread
-from glocert.segments.ops.registry import Affine, Order, Shape, Site, gathered, natural, plain, transfer
+from glocert.segments.knots import Knots
+from glocert.segments.ops.registry import (
+    PLAIN,
+    Affine,
+    Charges,
+    Order,
+    Shape,
+    Site,
+    gathered,
+    natural,
+    plain,
+    transfer,
+)
 
 _DEPTH = 384
 _ROWS = 4
@@ -41,29 +53,32 @@ class Dense:
     """``y = x W + b`` on the last ``k`` coordinates in memory, repeated over the ones before them.
 
     With exact x within the radius of the model, the exact y is within ``|W| E`` of the model's image;
-    computing a vertex adds at most gamma(k + 1) (|W| peak + |b|). Both are one product with |W|.
+    computing a vertex adds at most gamma(k + 1) (|W| peak + |b|). Both are one product with |W|, and so is
+    what executing adds.
 
     Attributes:
         weight: shape (k, n).
         magnitude: its absolute values.
         bias: shape (n,), or None.
         floor: shape (n,), what the bias adds to the radius, or None.
+        charges: what roundings cost.
     """
 
     weight: Tensor
     magnitude: Tensor
     bias: Tensor | None
     floor: Tensor | None
+    charges: Charges
 
     def __call__(self, *inputs: Knots) -> Knots:
         """Map every vertex; the radius takes one product with the absolute weights."""
         (x,) = inputs
         terms = len(self.weight)
         values = product(x.values.reshape(-1, terms), self.weight, self.bias)
-        radius = _through(spread(x, dot(terms)).view(-1, terms), self.magnitude)
+        radius = _through(self.charges.spread(x, dot(terms)).view(-1, terms), self.magnitude)
         if self.floor is not None:
             radius += self.floor
-        radius = radius.mul_(grow(terms)).add_(TINY)
+        radius = self.charges.closed(radius.mul_(grow(terms)))
         return Knots(values.view(len(x.values), -1), radius.view(-1))
 
 
@@ -72,13 +87,14 @@ def _through(rows: Tensor, magnitude: Tensor) -> Tensor:
     return (magnitude.t() @ rows[0]).unsqueeze(0) if len(rows) == 1 else rows @ magnitude
 
 
-def dense(site: Site, weight: NDArray[np.float64], bias: NDArray[np.float64] | None) -> Dense:
+def dense(site: Site, node: Node, weight: NDArray[np.float64], bias: NDArray[np.float64] | None) -> Dense:
     """Prepare a product with ``weight`` of shape (k, n)."""
-    matrix = site.tensor(weight)
+    matrix, charges = site.tensor(weight), site.charges(node)
     if bias is None:
-        return Dense(matrix, matrix.abs(), None, None)
+        return Dense(matrix, site.size(matrix), None, None, charges)
     shift = site.tensor(bias)
-    return Dense(matrix, matrix.abs(), shift, shift.abs() * dot(len(weight)))
+    floor = shift.abs() * (dot(len(weight)) + charges.executed)
+    return Dense(matrix, site.size(matrix), shift, floor, charges)
 
 
 @transfer("Gemm")
@@ -87,38 +103,39 @@ def gemm(node: Node, site: Site) -> tuple[Affine, Order]:
     name, weight_name, *rest = node.inputs
     weight = site.parameter(weight_name)
     bias = np.broadcast_to(site.parameter(rest[0]), (len(weight),)) if rest else None
-    return dense(site, weight[:, site.orders[name]].T, bias), plain(site.shape(node.output))
+    return dense(site, node, weight[:, site.orders[name]].T, bias), plain(site.shape(node.output))
 
 
 @transfer("MatMul")
 def matmul(node: Node, site: Site) -> tuple[Affine, Order]:
     """Product with a matrix on either side, as numpy defines it for each sample."""
-    left, right = node.inputs
-    if site.is_activation(left):
-        return _times_matrix(left, site.parameter(right), site)
-    return _matrix_times(right, site.parameter(left), site, site.shape(node.output))
+    if site.is_activation(node.inputs[0]):
+        return _times_matrix(node, site)
+    return _matrix_times(node, site)
 
 
-def _times_matrix(name: str, weight: NDArray[np.float64], site: Site) -> tuple[Affine, Order]:
+def _times_matrix(node: Node, site: Site) -> tuple[Affine, Order]:
     """``x @ W``: the contracted axis is the last one."""
+    name, weight = node.inputs[0], site.parameter(node.inputs[1])
     matrix = weight.reshape(len(weight), -1)
     shape = site.shape(name)
     if len(shape) == 1:
-        return dense(site, matrix[site.orders[name]], None), plain((matrix.shape[1],))
+        return dense(site, node, matrix[site.orders[name]], None), plain((matrix.shape[1],))
     outside = plain((*shape[:-1], matrix.shape[1]))
-    return gathered(site.gather(name, plain(shape)), dense(site, matrix, None)), outside
+    return gathered(site.gather(name, plain(shape)), dense(site, node, matrix, None)), outside
 
 
-def _matrix_times(name: str, weight: NDArray[np.float64], site: Site, out: Shape) -> tuple[Affine, Order]:
+def _matrix_times(node: Node, site: Site) -> tuple[Affine, Order]:
     """``W @ x``: the contracted axis of x is the last but one, or its only one."""
+    weight, name, out = site.parameter(node.inputs[0]), node.inputs[1], site.shape(node.output)
     matrix = weight.reshape(-1, weight.shape[-1]).T
     shape = site.shape(name)
     if len(shape) == 1:
-        return dense(site, matrix[site.orders[name]], None), plain(out)
+        return dense(site, node, matrix[site.orders[name]], None), plain(out)
     wanted = np.swapaxes(plain(shape).reshape(shape), -1, -2).ravel()
     stacked = (*shape[:-2], matrix.shape[1], shape[-1])
     order = np.swapaxes(plain(stacked).reshape(stacked), -1, -2).ravel()
-    return gathered(site.gather(name, wanted), dense(site, matrix, None)), order
+    return gathered(site.gather(name, wanted), dense(site, node, matrix, None)), order
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +145,23 @@ class Pointwise:
     Attributes:
         apply: maps the values, shape (vertices, n).
         magnitude: bound on |g|, shape (n,), with TINY where a computed g may have underflowed; None is one.
-        floor: what the constants add to the radius, shape (n,).
+        floor: bound on |h| and on what it was computed from, shape (n,).
+        charges: what roundings cost.
     """
 
     apply: Callable[[Tensor], Tensor]
     magnitude: Tensor | None
     floor: Tensor
+    charges: Charges
 
     def __call__(self, *inputs: Knots) -> Knots:
-        """Map every vertex; fewer than sixteen roundings of |g x| are charged."""
+        """Map every vertex; fewer than sixteen roundings of |g x| and |h| are charged."""
         (x,) = inputs
-        radius = spread(x, CHARGE)
+        radius = self.charges.spread(x, CHARGE)
         if self.magnitude is not None:
             radius *= self.magnitude
-        return Knots(self.apply(x.values), radius.add_(self.floor).mul_(UP).add_(TINY))
+        radius = radius.add_(self.floor, alpha=CHARGE + self.charges.executed).mul_(UP)
+        return Knots(self.apply(x.values), self.charges.closed(radius))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +171,22 @@ class Sum:
     sign: int
     first: Tensor | None
     second: Tensor | None
+    charges: Charges
 
     def __call__(self, *inputs: Knots) -> Knots:
-        """Add at every vertex: one rounding, relative to the computed sum."""
+        """Add at every vertex: one rounding, relative to the computed sum.
+
+        Executed, a longer sum may start with one of the two.
+        """
         x, y = inputs
         x = x if self.first is None else x.take(self.first)
         y = y if self.second is None else y.take(self.second)
         result = Knots(torch.add(x.values, y.values, alpha=self.sign), x.radius + y.radius)
-        result.radius = spread(result, CHARGE).mul_(UP).add_(TINY)
+        radius = PLAIN.spread(result, CHARGE)
+        if self.charges.executed:
+            for part in (x, y):
+                radius = radius + (part.peak() + part.radius) * self.charges.executed
+        result.radius = self.charges.closed(radius.mul_(UP))
         return result
 
 
@@ -171,7 +199,7 @@ def add(node: Node, site: Site) -> tuple[Affine, Order]:
     shape = site.shape(node.output)
     order = site.orders[names[0]] if site.shape(names[0]) == shape else natural(shape)
     first, second = (_broadcast(site, name, shape, order) for name in node.inputs)
-    return Sum(1 if node.operator == "Add" else -1, first, second), order
+    return Sum(1 if node.operator == "Add" else -1, first, second, site.charges(node)), order
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +211,14 @@ class Total:
     """
 
     terms: int
+    charges: Charges
 
     def __call__(self, *inputs: Knots) -> Knots:
         """Add at every vertex; the radius is a sum of its own."""
         (x,) = inputs
         values = x.values.view(len(x.values), -1, self.terms).sum(2)
-        radius = spread(x, dot(self.terms)).view(-1, self.terms).sum(1)
-        return Knots(values, radius.mul_(grow(self.terms)).add_(TINY))
+        radius = self.charges.spread(x, dot(self.terms)).view(-1, self.terms).sum(1)
+        return Knots(values, self.charges.closed(radius.mul_(grow(self.terms))))
 
 
 @transfer("ReduceSum")
@@ -201,7 +230,7 @@ def reduce_sum(node: Node, site: Site) -> tuple[Affine, Order]:
     terms = int(np.prod([shape[axis] for axis in axes], dtype=np.int64))
     order = natural(out)
     wanted = plain(shape).reshape(shape).transpose(*kept, *axes).reshape(-1, terms)[order]
-    return gathered(site.gather(name, wanted.reshape(-1)), Total(terms)), order
+    return gathered(site.gather(name, wanted.reshape(-1)), Total(terms, site.charges(node))), order
 
 
 def _broadcast(site: Site, name: str, shape: Shape, order: Order) -> Tensor | None:
@@ -237,7 +266,7 @@ def _shift(node: Node, site: Site, name: str) -> tuple[Affine, Order]:
         ("Sub", False): lambda x: shift - x,
     }
     form = forms[node.operator, node.inputs[0] == name]
-    return gathered(index, Pointwise(form, None, shift.abs() * CHARGE)), order
+    return gathered(index, Pointwise(form, None, shift.abs(), site.charges(node))), order
 
 
 @transfer("Mul")
@@ -246,7 +275,8 @@ def multiply(node: Node, site: Site) -> tuple[Affine, Order]:
     name, other = node.inputs if site.is_activation(node.inputs[0]) else node.inputs[::-1]
     index, order, shape = _spot(node, site, name)
     factor = _flat(site, other, shape, order)
-    return gathered(index, Pointwise(lambda x: x * factor, factor.abs(), torch.zeros_like(factor))), order
+    size, none = site.factor(factor), torch.zeros_like(factor)
+    return gathered(index, Pointwise(lambda x: x * factor, size, none, site.charges(node))), order
 
 
 @transfer("Div")
@@ -255,8 +285,8 @@ def divide(node: Node, site: Site) -> tuple[Affine, Order]:
     name, other = node.inputs
     index, order, shape = _spot(node, site, name)
     divisor = _flat(site, other, shape, order)
-    magnitude = divisor.abs().reciprocal() * UP + TINY
-    return gathered(index, Pointwise(lambda x: x / divisor, magnitude, torch.zeros_like(divisor))), order
+    magnitude, none = site.factor(divisor.reciprocal()) * UP + TINY, torch.zeros_like(divisor)
+    return gathered(index, Pointwise(lambda x: x / divisor, magnitude, none, site.charges(node))), order
 
 
 @transfer("BatchNormalization")
@@ -272,9 +302,13 @@ def batch_normalization(node: Node, site: Site) -> tuple[Affine, Order]:
     scale, bias, mean, variance = columns
     factor = scale / torch.sqrt(variance + node.number("epsilon"))
     shift = bias - mean * factor
-    magnitude = factor.abs() * (1 + CHARGE) + TINY
-    floor = (magnitude * mean.abs() + bias.abs()) * CHARGE
-    return Pointwise(lambda x: torch.addcmul(shift, x, factor), magnitude, floor), order
+    magnitude = site.factor(factor) * (1 + CHARGE) + TINY
+    if site.execution.charged:
+        far = extreme(scale, mean, variance, node.number("epsilon"))
+        magnitude = magnitude.masked_fill(far, torch.inf)
+    floor = (magnitude * mean.abs() + bias.abs()) * UP
+    charges = site.charges(node)
+    return Pointwise(lambda x: torch.addcmul(shift, x, factor), magnitude, floor, charges), order
 
 
 def _per_channel(site: Site, name: str, shape: Shape, order: Order) -> Tensor:

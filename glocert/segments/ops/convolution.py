@@ -9,14 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from glocert.graph.ir import Node
-from glocert.rounding import TINY, dot, grow
-from glocert.segments.knots import Knots, spread
+from glocert.rounding import dot, grow
+from glocert.segments.knots import Knots
 from glocert.segments.ops.affine import product
-from glocert.segments.ops.registry import Affine, Order, Shape, Site, channels_last, gathered, transfer
+from glocert.segments.ops.registry import (
+    Affine,
+    Charges,
+    Order,
+    Shape,
+    Site,
+    channels_last,
+    gathered,
+    transfer,
+)
 
 _SCRATCH = 2**18
 
@@ -91,21 +99,26 @@ class Convolution:
             window.
         magnitudes: their absolute values.
         bias: shape (maps of all groups,), or None.
+        charges: what roundings cost.
     """
 
     windows: Windows
     weights: tuple[Tensor, ...]
     magnitudes: tuple[Tensor, ...]
     bias: Tensor | None
+    charges: Charges
 
     def __call__(self, *inputs: Knots) -> Knots:
         """Convolve every vertex; the radius takes one more image with the absolute weights."""
         (x,) = inputs
         terms = len(self.weights[0])
-        radius = self.apply(spread(x, dot(terms)).unsqueeze(0), self.magnitudes, None).squeeze(0)
+        spread = self.charges.spread(x, dot(terms))
+        radius = self.apply(spread.unsqueeze(0), self.magnitudes, None).squeeze(0)
         if self.bias is not None:
-            radius.view(-1, len(self.bias)).add_(self.bias.abs(), alpha=dot(terms))
-        return Knots(self.apply(x.values, self.weights, self.bias), radius.mul_(grow(terms)).add_(TINY))
+            share = dot(terms) + self.charges.executed
+            radius.view(-1, len(self.bias)).add_(self.bias.abs(), alpha=share)
+        radius = self.charges.closed(radius.mul_(grow(terms)))
+        return Knots(self.apply(x.values, self.weights, self.bias), radius)
 
     def apply(self, images: Tensor, weights: tuple[Tensor, ...], bias: Tensor | None) -> Tensor:
         """Convolve images of shape (rows, height * width * channels) in blocks of a bounded buffer."""
@@ -151,6 +164,7 @@ def conv(node: Node, site: Site) -> tuple[Affine, Order]:
     matrices = [part.transpose(2, 3, 1, 0).reshape(-1, len(part)) for part in np.split(kernel, groups)]
     weights = tuple(site.tensor(matrix) for matrix in matrices)
     bias = site.tensor(np.broadcast_to(site.parameter(rest[0]), shape[:1])) if rest else None
-    convolution = Convolution(windows, weights, tuple(torch.abs(weight) for weight in weights), bias)
+    sizes = tuple(site.size(weight) for weight in weights)
+    convolution = Convolution(windows, weights, sizes, bias, site.charges(node))
     index = site.gather(name, channels_last(site.shape(name)))
     return gathered(index, convolution), channels_last(shape)

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glocert.graph.execution import level_lost
 from glocert.graph.ir import Node
-from glocert.rounding import CHARGE, TINY, UP
+from glocert.rounding import CHARGE, UP
 from glocert.segments.grid import changes
-from glocert.segments.knots import Knots, spread
-from glocert.segments.ops.registry import Kink, Order, Site, transfer
+from glocert.segments.knots import Knots
+from glocert.segments.ops.registry import PLAIN, Charges, Kink, Order, Site, transfer
 
 _LARGEST = sys.float_info.max
 
@@ -37,6 +38,8 @@ class Bent:
         monotone: whether it never decreases, as it is computed.
         flat: the function is constant below this number, if anywhere: where the model stays so far below that
             the truth does too, both have the same value.
+        charges: what roundings cost.
+        lost: by how much the levels may move when executed.
         apply: the function, in place; rounds each number at most twice, relative to ``slope * |x|``.
     """
 
@@ -46,6 +49,8 @@ class Bent:
     monotone: bool
     apply: Callable[[Tensor], Tensor]
     flat: float | None = None
+    charges: Charges = PLAIN
+    lost: float = 0.0
 
     def cuts(self, t: Tensor, x: Knots, joins: Tensor | None = None) -> Tensor:
         """Return where a coordinate crosses a level."""
@@ -55,11 +60,11 @@ class Bent:
 
     def bend(self, x: Knots, owned: bool, joins: Tensor | None = None) -> Knots:
         """Apply the function; the radius grows by rounding and by what the pieces still hide."""
-        radius = spread(x, CHARGE)
+        radius = self.charges.spread(x, CHARGE)
         low, high = x.extent()
         for level in self.levels:
             _charge(radius, x.values, level, _across(low, high, level), self.jump, joins)
-        radius = (radius * self.slope).mul_(UP).add_(TINY)
+        radius = self.charges.closed((radius * self.slope).add_(self.lost).mul_(UP))
         if self.flat is not None:
             radius.masked_fill_((high + x.radius < self.flat) & (low > -_LARGEST), 0.0)
         values = self.apply(x.values if owned else x.values.clone())
@@ -108,14 +113,16 @@ def relu(node: Node, site: Site) -> tuple[Kink, Order]:
 
 @transfer("LeakyRelu")
 def leaky_relu(node: Node, site: Site) -> tuple[Kink, Order]:
-    """``x`` above zero, ``alpha x`` below; alpha may be any number."""
+    """``x`` above zero, ``alpha x`` below; alpha may be any number. Executed, alpha and a product round."""
     alpha = node.number("alpha")
 
     def apply(x: Tensor) -> Tensor:
         return torch.nn.functional.leaky_relu_(x, alpha)
 
     levels = () if alpha == 1 else (0.0,)
-    bent = Bent(levels, abs(1 - alpha) * UP, max(1.0, abs(alpha)), alpha >= 0, apply)
+    charges = PLAIN if alpha in {-1.0, 0.0, 1.0} else site.charges(node)
+    slope = max(1.0, abs(alpha))
+    bent = Bent(levels, abs(1 - alpha) * UP, slope, alpha >= 0, apply, charges=charges)
     return bent, site.orders[node.inputs[0]]
 
 
@@ -124,7 +131,8 @@ def clip(node: Node, site: Site) -> tuple[Kink, Order]:
     """``min(max(x, low), high)``: two levels whose deviations add up, or a constant."""
     low, high = node.number("min"), node.number("max")
     order = site.orders[node.inputs[0]]
+    lost = max(level_lost(low), level_lost(high)) if site.execution.charged else 0.0
     if low >= high:
-        return Bent((), 0.0, 0.0, True, lambda x: x.clamp_(low, high)), order
+        return Bent((), 0.0, 0.0, True, lambda x: x.clamp_(low, high), lost=lost), order
     levels = tuple(level for level in (low, high) if abs(level) < torch.inf)
-    return Bent(levels, 1.0, 1.0, True, lambda x: x.clamp_(low, high)), order
+    return Bent(levels, 1.0, 1.0, True, lambda x: x.clamp_(low, high), lost=lost), order

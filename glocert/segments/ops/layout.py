@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glocert.graph.execution import level_lost
 from glocert.graph.ir import Node
 from glocert.segments.knots import Knots
 from glocert.segments.ops.registry import Affine, Order, Site, natural, plain, size, transfer
@@ -39,14 +40,15 @@ def transpose(node: Node, site: Site) -> tuple[Affine, Order]:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A parameter among the inputs of Concat, as a curve that does not move."""
+    """A parameter among the inputs of Concat, as a curve that does not move; ``lost`` when executed."""
 
     values: Tensor
+    lost: Tensor
 
     def knots(self, like: Knots) -> Knots:
-        """Return the constant at every vertex of ``like``, exact."""
+        """Return the constant at every vertex of ``like``."""
         rows = self.values.expand(len(like.values), -1)
-        return Knots(rows, torch.zeros_like(self.values), self.values, self.values)
+        return Knots(rows, self.lost.clone(), self.values, self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,14 @@ def concat(node: Node, site: Site) -> tuple[Affine, Order]:
         length = shape[axis]
         block = np.take(positions, range(start, start + length), axis).reshape(-1)
         orders.append(block[site.orders[name]] if varies else block)
-        parts.append(None if varies else Constant(site.tensor(site.parameter(name).reshape(-1))))
+        parts.append(None if varies else _constant(name, site))
         start += length
     return Joined(tuple(parts)), np.concatenate(orders)
+
+
+def _constant(name: str, site: Site) -> Constant:
+    values = site.tensor(site.parameter(name).reshape(-1))
+    return Constant(values, site.lost(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +100,26 @@ class Padded:
         source: their positions in the input.
         size: how many numbers the output has.
         value: what the rest is filled with.
+        lost: by how much that may change when executed.
     """
 
     target: Tensor
     source: Tensor
     size: int
     value: float
+    lost: float
 
     def __call__(self, *inputs: Knots) -> Knots:
-        """Move values, radius and extent; the filling is exact."""
+        """Move values, radius and extent."""
         (x,) = inputs
         low, high = x.extent()
         values = x.values.new_full((len(x.values), self.size), self.value)
         values[:, self.target] = x.values.index_select(1, self.source)
         return Knots(
-            values, self._moved(x.radius, 0.0), self._moved(low, self.value), self._moved(high, self.value)
+            values,
+            self._moved(x.radius, self.lost),
+            self._moved(low, self.value),
+            self._moved(high, self.value),
         )
 
     def _moved(self, vector: Tensor, value: float) -> Tensor:
@@ -131,7 +143,9 @@ def pad(node: Node, site: Site) -> tuple[Affine, Order]:
     wanted = flat[inside]
     source = site.gather(name, np.arange(size(shape))) if len(shape) else None
     index = site.index(wanted) if source is None else source[site.index(wanted)]
-    return Padded(site.index(inside), index, size(target), node.number("value")), order
+    value = node.number("value")
+    lost = level_lost(value) if site.execution.charged else 0.0
+    return Padded(site.index(inside), index, size(target), value, lost), order
 
 
 @dataclass(frozen=True, slots=True)

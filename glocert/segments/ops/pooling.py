@@ -10,9 +10,18 @@ from torch import Tensor
 
 from glocert.graph.ir import Node
 from glocert.graph.pooling import dilations, divisors, overhang
-from glocert.rounding import TINY, dot, grow
-from glocert.segments.knots import Knots, spread
-from glocert.segments.ops.registry import Affine, Order, Shape, Site, channels_last, gathered, transfer
+from glocert.rounding import dot, grow
+from glocert.segments.knots import Knots
+from glocert.segments.ops.registry import (
+    Affine,
+    Charges,
+    Order,
+    Shape,
+    Site,
+    channels_last,
+    gathered,
+    transfer,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +81,19 @@ class Average:
     Attributes:
         window: the geometry.
         counts: divisors, shape (out height, out width).
+        charges: what roundings cost.
     """
 
     window: Window
     counts: Tensor
+    charges: Charges
 
     def __call__(self, *inputs: Knots) -> Knots:
         """Average every vertex; the radius is averaged too, with the error of a sum and a quotient."""
         (x,) = inputs
         terms = self.window.kernel[0] * self.window.kernel[1] + 1
-        radius = self.apply(spread(x, dot(terms)).unsqueeze(0)).squeeze(0)
-        return Knots(self.apply(x.values), radius.mul_(grow(terms)).add_(TINY))
+        radius = self.apply(self.charges.spread(x, dot(terms)).unsqueeze(0)).squeeze(0)
+        return Knots(self.apply(x.values), self.charges.closed(radius.mul_(grow(terms))))
 
     def apply(self, values: Tensor) -> Tensor:
         """Average images of shape (rows, height * width * channels)."""
@@ -100,7 +111,7 @@ def average_pool(node: Node, site: Site) -> tuple[Affine, Order]:
     """Average pooling with whatever divisor the graph's conventions say."""
     name = node.inputs[0]
     counts = divisors(node, site.shape(name)[1:], site.shape(node.output)[1:])
-    average = Average(window(node, site), site.tensor(counts.astype(np.float64)))
+    average = Average(window(node, site), site.tensor(counts.astype(np.float64)), site.charges(node))
     return gathered(site.gather(name, channels_last(site.shape(name))), average), channels_last(
         site.shape(node.output)
     )

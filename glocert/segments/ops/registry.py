@@ -16,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glocert.graph.execution import FACTOR_FLOOR, LARGEST, REAL, WEIGHT_FLOOR, Execution, lost, size_of
 from glocert.graph.ir import Graph, Node
-from glocert.segments.knots import Knots
+from glocert.rounding import TINY
+from glocert.segments.knots import Knots, spread
 
 Order = NDArray[np.int64]
 """Memory position -> flat index (C order) in the per-sample shape, a permutation."""
@@ -55,6 +57,33 @@ class Kink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Charges:
+    """What the roundings of one node cost.
+
+    Attributes:
+        executed: share of all absolute terms that executing the node may cost, about the *executed*
+            activations; 0 where the answer is about real arithmetic.
+        tiny: what may be lost by underflow, here and in execution.
+    """
+
+    executed: float = 0.0
+    tiny: float = TINY
+
+    def spread(self, x: Knots, own: float) -> Tensor:
+        """Return the radius plus ``own`` of the peak, and ``executed`` of the largest executed activation."""
+        total = spread(x, own + self.executed)
+        return total.add_(x.radius, alpha=self.executed) if self.executed else total
+
+    def closed(self, radius: Tensor) -> Tensor:
+        """Add in place what underflows; forget what may overflow when executed."""
+        radius.add_(self.tiny)
+        return radius.masked_fill_(radius > LARGEST, torch.inf) if self.executed else radius
+
+
+PLAIN = Charges()
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What a builder knows about its surroundings.
 
@@ -62,11 +91,29 @@ class Site:
         graph: the network.
         orders: memory order of every activation computed so far.
         device: where the parameters go.
+        execution: roundings of the deployed network that count.
     """
 
     graph: Graph
     orders: dict[str, Order]
     device: torch.device
+    execution: Execution = REAL
+
+    def charges(self, node: Node) -> Charges:
+        """Return what the roundings of a node cost."""
+        return Charges(self.execution.relative(node), max(TINY, self.execution.tiny))
+
+    def size(self, values: Tensor, floor: float = WEIGHT_FLOOR) -> Tensor:
+        """Return what charges are relative to for a parameter: its absolute values."""
+        return size_of(values, floor) if self.execution.charged else values.abs()
+
+    def factor(self, values: Tensor) -> Tensor:
+        """Return ``size`` of numbers that may be folded into weights."""
+        return self.size(values, FACTOR_FLOOR)
+
+    def lost(self, values: Tensor) -> Tensor:
+        """Return by how much constants may change when the network is executed."""
+        return lost(values) if self.execution.charged else torch.zeros_like(values)
 
     def shape(self, name: str) -> Shape:
         """Per-sample shape of an activation."""
