@@ -29,7 +29,7 @@ TIE = 1e-9
 """margin, relative to the scores, below which a float64 sample says nothing"""
 LOOSE = 1e-6
 """how much less than the curve the engine may prove of a share or an extent before that is counted"""
-_BATCH = 4096
+_BATCH = 512
 _NUMBERS = 2**24
 _BASINS, _ZOOMS, _GRID = 8, 6, 17
 
