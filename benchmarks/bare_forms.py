@@ -7,6 +7,7 @@ proves nothing; only its time is of interest.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.bare import without_radius
+from benchmarks.bare_backward import without_charges
 from glocert import engine, forms, segments
+from glocert.forms.backward import Reversal
 from glocert.forms.form import Form
 from glocert.forms.ops import affine, kinks, layout, maxima
 from glocert.forms.program import Step
@@ -187,7 +190,11 @@ def without_rounding(program: engine.Program) -> engine.Program:
     for name, member in vars(type(program)).items():
         if isinstance(member, property):
             getattr(program, name)  # each domain is made when it is first asked for
-    twins = {forms.Program: without_errors, segments.Program: without_radius}
+    twins: dict[type, Callable[[Any], Any]] = {
+        forms.Program: without_errors,
+        segments.Program: without_radius,
+        Reversal: lambda reversal: without_charges(reversal, without_errors),
+    }
     bare = engine.prepare(program.graph, program.device)
     for field in dataclasses.fields(program):
         value = getattr(program, field.name)

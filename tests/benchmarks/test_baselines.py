@@ -7,8 +7,12 @@ import pytest
 import torch
 
 from benchmarks import float32, forward
+from benchmarks.bare_backward import without_charges
 from benchmarks.bare_forms import without_errors, without_rounding
 from glocert import engine, forms, segments
+from glocert.forms import backward
+from glocert.forms.path import Parts
+from glocert.forms.path import forms as enter
 from glocert.graph.run import run
 from tests.benchmarks.networks import small
 from tests.glocert.segments.networks import Draft, line, mlp
@@ -89,3 +93,19 @@ def test_forward_bounds_hold_on_wide_parts():
         found = forward.prepare(graph).scores(forward.Lines(both, torch.zeros_like(both[0])))
         lines = found.both[0] + u[:, None] * found.both[1]
         assert ((scores - lines).abs() <= found.error * (1 + 1e-5) + 1e-5).all()
+
+
+def test_the_backward_pass_without_charges_is_the_proven_one_up_to_rounding():
+    for graph, segment, _ in questions():
+        reversal = backward.prepare(forms.prepare(graph))
+        bare = without_charges(reversal, without_errors)
+        ends = np.linspace(0.0, 1.0, 9)
+        parts = Parts.between(ends[:-1], ends[1:])
+        path = segment.loaded(torch.device("cpu"))
+        classes = graph.output_shape[0]
+        weights = torch.eye(classes, dtype=torch.float64).expand(8, -1, -1)
+        one, other = (each.functionals(each.record(enter(path, parts, torch.device("cpu"))), weights)
+                      for each in (reversal, bare))  # fmt: skip
+        assert (one.lines() - other.lines()).abs().max() < 1e-9
+        assert (other.error <= one.error).all()
+        assert (one.error - other.error).max() < 1e-9
