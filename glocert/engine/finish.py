@@ -19,20 +19,25 @@ _RELATIVE = 1e-6
 
 
 def finish(
-    program: segments.Program, segment: Segment, question: tuple[int, float], ledger: Ledger, span: Span
+    follower: tuple[segments.Program, Budget],
+    segment: Segment,
+    question: tuple[int, float],
+    ledger: Ledger,
+    span: Span,
 ) -> Iterator[Span]:
     """Follow a part of a segment and write down what that proves; yield what is left of it, block by block.
 
     The caller may stop between two blocks: the last part that was yielded is then still open.
 
     Args:
-        program: the network.
+        follower: the network, and what following it may use.
         segment: the path.
         question: class that should win, and by how much.
         ledger: takes what is proven.
         span: the part, start below stop.
     """
-    for block in blocks(program, segment, Budget(), span):
+    program, budget = follower
+    for block in blocks(program, segment, budget, span):
         part = scores_of(program, block)
         _enter(ledger, part, margins(part, *question))
         yield float(part.t[-1]), span[1]

@@ -91,10 +91,11 @@ class Task:
         assert isinstance(self.question.path, Segment)
         spans, question = self._spans(self.search.unsettled), (self.question.label, self.question.margin)
         self.search.pending, self.search.points = [], []
+        follower = self.program.curve, self.budget
         for at, span in enumerate(spans):
             rest = span
             began = self.budget.clock()
-            for left in finish(self.program.curve, self.question.path, question, self.search.ledger, span):
+            for left in finish(follower, self.question.path, question, self.search.ledger, span):
                 rest, now = left, self.budget.clock()
                 self.seconds, began = self.seconds + now - began, now
                 watch()
