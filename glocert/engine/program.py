@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
+
 from glocert import forms, segments
 from glocert.graph.families import Family, family
 from glocert.graph.ir import Graph
@@ -23,6 +25,7 @@ class Program:
     device: str
     exact: bool
     _forms: forms.Program | None = field(default=None, repr=False)
+    _single: forms.Program | None = field(default=None, repr=False)
     _curve: segments.Program | None = field(default=None, repr=False)
 
     @property
@@ -31,6 +34,13 @@ class Program:
         if self._forms is None:
             self._forms = forms.prepare(self.graph, self.device)
         return self._forms
+
+    @property
+    def single(self) -> forms.Program:
+        """The graph for the form domain in float32: faster, and its own rounding is in its errors too."""
+        if self._single is None:
+            self._single = forms.prepare(self.graph, self.device, torch.float32)
+        return self._single
 
     @property
     def curve(self) -> segments.Program:

@@ -168,7 +168,7 @@ def _searched(
 ) -> Iterator[Answer]:
     """Bound, halve and follow."""
     tasks = _tasks(program, cost, questions, budget)
-    bounds = Bounds(program.forms, None, budget.block_bytes) if tasks else None
+    bounds = Bounds(program.forms, program.single, budget.block_bytes) if tasks else None
     while tasks:
         for at, task in list(tasks.items()):
             task.ended = task.ended or task.exhausted()
@@ -198,7 +198,7 @@ def _tasks(program: Program, cost: Cost, questions: dict[int, Question], budget:
     tasks = {}
     for at, question in questions.items():
         device = program.forms.device
-        search = Search(question.path.loaded(device), question.label, question.margin)
+        search = Search(question.path.loaded(device), question.label, question.margin, single=True)
         if question.known:
             search.ledger = Ledger.from_json(question.known)
             search.ledger.stuck.clear()
@@ -211,5 +211,5 @@ def _tasks(program: Program, cost: Cost, questions: dict[int, Question], budget:
     found = scout(program.graph, [one.path for one in asked], [one.label for one in asked], program.device)
     for at, seen in zip(exact, found, strict=True):
         tasks[at].scouted = seen
-        tasks[at].search.points += [Row(t, t) for t in seen.worst()]
+        tasks[at].search.points += [Row(t, t, single=True) for t in seen.worst()]
     return tasks
