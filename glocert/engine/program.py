@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from glocert import forms, segments
+from glocert import forms as bounding
+from glocert import segments
 from glocert.graph.families import Family, family
 from glocert.graph.ir import Graph
 
@@ -24,22 +25,22 @@ class Program:
     graph: Graph
     device: str
     exact: bool
-    _forms: forms.Program | None = field(default=None, repr=False)
-    _single: forms.Program | None = field(default=None, repr=False)
+    _forms: bounding.Program | None = field(default=None, repr=False)
+    _single: bounding.Program | None = field(default=None, repr=False)
     _curve: segments.Program | None = field(default=None, repr=False)
 
     @property
-    def forms(self) -> forms.Program:
+    def forms(self) -> bounding.Program:
         """The graph for the form domain."""
         if self._forms is None:
-            self._forms = forms.prepare(self.graph, self.device)
+            self._forms = bounding.prepare(self.graph, self.device)
         return self._forms
 
     @property
-    def single(self) -> forms.Program:
+    def single(self) -> bounding.Program:
         """The graph for the form domain in float32: faster, and its own rounding is in its errors too."""
         if self._single is None:
-            self._single = forms.prepare(self.graph, self.device, torch.float32)
+            self._single = bounding.prepare(self.graph, self.device, torch.float32)
         return self._single
 
     @property

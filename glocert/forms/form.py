@@ -61,22 +61,16 @@ class Form:
         return cls(lines[0], lines[1:], error)
 
     def to(self, dtype: torch.dtype) -> Form:
-        """Return the form in another number type; what rounding loses is added to the error.
-
-        In float64 the loss of each number is computed without a further rounding, as a difference of
-        neighbours, and so is zero where nothing is lost.
-        """
+        """Return the form in another number type; what rounding loses is added to the error."""
         if dtype == self.centre.dtype:
             return self
         lines, rounding = self.lines(), rounding_of(dtype)
         if dtype == torch.float64:
             return Form.of(lines.to(dtype), self.error.to(dtype))
         rounded = lines.to(dtype)
-        lost = (lines - rounded).abs_().sum(0)
-        error = torch.where(lost != 0, (self.error + lost) * rounding.up + rounding.tiny, self.error)
-        narrow = error.to(dtype)
-        # An error that is no number of the new type is lifted above itself.
-        return Form.of(rounded, torch.where(narrow == error, narrow, narrow * rounding.up + rounding.tiny))
+        # Each is off by a unit of itself, or by less than ``tiny``; what is too large becomes infinite.
+        lost = rounded.abs().sum(0).mul_(1.02 * rounding.unit)
+        return Form.of(rounded, lost.add_(self.error.to(dtype)).mul_(rounding.up).add_(rounding.tiny))
 
     def flat(self) -> tuple[Form, Callable[[Form], Form]]:
         """Return the form with all its numbers on one axis, as they lie in memory, and the way back."""

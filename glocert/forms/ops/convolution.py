@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glocert.forms.ops.affine import Linear, Shape
+from glocert.forms.ops.affine import Linear, Map, Shape
 from glocert.forms.ops.registry import Site, Transfer, transfer
 from glocert.graph.ir import Node
 
@@ -110,11 +110,30 @@ def conv(node: Node, site: Site) -> Transfer:
     weights = kernel.view(groups, maps // groups, channels, height, width).permute(0, 3, 4, 2, 1)
     weights = weights.reshape(groups, terms, maps // groups).contiguous()
     sizes = site.size(weights)
+    direct = _direct(kernel, site.size(kernel), windows)
     bias = site.parameter(node.inputs[2]).reshape(-1, 1, 1) if len(node.inputs) > 2 else None
-    return Linear(
+    through, magnitude = direct or (
         lambda x: windows.convolve(x, weights),
         lambda x: windows.convolve(x, sizes),
-        bias,
-        terms,
-        site.charges(node),
     )
+    return Linear(through, magnitude, bias, terms, site.charges(node))
+
+
+def _direct(kernel: Tensor, sizes: Tensor, windows: Windows) -> tuple[Map, Map] | None:
+    """Return the products with a kernel and with its sizes as oneDNN does them, if it does.
+
+    ``torch.conv2d`` would choose among libraries, NNPACK's Winograd among them; this function has no choice:
+    PyTorch asks oneDNN for the algorithm ``convolution_direct``, a sum of products in some order.
+    """
+    there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    if kernel.dtype != torch.float32 or kernel.device.type != "cpu" or not there:
+        return None
+
+    def convolve(images: Tensor, weights: Tensor) -> Tensor:
+        framed = windows.frame(images.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return torch.mkldnn_convolution(
+            framed, weights, None, (0, 0), windows.strides, windows.dilations, windows.groups
+        )
+
+    kernels = [part.contiguous(memory_format=torch.channels_last) for part in (kernel, sizes)]
+    return (lambda x: convolve(x, kernels[0])), (lambda x: convolve(x, kernels[1]))
