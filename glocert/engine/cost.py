@@ -10,7 +10,7 @@ from glocert.graph.ir import Graph, Node
 
 _CALL = 5e6
 """operations that a processor does in the time of the calls for one node of a batch"""
-_BOUND = 8.0
+_BOUND = 12.0
 """forward passes that bounding a row costs in float64: centre, slope and error, and what the kinks cost"""
 _SINGLE = 0.4
 """what float32 costs of float64"""

@@ -8,6 +8,8 @@ import torch
 
 from glocert import forms as bounding
 from glocert import segments
+from glocert.forms import backward
+from glocert.forms.backward import Reversal
 from glocert.graph.families import Family, family
 from glocert.graph.ir import Graph
 
@@ -26,7 +28,8 @@ class Program:
     device: str
     exact: bool
     _forms: bounding.Program | None = field(default=None, repr=False)
-    _single: bounding.Program | None = field(default=None, repr=False)
+    _double: Reversal | None = field(default=None, repr=False)
+    _single: Reversal | None = field(default=None, repr=False)
     _curve: segments.Program | None = field(default=None, repr=False)
 
     @property
@@ -37,10 +40,17 @@ class Program:
         return self._forms
 
     @property
-    def single(self) -> bounding.Program:
-        """The graph for the form domain in float32: faster, and its own rounding is in its errors too."""
+    def double(self) -> Reversal:
+        """The same, forwards and backwards."""
+        if self._double is None:
+            self._double = backward.prepare(self.forms)
+        return self._double
+
+    @property
+    def single(self) -> Reversal:
+        """The same in float32: faster, and its own rounding is in its errors too."""
         if self._single is None:
-            self._single = bounding.prepare(self.graph, self.device, torch.float32)
+            self._single = backward.prepare(bounding.prepare(self.graph, self.device, torch.float32))
         return self._single
 
     @property

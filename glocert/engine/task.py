@@ -12,7 +12,7 @@ from glocert.engine.finish import finish
 from glocert.engine.program import Program
 from glocert.engine.question import Question
 from glocert.engine.scout import Scout
-from glocert.forms.ledger import joined
+from glocert.forms.ledger import Ledger, joined
 from glocert.forms.rounds import Bounds
 from glocert.forms.search import Row, Search
 from glocert.forms.verdicts import enough
@@ -21,7 +21,11 @@ from glocert.paths.segment import Segment
 from glocert.report import LabelInterval, SegmentReport
 from glocert.spec import Analysis
 
-_PATIENCE = 0.5
+_ROWS = 4, 32
+"""fewest and most parts of a path in the first round"""
+_A_ROW = 150
+"""breakpoints of a part that bounds may well decide"""
+_PATIENCE = 0.3
 """Share of what following the rest exactly would cost that bounding may have cost before."""
 
 
@@ -50,6 +54,19 @@ class Task:
     spent: float = 0.0
     seconds: float = 0.0
     ended: bool = False
+
+    def begin(self) -> None:
+        """Go on from what is known, with rows as many as the path seems to need."""
+        if self.question.known:
+            self.search.ledger = Ledger.from_json(self.question.known)
+            self.search.ledger.stuck.clear()
+        for span in self.search.ledger.open():
+            rows = _ROWS[0]
+            if self.scouted is not None:
+                rows = int(self.scouted.breakpoints(*span) / _A_ROW)
+            self.search.begin(span, self.question.path.joints, min(max(rows, _ROWS[0]), _ROWS[1]))
+        if self.scouted is not None:
+            self.search.points += [Row(t, t, single=self.search.single) for t in self.scouted.worst()]
 
     @property
     def done(self) -> bool:
@@ -116,7 +133,7 @@ class Task:
         """Return the answer."""
         parts: tuple[LabelInterval, ...] = ()
         if self.question.partition:
-            bounds = Bounds(self.program.forms, None, self.budget.block_bytes)
+            bounds = Bounds(self.program.double, None, self.budget.block_bytes)
             parts = partition(bounds, self.search, self.question.gap, self.exhausted)
         found = self.search.ledger.report(bool(self.search.unsettled), parts)
         return replace(found, family="exact" if self.scouted is not None else "enclosure")

@@ -20,9 +20,8 @@ from glocert.engine.program import Program
 from glocert.engine.question import Question
 from glocert.engine.scout import scout
 from glocert.engine.task import Task
-from glocert.forms.ledger import Ledger
 from glocert.forms.rounds import Bounds, look
-from glocert.forms.search import Row, Search
+from glocert.forms.search import Search
 from glocert.laws import UNIFORM, Law
 from glocert.paths.path import Path
 from glocert.paths.question import check_question
@@ -168,7 +167,7 @@ def _searched(
 ) -> Iterator[Answer]:
     """Bound, halve and follow."""
     tasks = _tasks(program, cost, questions, budget)
-    bounds = Bounds(program.forms, program.single, budget.block_bytes) if tasks else None
+    bounds = Bounds(program.double, program.single, budget.block_bytes) if tasks else None
     while tasks:
         for at, task in list(tasks.items()):
             task.ended = task.ended or task.exhausted()
@@ -197,19 +196,15 @@ def _tasks(program: Program, cost: Cost, questions: dict[int, Question], budget:
     """Return the questions with what a first look tells of them."""
     tasks = {}
     for at, question in questions.items():
-        device = program.forms.device
-        search = Search(question.path.loaded(device), question.label, question.margin, single=True)
-        if question.known:
-            search.ledger = Ledger.from_json(question.known)
-            search.ledger.stuck.clear()
-        search.ledger.law = question.law
-        for span in search.ledger.open():
-            search.begin(span, question.path.joints)
+        search = Search(
+            question.path.loaded(program.forms.device), question.label, question.margin, single=True
+        )
         tasks[at] = Task(question, program, cost, budget, search)
     exact = [at for at, task in tasks.items() if program.exact and isinstance(task.question.path, Segment)]
     asked = [questions[at] for at in exact]
     found = scout(program.graph, [one.path for one in asked], [one.label for one in asked], program.device)
     for at, seen in zip(exact, found, strict=True):
         tasks[at].scouted = seen
-        tasks[at].search.points += [Row(t, t, single=True) for t in seen.worst()]
+    for task in tasks.values():
+        task.begin()
     return tasks

@@ -9,6 +9,7 @@ hold there is given up. Lines that hold at both ends of an interval hold on it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from glocert.rounding import CHARGE
 
 Float64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Part = tuple[float, float, int]
 
 _INWARDS = 2.0**-40
 
@@ -111,9 +113,30 @@ class Decided:
         rest: (start, stop, row) of what is left of each row.
     """
 
-    safe: list[tuple[float, float, int]]
-    violated: list[tuple[float, float, int]]
-    rest: list[tuple[float, float, int]]
+    safe: list[Part]
+    violated: list[Part]
+    rest: list[Part]
+
+    def rows(self, first: int, last: int) -> Decided:
+        """Return what is proven on the rows from ``first`` to before ``last``, counted anew."""
+        return Decided(*(
+            [(start, stop, row - first) for start, stop, row in spans if first <= row < last]
+            for spans in (self.safe, self.violated, self.rest)
+        ))  # fmt: skip
+
+    def replaced(self, rows: Sequence[int], better: Decided) -> Decided:
+        """Return the same with some rows as ``better`` has them, in its own counting."""
+        old = set(rows)
+
+        def merged(mine: list[Part], new: list[Part]) -> list[Part]:
+            kept = [span for span in mine if span[2] not in old]
+            return kept + [(start, stop, rows[at]) for start, stop, at in new]
+
+        return Decided(
+            merged(self.safe, better.safe),
+            merged(self.violated, better.violated),
+            merged(self.rest, better.rest),
+        )
 
 
 def decide(known: Margins) -> Decided:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -53,6 +53,20 @@ class Margins:
         at = list(index)
         numbers = (part[at] for part in (self.centre, self.slope, self.error, self.scale))
         return Margins(self.parts.rows(at), *numbers)
+
+    def replaced(self, rows: Sequence[int], better: Margins) -> Margins:
+        """Return the same with other lines on some rows."""
+        merged = [array.copy() for array in (self.centre, self.slope, self.error)]
+        for whole, part in zip(merged, (better.centre, better.slope, better.error), strict=True):
+            whole[list(rows)] = part
+        return replace(self, centre=merged[0], slope=merged[1], error=merged[2])
+
+    @property
+    def doubt(self) -> Float64:
+        """Largest error of a margin whose sign is open, on each row; of any where all are known."""
+        unknown = np.abs(self.centre) <= np.abs(self.slope) + self.error
+        some = unknown.any(1)
+        return np.where(some, np.where(unknown, self.error, 0.0).max(1), self.radius)
 
     def line(self, t: Float64, sign: int) -> Float64:
         """Return proven bounds of the margins at parameters inside their rows.

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from glocert.forms.backward import Reversal, Tape
 from glocert.forms.decision import decide
 from glocert.forms.form import Form
-from glocert.forms.margins import Margins, margins
+from glocert.forms.margins import margins
 from glocert.forms.path import Parts, forms
-from glocert.forms.program import Program
 from glocert.forms.search import Row, Search
+from glocert.forms.tightening import tightened
 
 _ROWS = 128
 
@@ -30,11 +31,16 @@ class Bounds:
         memory: bytes that one batch may take.
     """
 
-    double: Program
-    single: Program | None
+    double: Reversal
+    single: Reversal | None
     memory: int
 
-    def program(self, single: bool) -> Program:
+    @property
+    def device(self) -> torch.device:
+        """Where it is computed."""
+        return self.double.program.device
+
+    def of(self, single: bool) -> Reversal:
         """Return the network of a precision."""
         return self.single if single and self.single is not None else self.double
 
@@ -53,17 +59,28 @@ def look(bounds: Bounds, wishes: Sequence[Wish]) -> None:
     """Evaluate rows and tell each search what is proven of its own."""
     for single in (True, False):
         chosen = [(search, [row for row in rows if row.single == single]) for search, rows in wishes]
-        _evaluate(bounds.program(single), [(search, rows) for search, rows in chosen if rows], bounds.memory)
+        wanted = [(search, rows) for search, rows in chosen if rows]
+        reversal = bounds.of(single)
+        for batch in _batches(wanted, reversal.rows(bounds.memory)):
+            _evaluate(reversal, batch)
 
 
-def _evaluate(program: Program, wishes: Sequence[Wish], memory: int) -> None:
-    most = program.rows(memory)
-    for batch in _batches(wishes, most):
-        known = _margins(program, batch)
-        first = 0
-        for search, rows in batch:
-            _tell(search, rows, known.rows(range(first, first + len(rows))))
-            first += len(rows)
+def _evaluate(reversal: Reversal, batch: Sequence[Wish]) -> None:
+    """Bound the margins of a batch forwards, and of what stays undecided backwards."""
+    counts = [len(rows) for _, rows in batch]
+    labels = np.repeat([search.label for search, _ in batch], counts)
+    required = np.repeat([search.margin for search, _ in batch], counts)
+    tape, parts = _record(reversal, batch)
+    known = margins(tape.scores, parts, labels, required)
+    found = decide(known)
+    again, better = tightened(reversal, tape, known, found, labels, required)
+    if again:
+        known, found = known.replaced(again, better), found.replaced(again, decide(better))
+    first = 0
+    for search, rows in batch:
+        last = first + len(rows)
+        search.learn(rows, known.rows(range(first, last)), found.rows(first, last))
+        first = last
 
 
 def _batches(wishes: Sequence[Wish], most: int) -> Iterable[list[Wish]]:
@@ -81,25 +98,14 @@ def _batches(wishes: Sequence[Wish], most: int) -> Iterable[list[Wish]]:
         yield batch
 
 
-def _margins(program: Program, batch: Sequence[Wish]) -> Margins:
+def _record(reversal: Reversal, batch: Sequence[Wish]) -> tuple[Tape, Parts]:
     """Take the rows of a batch through the network together."""
+    device = reversal.program.device
     parts = [
         Parts.between(np.array([row.start for row in rows]), np.array([row.stop for row in rows]))
         for _, rows in batch
     ]
-    found = [forms(search.path, part, program.device) for (search, _), part in zip(batch, parts, strict=True)]
+    found = [forms(search.path, part, device) for (search, _), part in zip(batch, parts, strict=True)]
     lines = torch.cat([form.lines() for form in found], 1) if len(found) > 1 else found[0].lines()
     error = torch.cat([form.error for form in found]) if len(found) > 1 else found[0].error
-    counts = [len(rows) for _, rows in batch]
-    labels = np.repeat([search.label for search, _ in batch], counts)
-    required = np.repeat([search.margin for search, _ in batch], counts)
-    return margins(program.scores(Form.of(lines, error)), Parts.joined(parts), labels, required)
-
-
-def _tell(search: Search, rows: list[Row], known: Margins) -> None:
-    found = decide(known)
-    search.learn(rows, known, found)
-    open_rows = {at for *_, at in found.rest}
-    for at, row in enumerate(rows):
-        if row.doubt is not None and at not in open_rows:
-            search.settle(row)
+    return reversal.record(Form.of(lines, error)), Parts.joined(parts)

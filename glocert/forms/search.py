@@ -21,6 +21,7 @@ from glocert.forms.margins import Margins
 from glocert.paths.path import Loaded
 
 _FIRST = 4
+_PARTS = 4
 _POINTS = 4
 _NARROWEST = 2.0**-40
 _RELATIVE = 1e-6
@@ -78,11 +79,11 @@ class Search:
     scale: float = 0.0
     floor: float = 0.0
 
-    def begin(self, span: Span = (0.0, 1.0), joints: Sequence[float] = ()) -> None:
-        """Start on a part of the path; no row of it reaches over a joint."""
+    def begin(self, span: Span = (0.0, 1.0), joints: Sequence[float] = (), rows: int = _FIRST) -> None:
+        """Start on a part of the path with so many rows at least; none of them reaches over a joint."""
         inner = [joint for joint in joints if span[0] < joint < span[1]]
         corners = [span[0], *inner, span[1]]
-        count = max(1, _FIRST // (len(corners) - 1))
+        count = max(1, rows // (len(corners) - 1))
         ends = [end for pair in pairwise(corners) for end in np.linspace(*pair, count + 1).tolist()[:-1]]
         self.pending += [Row(*pair, single=self.single) for pair in pairwise([*ends, span[1]])]
         self.points += [Row(end, end, single=self.single) for end in span]
@@ -119,30 +120,41 @@ class Search:
         self.scale = max([self.scale, *finite.tolist()])
         points = [at for at, row in enumerate(rows) if row.single and row.start == row.stop]
         self.floor = max([self.floor, *known.radius[points].tolist()])
+        if points and self.floor > np.abs(known.centre[points]).min(1).max():
+            self._give_up_single()
         if not self.ledger.broken:
             self.points += [Row(t, t, single=self.single) for t in _suspects(known, found)]
+        doubt, open_rows = known.doubt, {at for *_, at in found.rest}
         for start, stop, at in found.rest:
-            self._left(rows[at], Row(start, stop), known, at)
+            self._left(rows[at], Row(start, stop, float(doubt[at])), known, at)
+        for at, row in enumerate(rows):
+            if row.doubt is not None and row.doubt.doubt is not None and at not in open_rows:
+                self.pending += _halves(row.doubt, row.doubt.doubt, known, at)
+
+    def _give_up_single(self) -> None:
+        """Go on in float64: what float32 loses exceeds the margins."""
+        self.single = False
+        self.pending = [row._replace(single=False) for row in self.pending]
 
     def _left(self, row: Row, left: Row, known: Margins, at: int) -> None:
         """Decide what becomes of a part that stays undecided."""
         if row.doubt is not None:
             self._answered(row.doubt, known, at)
         elif row.start < row.stop:
-            error = float(known.radius[at])
-            if row.single and self._rounded(row, left, error):
-                self.pending += _halves(row, Row(left.start, left.stop, np.inf))
+            if row.single and (not self.single or self._rounded(row, left)):
+                self.pending += _halves(row, left._replace(error=np.inf), known, at)
             elif not row.single and _suspicious(known, left, at, row.error):
                 middle = (left.start + left.stop) / 2
-                doubt = Row(row.start, row.stop, error, doubt=Row(left.start, left.stop, error))
+                doubt = Row(row.start, row.stop, left.error, doubt=left)
                 self.points.append(Row(middle, middle, doubt=doubt))
             else:
-                self.pending += _halves(row, Row(left.start, left.stop, error, row.single))
+                self.pending += _halves(row, left._replace(single=row.single), known, at)
         elif row.single:
             self.points.append(Row(row.start, row.stop))
 
-    def _rounded(self, row: Row, left: Row, error: float) -> bool:
+    def _rounded(self, row: Row, left: Row) -> bool:
         """Whether float32 is what keeps a part undecided: it goes on in float64."""
+        error = left.error
         much = error > _SHRUNK * row.error and row.width <= 2.0**-6
         return not np.isfinite(error) or error <= _FLOOR * self.floor or much or left.width < row.width / 8
 
@@ -150,18 +162,12 @@ class Search:
         """Look at a doubtful part again, or give it up: its middle, a point, is undecided."""
         part, error = doubt.doubt, doubt.error
         assert part is not None
-        point = float(known.radius[at])
+        point = float(known.doubt[at])
         hopeless = not np.isfinite(point) or error <= _FLOOR * point
         if hopeless or doubt.width / 2 <= _NARROWEST:
             self.ledger.stuck.add(self._reason(point if hopeless else error))
         else:
-            self.pending += _halves(doubt, part)
-
-    def settle(self, row: Row) -> None:
-        """Put back a doubtful part whose middle is decided."""
-        assert row.doubt is not None
-        assert row.doubt.doubt is not None
-        self.pending += _halves(row.doubt, row.doubt.doubt)
+            self.pending += _halves(doubt, part, known, at)
 
     def _reason(self, error: float) -> str:
         """Say why a part is given up whose margins are known up to ``error``."""
@@ -170,12 +176,19 @@ class Search:
         return "tie" if error <= _RELATIVE * max(self.scale, 1e-300) else "numeric"
 
 
-def _halves(row: Row, left: Row) -> list[Row]:
-    """Return what to look at again where ``left`` of a row is undecided: halves, unless much was cut off."""
+def _halves(row: Row, left: Row, known: Margins, at: int) -> list[Row]:
+    """Return what to look at again where ``left`` of a row is undecided: parts, unless much was cut off.
+
+    An error shrinks with the square of the width, at least: that says into how many parts to cut.
+    """
     if left.width <= 0.5 * row.width:
         return [left]
-    middle = (left.start + left.stop) / 2
-    return [left._replace(stop=middle), left._replace(start=middle)]
+    lowest = int(known.centre[at].argmin())
+    wanted, error = abs(float(known.centre[at, lowest])), float(known.error[at, lowest])
+    ratio = error / wanted if wanted > 0 and np.isfinite(error) else 1.0
+    count = int(min(max(np.ceil(np.sqrt(ratio)), 2), _PARTS))
+    ends = [*np.linspace(left.start, left.stop, count + 1).tolist()[:-1], left.stop]
+    return [left._replace(start=start, stop=stop) for start, stop in pairwise(ends)]
 
 
 def _suspects(known: Margins, found: Decided) -> list[float]:
@@ -192,7 +205,7 @@ def _suspects(known: Margins, found: Decided) -> list[float]:
 
 def _suspicious(known: Margins, left: Row, at: int, before: float) -> bool:
     """Whether rounding may be what keeps a part undecided, so that its middle is worth a look."""
-    error, scale = float(known.radius[at]), float(known.scale[at])
+    error, scale = left.error, float(known.scale[at])
     narrow = left.width <= 2.0**-6
     if not np.isfinite(error):
         return narrow

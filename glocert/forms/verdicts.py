@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from glocert.budget import Budget
+from glocert.forms.backward import prepare as prepare_reversal
 from glocert.forms.program import Program, prepare
 from glocert.forms.rounds import Bounds, run
 from glocert.forms.search import Search
@@ -57,7 +58,7 @@ def certify(
     check_question(program.graph, path, label, margin)
     limits = budget or Budget()
     bounds, search = (
-        Bounds(program, None, limits.block_bytes),
+        Bounds(prepare_reversal(program), None, limits.block_bytes),
         Search(path.loaded(program.device), label, margin),
     )
     search.ledger.law = law

@@ -50,9 +50,9 @@ def partition(
 def _leader(bounds: Bounds, search: Search, span: Span) -> int:
     """Return the class of the highest computed score in the middle of a stretch."""
     middle = np.array([(span[0] + span[1]) / 2])
-    form = forms(search.path, Parts.between(middle, middle), bounds.double.device)
+    form = forms(search.path, Parts.between(middle, middle), bounds.device)
     search.ledger.pieces += 1
-    return int(bounds.double.scores(form).centre[0].nan_to_num().argmax())
+    return int(bounds.double.record(form).scores.centre[0].nan_to_num().argmax())
 
 
 def _settle(

@@ -11,6 +11,7 @@ one that is meant.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +39,11 @@ class Reversal:
 
     program: Program
     nodes: dict[str, Reverse]
+
+    def rows(self, memory: int, slopes: int = 1) -> int:
+        """Return how many rows fit into so many bytes when all their activations are kept, at least one."""
+        numbers = sum(math.prod(shape) for shape in self.program.graph.shapes.values())
+        return max(1, memory // (self.program.dtype.itemsize * (2 + slopes) * 2 * numbers))
 
     def record(self, x: Form) -> Tape:
         """Take forms of the input through the network and keep all activations."""
