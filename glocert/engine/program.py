@@ -12,6 +12,7 @@ from glocert.forms import backward
 from glocert.forms.backward import Reversal
 from glocert.graph.families import Family, family
 from glocert.graph.ir import Graph
+from glocert.spec import Arithmetic
 
 
 @dataclass(slots=True, eq=False)
@@ -21,11 +22,13 @@ class Program:
     Attributes:
         graph: the network.
         device: torch device on which paths are followed.
+        arithmetic: whose scores every answer is about.
         exact: whether the curve domain can follow the network, so that every segment has an exact answer.
     """
 
     graph: Graph
     device: str
+    arithmetic: Arithmetic
     exact: bool
     _forms: bounding.Program | None = field(default=None, repr=False)
     _double: Reversal | None = field(default=None, repr=False)
@@ -36,7 +39,7 @@ class Program:
     def forms(self) -> bounding.Program:
         """The graph for the form domain."""
         if self._forms is None:
-            self._forms = bounding.prepare(self.graph, self.device)
+            self._forms = bounding.prepare(self.graph, self.device, arithmetic=self.arithmetic)
         return self._forms
 
     @property
@@ -50,27 +53,31 @@ class Program:
     def single(self) -> Reversal:
         """The same in float32: faster, and its own rounding is in its errors too."""
         if self._single is None:
-            self._single = backward.prepare(bounding.prepare(self.graph, self.device, torch.float32))
+            program = bounding.prepare(self.graph, self.device, torch.float32, self.arithmetic)
+            self._single = backward.prepare(program)
         return self._single
 
     @property
     def curve(self) -> segments.Program:
         """The graph for the curve domain; only where ``exact``."""
         if self._curve is None:
-            self._curve = segments.prepare(self.graph, self.device)
+            self._curve = segments.prepare(self.graph, self.device, self.arithmetic)
         return self._curve
 
 
-def prepare(graph: Graph, device: str = "cpu") -> Program:
+def prepare(graph: Graph, device: str = "cpu", arithmetic: Arithmetic = Arithmetic.REAL) -> Program:
     """Make a program of a graph.
 
     Args:
         graph: the network.
         device: torch device on which paths will be followed.
+        arithmetic: whose scores answers are about: those of real arithmetic, or also those of every float32
+            execution.
 
     Raises:
-        UnsupportedOperators: names every node that no domain can take.
+        UnsupportedOperators: names every node that no domain can take, or whose float32 execution is not
+            specified.
     """
-    program = Program(graph, device, family(graph) is Family.EXACT)
+    program = Program(graph, device, arithmetic, family(graph) is Family.EXACT)
     _ = program.curve if program.exact else program.forms
     return program

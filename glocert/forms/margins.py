@@ -64,7 +64,8 @@ class Margins:
     @property
     def doubt(self) -> Float64:
         """Largest error of a margin whose sign is open, on each row; of any where all are known."""
-        unknown = np.abs(self.centre) <= np.abs(self.slope) + self.error
+        with np.errstate(over="ignore"):
+            unknown = np.abs(self.centre) <= np.abs(self.slope) + self.error
         some = unknown.any(1)
         return np.where(some, np.where(unknown, self.error, 0.0).max(1), self.radius)
 

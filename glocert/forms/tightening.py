@@ -39,7 +39,8 @@ def tightened(
     Returns:
         The rows that were worth it, and their margins: of each line, the one with less error.
     """
-    chosen = {row: kept for row in _open(known, found) if (kept := _chosen(known, row))}
+    with np.errstate(over="ignore", invalid="ignore"):
+        chosen = {row: kept for row in _open(known, found) if (kept := _chosen(known, row))}
     if not chosen:
         return [], known.rows([])
     rows, most = list(chosen), max(map(len, chosen.values()))
@@ -52,7 +53,7 @@ def tightened(
 def _open(known: Margins, found: Decided) -> list[int]:
     """Return the undecided rows that have a width and are not hopeless."""
     lowest = np.abs(known.centre).min(1) + np.abs(known.slope).max(1)
-    near = known.error.min(1) <= _NEAR * lowest
+    near = known.error.min(1) / _NEAR <= lowest
     return sorted({row for start, stop, row in found.rest if start < stop and near[row]})
 
 
@@ -80,6 +81,11 @@ def _weights(columns: Ints, labels: Ints, tape: Tape) -> torch.Tensor:
 
 def _better(known: Margins, form: Form, columns: Ints, required: Float64) -> Margins:
     """Take each line that has less error: one rounding of the centre, seven of evaluating it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _merged(known, form, columns, required)
+
+
+def _merged(known: Margins, form: Form, columns: Ints, required: Float64) -> Margins:
     centre, slope = form.centre.cpu().numpy(), form.slopes[0].cpu().numpy()
     size = (form.magnitude().cpu().numpy() + np.abs(required)) * (2 * CHARGE)
     error = (form.error.cpu().numpy() + size) * (UP * UP)

@@ -259,7 +259,7 @@ def test_too_few_rows_in_the_budget_are_never_certified():
 def test_both_analyses_stop_at_the_gap_after_a_violation():
     rng = np.random.default_rng(0)
     graph = mlp(rng, 10, 60, 60, 60, 3)
-    segment = random_segment(rng, (10,))
+    segment = line(*rng.standard_normal((2, 10)) * 20)
     fine = certify(graph, segment, 1, gap=1e-9)
     early = certify(graph, segment, 1, analysis=Analysis.QUANTITATIVE, gap=0.5)
     assert fine.verdict is early.verdict is Verdict.FALSIFIED
