@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pathlib
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import groupby
+from typing import Any
 
 from glocert import engine
 from glocert.budget import Budget
 from glocert.certification.case import Case, Subject, load
 from glocert.certification.confirmation import Confirmed, confirm
 from glocert.certification.drawing import COUNTEREXAMPLE, Story
+from glocert.certification.journal import Entry, Journal, State, digest
 from glocert.certification.opening import Opening, opening
 from glocert.certification.question import Question
 from glocert.certification.runtimes import Runtimes
@@ -37,6 +40,7 @@ def run(
     *,
     device: str = "cpu",
     block_bytes: int = 64 * 2**20,
+    journal: Journal | None = None,
 ) -> Iterator[InputReport]:
     """Certify inputs and yield each report as it is done.
 
@@ -47,6 +51,7 @@ def run(
         out: existing folder; the pictures of input ``i`` are written to ``out/i/``.
         device: where the engine computes; confirmations always run on the CPU.
         block_bytes: memory of one depth-first block of the engine.
+        journal: what is known of the inputs already, and who hears what is proven before an answer is there.
 
     Yields:
         One report per index, in their order.
@@ -54,7 +59,7 @@ def run(
     Raises:
         InvalidSpec: network, data and request do not fit.
     """
-    unit = _Unit(load(case, indices), spec, device, block_bytes)
+    unit = _Unit(load(case, indices), spec, device, block_bytes, journal or Journal())
     for group in (indices[first : first + TOGETHER] for first in range(0, len(indices), TOGETHER)):
         yield from unit.reports(group, out)
 
@@ -71,9 +76,12 @@ class _Input:
 
 
 class _Unit:
-    def __init__(self, subject: Subject, spec: SegmentSpec, device: str, block_bytes: int) -> None:
+    def __init__(
+        self, subject: Subject, spec: SegmentSpec, device: str, block_bytes: int, journal: Journal
+    ) -> None:
         self._subject, self._spec, self._device, self._block_bytes = subject, spec, device, block_bytes
         self._law = law_of(spec.law, spec.mutation.start, spec.mutation.stop)
+        self._journal = journal
         self._runtimes = Runtimes(subject.network)
         self._networks: dict[Hashable, Graph] = {}
         self._program: tuple[Graph, Program] | None = None
@@ -107,13 +115,10 @@ class _Unit:
         networks = [self._network(question) for _, _, question in asked]
         first = {id(network): at for at, network in reversed(list(enumerate(networks)))}
         together = sorted(zip(networks, asked, strict=True), key=lambda pair: first[id(pair[0])])
-        for network, group in groupby(together, key=lambda pair: id(pair[0])):
-            del network
+        for _, group in groupby(together, key=lambda pair: id(pair[0])):
             pairs = list(group)
-            program = self._prepared(pairs[0][0])
-            questions = [self._question(one, question) for _, (_, one, question) in pairs]
-            budget = Budget(block_bytes=self._block_bytes)
-            for answer in certify_many(program, questions, budget):
+            about = [(one, question) for _, (_, one, question) in pairs]
+            for answer in self._decided(pairs[0][0], about):
                 yield answer._replace(position=pairs[answer.position][1][0])
 
     def _network(self, question: Question) -> Graph:
@@ -124,7 +129,26 @@ class _Unit:
             self._networks[question.key] = question.network(self._subject.network)
         return self._networks[question.key]
 
-    def _question(self, one: _Input, question: Question) -> engine.Question:
+    def _decided(self, network: Graph, asked: Sequence[tuple[_Input, Question]]) -> Iterator[Answer]:
+        """Yield the engine's answers about one network, by position in ``asked``."""
+        entries = [self._entry(network, *pair) for pair in asked]
+        questions = [
+            self._question(one, question, entry.before())
+            for (one, question), entry in zip(asked, entries, strict=True)
+        ]
+
+        def watch(position: int, state: Callable[[], dict[str, Any]]) -> None:
+            entries[position].note(state)
+
+        budget = Budget(block_bytes=self._block_bytes)
+        yield from certify_many(self._prepared(network), questions, budget, watch)
+
+    def _entry(self, network: Graph, one: _Input, question: Question) -> Entry:
+        """Begin to write down what becomes known of an input."""
+        about = partial(digest, network, question, one.path, self._spec.mutation, one.item)
+        return self._journal.entry(one.index, cache(about))
+
+    def _question(self, one: _Input, question: Question, known: State) -> engine.Question:
         spec = self._spec
         return engine.Question(
             one.path,
@@ -134,7 +158,8 @@ class _Unit:
             spec.gap,
             spec.partition and question.key == (),  # else its scores are no classes
             spec.seconds_per_input,
-            law=self._law,
+            known,
+            self._law,
         )
 
     def _certified(
