@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         description="Seconds between checkpoints of a training: what a crash costs, and how long a worker "
         "stays with a training while other work waits.",
     )
+    partial_s: Annotated[float, Field(ge=0.1, le=3600)] = Field(
+        5.0,
+        description="Seconds between two writings of what is proven of an input that takes long: what a lost "
+        "worker costs.",
+    )
     max_attempts: PositiveInt = Field(3, description="How often a unit is tried before its job fails.")
     max_job_s: PositiveFloat = Field(6 * 3600.0, description="Largest budget of a job in seconds.")
     stop_s: PositiveFloat = Field(10.0, description="Seconds a stopping worker waits for its child to end.")

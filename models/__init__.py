@@ -3,7 +3,7 @@
 from models.access import ApiKey, Worker
 from models.base import Base, new_id, now
 from models.dataset import Dataset
-from models.job import Artifact, Job, JobStatus, LipschitzBound, Result, TrainingEpoch
+from models.job import Artifact, Job, JobStatus, LipschitzBound, PartialResult, Result, TrainingEpoch
 from models.network import Network, UploadStatus
 from models.unit import Unit, UnitKind, UnitStatus
 
@@ -16,6 +16,7 @@ __all__ = [
     "JobStatus",
     "LipschitzBound",
     "Network",
+    "PartialResult",
     "Result",
     "TrainingEpoch",
     "Unit",

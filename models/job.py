@@ -85,6 +85,21 @@ class Result(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
+class PartialResult(Base):
+    """What is proven of an input that has no answer yet: a worker that takes over goes on from it.
+
+    Replaced every few seconds, and removed with the answer.
+    """
+
+    __tablename__ = "partial_result"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    index: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[dict[str, Any]]
+    """as ``glocert.certification.journal`` told it"""
+    kept_at: Mapped[datetime] = mapped_column(default=now)
+
+
 class TrainingEpoch(Base):
     """One point of a learning curve; an epoch that is repeated after a crash takes the place of the first."""
 

@@ -155,7 +155,11 @@ def _case(at: At) -> Message | None:
         "role": network.role,
         "workers": max(1, repository.workers_since(at.session, alive)),
         "indices": list(indices),
+        "known": []
+        if at.lease.kind is not UnitKind.SEGMENT
+        else repository.partials(at.session, job.id, indices),
         "out": str(at.out),
         "device": "cpu",
         "block_bytes": settings.block_bytes,
+        "partial_s": settings.partial_s,
     }

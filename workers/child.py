@@ -100,8 +100,13 @@ def _accuracy(command: Message) -> Iterator[Message]:
 
 
 def _segment(command: Message) -> Iterator[Message]:
+    from glocert.certification.journal import Journal, State
     from glocert.certification.unit import run
     from glocert.spec import SegmentSpec
+
+    def tell(index: int, state: State) -> None:
+        # at once, as the next result may be minutes away
+        command["conversation"].sendall(encode({"event": "partial", "index": index, "state": state}))
 
     reports = run(
         case_of(command),
@@ -110,6 +115,7 @@ def _segment(command: Message) -> Iterator[Message]:
         Path(command["out"]),
         device=device_of(command),
         block_bytes=command["block_bytes"],
+        journal=Journal(dict(command["known"]), tell, command["partial_s"]),
     )
     for report in reports:
         yield {"event": "result", "index": report.index, "row": report.to_json(), "files": list(report.files)}

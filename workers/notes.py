@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -25,6 +26,8 @@ ROWS = {UnitKind.SEGMENT, UnitKind.LIPSCHITZ}
 ACCURACY = {UnitKind.ACCURACY, UnitKind.LIPSCHITZ_BOUND}
 MADE = {UnitKind.GLORO_WRAP, UnitKind.GLORO_TRAINING}
 COUNTED = {UnitKind.PRECHECK, UnitKind.GLORO_WRAP}
+PARTIAL_BYTES = 2**19
+"""largest state of an unfinished input that is kept: some ten thousand intervals"""
 
 
 class Notes:
@@ -40,6 +43,7 @@ class Notes:
             "epoch": ({UnitKind.GLORO_TRAINING}, self._epoch),
             "inspected": ({UnitKind.INSPECT_NETWORK, UnitKind.INSPECT_DATASET}, self._inspected),
             "made": (MADE, self._made),
+            "partial": ({UnitKind.SEGMENT}, self._partial),
             "prechecked": ({UnitKind.PRECHECK}, self._prechecked),
             "progress": (COUNTED, self._progress),
             "result": (ROWS, self._result),
@@ -76,6 +80,20 @@ class Notes:
         files = findings.pictures(self._store, self._out / str(index), message["files"])
         self._persist(
             lambda session: outcomes.save_result(session, self._lease, index, row, files, self._until())
+        )
+        return False
+
+    def _partial(self, message: Message) -> bool:
+        """Keep what is proven of an input that takes long."""
+        index, state = message["index"], message["state"]
+        if not isinstance(state, dict) or index not in self._lease.indices:
+            raise Garbled("a state of no input of the unit")
+        size_bytes = len(json.dumps(state))
+        if size_bytes > PARTIAL_BYTES:
+            log.warning("partial.too_large", subject=self._lease.subject, index=index, size_bytes=size_bytes)
+            return False
+        self._persist(
+            lambda session: outcomes.save_partial(session, self._lease, index, state, self._until())
         )
         return False
 

@@ -29,6 +29,15 @@ def save_result(
     _hold(session, lease, lease_until)
     if repository.add_result(session, lease.subject, index, row, now()):
         repository.add_artifacts(session, [artifact_row(lease.subject, index, file) for file in files])
+    repository.drop_partial(session, lease.subject, index)
+
+
+def save_partial(session: Session, lease: Lease, index: int, state: dict[str, Any], lease_until: Any) -> None:
+    """Keep what is proven of an input that has no answer yet, in the place of what was kept before."""
+    if not repository.hold_job(session, lease.subject):
+        raise LeaseLost(lease.unit_id)
+    _hold(session, lease, lease_until)
+    repository.put_partial(session, lease.subject, index, state)
 
 
 def save_accuracy(session: Session, lease: Lease, outcome: dict[str, Any], lease_until: Any) -> None:

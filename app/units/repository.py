@@ -20,6 +20,7 @@ from models import (
     Job,
     JobStatus,
     LipschitzBound,
+    PartialResult,
     Result,
     TrainingEpoch,
     Unit,
@@ -88,6 +89,12 @@ def lock_job(session: Session, job_id: str, **changes: Any) -> bool:
         .execution_options(synchronize_session=False)
     )
     return done.first() is not None
+
+
+def hold_job(session: Session, job_id: str) -> bool:
+    """Lock an active job until the transaction ends; nothing that its document shows is to change."""
+    active = select(Job.id).where(Job.id == job_id, Job.status.in_(ACTIVE))
+    return session.scalar(active.with_for_update(key_share=True)) is not None
 
 
 def hold(session: Session, unit_id: str, token: str, lease_until: datetime) -> bool:
@@ -183,6 +190,28 @@ def put_epoch(session: Session, job_id: str, number: int, log: dict[str, Any]) -
     """Insert one point of a learning curve, or replace it."""
     row = {"job_id": job_id, "number": number, "log": log, "created_at": now()}
     _put(session, TrainingEpoch.__table__, row, ("job_id", "number"))
+
+
+def put_partial(session: Session, job_id: str, index: int, state: dict[str, Any]) -> None:
+    """Insert what is proven of an input so far, or replace it."""
+    row = {"job_id": job_id, "index": index, "state": state, "kept_at": now()}
+    _put(session, PartialResult.__table__, row, ("job_id", "index"))
+
+
+def partials(session: Session, job_id: str, indices: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
+    """Return (index, state) of those of ``indices`` of which something is kept."""
+    query = select(PartialResult.index, PartialResult.state)
+    wanted = query.where(PartialResult.job_id == job_id, PartialResult.index.in_(indices))
+    return [(index, state) for index, state in session.execute(wanted.order_by(PartialResult.index))]
+
+
+def drop_partial(session: Session, job_id: str, index: int) -> None:
+    """Remove what was kept of an input that has its answer."""
+    session.execute(
+        delete(PartialResult)
+        .where(PartialResult.job_id == job_id, PartialResult.index == index)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def put_bound(session: Session, key: str, outcome: dict[str, Any], blob: Blob) -> None:

@@ -208,20 +208,26 @@ def digits_data(items: int) -> bytes:
     return out.getvalue()
 
 
-def slow_model(width: int = 3000) -> bytes:
-    """Return a network whose paths have so many pieces that one input keeps the engine busy for long."""
-    rng = np.random.default_rng(0)
-    shapes = [(width, 64), (width, width), (10, width)]
-    weights = [rng.normal(0, 1 / np.sqrt(shape[1]), shape).astype(np.float32) for shape in shapes]
-    biases = [rng.normal(0, 0.3, shape[0]).astype(np.float32) for shape in shapes]
-    biases[2][:] = np.linspace(0, 1000, 10)  # one label wins everywhere: nothing is decided early
-    nodes = [helper.make_node("Flatten", ["x"], ["h0"])]
-    tensors = []
-    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+def slow_model(folds: int = 17, width: int = 512) -> bytes:
+    """Return a network on which one input keeps the engine busy for long, however cleverly it begins.
+
+    Each layer folds the brightness of one pixel once more, so the score of the first class goes up and down
+    ``2 ** folds`` times; it wins everywhere, and nothing but every single piece shows it. Rounding plays no
+    part: all numbers are dyadic. The other units idle, they only cost time.
+    """
+    nodes, tensors = [helper.make_node("Flatten", ["x"], ["h0"])], []
+    for layer in range(folds + 1):
+        last = layer == folds
+        weight = np.zeros((10 if last else width, width if layer else 64), np.float32)
+        bias = np.full(len(weight), -1 if last else 0, np.float32)
+        weight[0, :2] = (2, -4) if layer else (1, 0)
+        if not last:
+            weight[1] = weight[0]
+        bias[:2] = (4, 0) if last else (0, -0.5)
         tensors += [numpy_helper.from_array(weight, f"w{layer}"), numpy_helper.from_array(bias, f"b{layer}")]
-        end = "y" if layer == 2 else f"z{layer}"
+        end = "y" if last else f"z{layer}"
         nodes.append(helper.make_node("Gemm", [f"h{layer}", f"w{layer}", f"b{layer}"], [end], transB=1))
-        if layer < 2:
+        if not last:
             nodes.append(helper.make_node("Relu", [end], [f"h{layer + 1}"]))
     graph = helper.make_graph(
         nodes, "slow",

@@ -7,20 +7,26 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
+import structlog
+
 from app.storage import BlobStore
+from app.units import service
 from models import (
     Artifact,
     Dataset,
     Job,
     JobStatus,
     Network,
+    PartialResult,
     Result,
     Unit,
     UnitStatus,
     UploadStatus,
 )
-from tests.e2e.fleet import digits_data, digits_model, slow_model
+from tests.e2e.fleet import digits_data, digits_model, slow_model, unlabelled
 from tests.workers.conftest import Bench, kill_children
+from workers import notes
 from workers.crew import sweep_scratch
 
 
@@ -102,7 +108,7 @@ def test_a_child_that_dies_again_and_again_fails_the_job(bench: Callable[..., Be
 
 def test_one_killed_child_costs_nothing_but_time(bench: Callable[..., Bench]) -> None:
     desk = bench()
-    network, dataset = desk.network(slow_model(400)), desk.dataset(digits_data(2))
+    network, dataset = desk.network(slow_model(12)), desk.dataset(digits_data(2))
     job_id = desk.job(network, dataset, 1, mutation={"type": "brightness", "from": 0.0, "to": 0.5})
     thread = threading.Thread(target=desk.supervisor.serve, args=(job_id,))
     thread.start()
@@ -115,6 +121,68 @@ def test_one_killed_child_costs_nothing_but_time(bench: Callable[..., Bench]) ->
     assert job.status == JobStatus.SUCCEEDED, job.error
     with desk.sessions() as session:
         assert sum(unit.attempt for unit in session.query(Unit).filter(Unit.subject == job_id)) == 3
+
+
+def long_jobs(desk: Bench, folds: int, count: int = 1) -> list[str]:
+    """Queue jobs of one input that takes long; ``folds`` sets how long."""
+    network, dataset = desk.network(slow_model(folds)), desk.dataset(unlabelled(1))
+    path = {"type": "brightness", "from": 0.0, "to": 0.5}
+    return [desk.job(network, dataset, 1, mutation=path) for _ in range(count)]
+
+
+def begin(desk: Bench, job_id: str) -> threading.Thread:
+    """Start working, and return once something is proven of the first input."""
+    thread = threading.Thread(target=desk.supervisor.serve, args=(job_id,))
+    thread.start()
+    while desk.read(PartialResult, (job_id, 0)) is None:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    return thread
+
+
+def test_a_killed_child_s_input_goes_on_from_what_was_proven(bench: Callable[..., Bench]) -> None:
+    desk, mark = bench(partial_s=0.1), 10**6
+    first, second = long_jobs(desk, 15, 2)
+    desk.supervisor.serve(first)
+    plain = desk.read(Result, (first, 0)).row
+    thread = begin(desk, second)
+    desk.supervisor.stop.set()
+    kill_children(desk)
+    thread.join()
+    with desk.sessions() as session, session.begin():
+        kept = session.get_one(PartialResult, (second, 0))
+        proven = kept.state["proven"]
+        before = proven["pieces"]
+        kept.state = kept.state | {"proven": proven | {"pieces": before + mark}}
+    desk.supervisor.stop.clear()
+    desk.supervisor.serve(second)
+    row = desk.read(Result, (second, 0)).row
+    assert (row["verdict"], row["robust_mass"]) == (plain["verdict"], plain["robust_mass"])
+    assert row["verdict"] == "certified"
+    assert 0 < row["pieces"] - mark - before <= plain["pieces"] - before / 2
+    assert desk.read(PartialResult, (second, 0)) is None
+
+
+def test_cancelling_keeps_what_was_proven_and_takes_a_moment(bench: Callable[..., Bench]) -> None:
+    desk = bench(partial_s=0.1)
+    (job_id,) = long_jobs(desk, 17)
+    thread = begin(desk, job_id)
+    with desk.sessions() as session, session.begin():
+        service.cancel(session, session.get_one(Job, job_id))
+    thread.join()
+    assert desk.read(Job, job_id).status == JobStatus.CANCELLED
+    assert desk.read(Result, (job_id, 0)) is None
+    assert desk.read(PartialResult, (job_id, 0)).state["proven"]["pieces"] > 0
+
+
+def test_too_much_is_not_kept(bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "PARTIAL_BYTES", 10)
+    desk = bench(partial_s=0.1)
+    (job_id,) = long_jobs(desk, 15)
+    with structlog.testing.capture_logs() as logs:
+        desk.supervisor.serve(job_id)
+    assert desk.read(Job, job_id).status == JobStatus.SUCCEEDED
+    assert "partial.too_large" in {entry["event"] for entry in logs}
 
 
 def test_a_request_that_does_not_fit_fails_at_once(bench: Callable[..., Bench]) -> None:

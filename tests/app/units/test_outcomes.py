@@ -8,10 +8,22 @@ import pytest
 from sqlalchemy import func, select
 
 from app.storage import Blob
-from app.units import leases, outcomes, service
+from app.units import leases, outcomes, repository, service
 from app.units.leases import Lease, LeaseLost
 from glocert.errors import InspectionFailed, WorkerLost
-from models import Artifact, Job, JobStatus, Network, Result, Unit, UnitKind, UnitStatus, UploadStatus, now
+from models import (
+    Artifact,
+    Job,
+    JobStatus,
+    Network,
+    PartialResult,
+    Result,
+    Unit,
+    UnitKind,
+    UnitStatus,
+    UploadStatus,
+    now,
+)
 from tests.app.units.conftest import row
 
 PICTURE = ("path.png", "image/png", Blob("e" * 64, 5))
@@ -70,6 +82,51 @@ def test_a_stale_worker_writes_nothing(desk: Any) -> None:
     save(desk, fresh, 0)
     complete(desk, fresh)
     assert desk.read(Job, job_id).status == JobStatus.SUCCEEDED
+
+
+def keep(desk: Any, lease: Lease, index: int, reach: float) -> None:
+    with desk.session() as session:
+        state = {"question": "q", "proven": {"safe": [[0.0, reach]]}}
+        outcomes.save_partial(session, lease, index, state, now() + timedelta(seconds=30))
+
+
+def kept(desk: Any, job_id: str, indices: list[int]) -> list[tuple[int, float]]:
+    with desk.session() as session:
+        found = repository.partials(session, job_id, indices)
+    return [(index, state["proven"]["safe"][0][1]) for index, state in found]
+
+
+def test_what_is_proven_so_far_is_replaced_and_goes_with_the_answer(desk: Any) -> None:
+    job_id, third = desk.job(2), 1 / 3
+    lease = claim(desk, job_id)
+    version = desk.read(Job, job_id).version
+    keep(desk, lease, 0, 0.25)
+    keep(desk, lease, 0, third)
+    other = claim(desk, job_id)
+    keep(desk, other, 1, 0.5)
+    assert kept(desk, job_id, [0, 1]) == [(0, third), (1, 0.5)]
+    assert kept(desk, job_id, [1]) == [(1, 0.5)]
+    assert desk.read(Job, job_id).version == version  # nothing that the job's document shows
+    save(desk, lease, 0)
+    assert kept(desk, job_id, [0, 1]) == [(1, 0.5)]
+    with desk.session() as session:
+        session.delete(session.get_one(Result, (job_id, 0)))
+        session.query(Artifact).delete()
+        session.delete(session.get_one(Job, job_id))
+    assert desk.read(PartialResult, (job_id, 1)) is None
+
+
+def test_a_stale_worker_keeps_nothing(desk: Any) -> None:
+    job_id = desk.job(1)
+    stale, fresh = stolen(desk, job_id)
+    keep(desk, fresh, 0, 0.5)
+    with pytest.raises(LeaseLost):
+        keep(desk, stale, 0, 0.75)
+    with desk.session() as session:
+        outcomes.fail_job(session, job_id, WorkerLost("It was ended.").to_problem())
+    with pytest.raises(LeaseLost):
+        keep(desk, fresh, 0, 0.75)
+    assert kept(desk, job_id, [0]) == [(0, 0.5)]
 
 
 def test_the_last_unit_finishes_the_job(desk: Any) -> None:
