@@ -1,7 +1,7 @@
 """What is proven of an input before its answer is there, so that an interruption does not lose it.
 
-What is kept holds for one question only: this network, path, label and margin, and this release. Every entry
-therefore carries the digest of all of them, and whoever asks anything else begins anew.
+What is kept holds for one question only: this network, path, label, margin and arithmetic, and this release.
+Every entry therefore carries the digest of all of them, and whoever asks anything else begins anew.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from glocert.certification.question import Question
 from glocert.graph.ir import Graph
 from glocert.paths.items import Float32
 from glocert.paths.path import Path
-from glocert.spec import Mutation
+from glocert.spec import SegmentSpec
 
 State = Mapping[str, Any]
 """plain data, for JSON"""
@@ -85,14 +85,14 @@ class Entry:
         self.due = self.journal.clock() + self.journal.every_s
 
 
-def digest(network: Graph, question: Question, path: Path, mutation: Mutation, item: Float32) -> str:
+def digest(network: Graph, question: Question, path: Path, spec: SegmentSpec, item: Float32) -> str:
     """Return the sha256 of everything that an answer depends on, in hex.
 
     Args:
         network: whose class must win, preprocessing included.
         question: class and margin.
         path: its images at three places stand for whatever else it is made of, such as its other end.
-        mutation: as it was asked for.
+        spec: the whole request, its arithmetic included.
         item: at which the path begins.
     """
     asked = {
@@ -100,7 +100,7 @@ def digest(network: Graph, question: Question, path: Path, mutation: Mutation, i
         "network": network.digest(),
         "label": question.label,
         "margin": question.margin.hex(),
-        "mutation": mutation.to_json(),
+        "request": spec.to_json(),
         "shape": list(item.shape),
     }
     found = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())

@@ -145,7 +145,7 @@ class _Unit:
 
     def _entry(self, network: Graph, one: _Input, question: Question) -> Entry:
         """Begin to write down what becomes known of an input."""
-        about = partial(digest, network, question, one.path, self._spec.mutation, one.item)
+        about = partial(digest, network, question, one.path, self._spec, one.item)
         return self._journal.entry(one.index, cache(about))
 
     def _question(self, one: _Input, question: Question, known: State) -> engine.Question:

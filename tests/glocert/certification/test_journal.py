@@ -9,7 +9,7 @@ import pytest
 from glocert.certification.journal import Journal
 from glocert.certification.unit import run
 from glocert.engine import cost
-from glocert.spec import Mutation, SegmentSpec
+from glocert.spec import Arithmetic, Mutation, SegmentSpec
 
 DARKER = SegmentSpec(Mutation("brightness", 0.0, -0.5))
 INPUTS = range(5)
@@ -95,6 +95,7 @@ OTHERS = {
     "margin": replace(DARKER, margin=0.25),
     "path": replace(DARKER, mutation=Mutation("brightness", 0.0, -0.75)),
     "kind": replace(DARKER, mutation=Mutation("contrast", 1.0, 0.5, {"about": 0.5})),
+    "arithmetic": replace(DARKER, arithmetic=Arithmetic.FLOAT32),
     "seed": replace(DARKER, mutation=Mutation("noise", 0.0, 0.5, {"seed": 3})),
 }
 
