@@ -30,7 +30,8 @@ def asked(request):
 
 
 def test_nothing_contradicts_the_engine(asked):
-    line = agreement.examine(*asked, points=2000)
+    question, programs = asked
+    line = agreement.examine(question, *agreement.ask(programs[0], [question]), programs[1], 2000)
     assert line["contradictions"] == []
     assert line["samples"] == 2000
 
@@ -46,7 +47,9 @@ def falsified() -> tuple[Question, tuple[engine.Program, segments.Program]]:
 
 
 def test_a_safe_set_that_is_a_thousandth_too_wide_is_found():
-    line = agreement.examine(*falsified(), points=20_000, plant=1e-3)
+    question, programs = falsified()
+    (answer,) = agreement.ask(programs[0], [question])
+    line = agreement.examine(question, agreement_checks.widened(answer, 1e-3), programs[1], 20_000)
     said = " ".join(line["contradictions"])
     for word in ("shares", "extent", "samples lose", "of the samples", "attack"):
         assert word in said, said
@@ -92,6 +95,6 @@ def test_every_mutation_of_a_real_network_is_examined(shared_data):
     model = network("mnist_tiny_20", shared_data)
     graph = whole(model)
     programs = engine.prepare(graph), segments.prepare(graph)
-    for name in agreement.MUTATIONS:
-        asked = mutated(model, agreement.mutation(model, name, 1), 1, graph)
-        assert agreement.examine(asked, programs, points=1000)["contradictions"] == []
+    asked = [mutated(model, agreement.mutation(model, name, 1), 1, graph) for name in agreement.MUTATIONS]
+    for question, answer in zip(asked, agreement.ask(programs[0], asked), strict=True):
+        assert agreement.examine(question, answer, programs[1], 1000)["contradictions"] == []
