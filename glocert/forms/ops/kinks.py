@@ -20,6 +20,9 @@ from glocert.forms.ops.registry import Site, Transfer, transfer
 from glocert.graph.execution import FACTOR_FLOOR, LARGEST
 from glocert.graph.ir import Node
 
+_SMALL = 2**16
+"""numbers up to which going through all of them is quicker than finding those that bend"""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -64,6 +67,30 @@ def chord(function: Callable[[Tensor], Tensor], levels: tuple[float, ...], low: 
     return Line(gain, (top + bottom) / 2, half)
 
 
+def rectifier(low: Tensor, high: Tensor) -> tuple[Line, Tensor]:
+    """Replace ``max(x, 0)`` by a line on each range [low, high], the same as ``chord`` in fewer operations.
+
+    With ``a = max(high, 0)``, ``b = min(low, 0)`` and any g in [0, 1] the largest of ``f(x) - g x`` is
+    ``(1 - g) a`` or ``-g b``, and the smallest is not below zero. Where zero is not inside, g is exactly 0 or
+    1 and so is the line; a range that is not finite makes the line NaN.
+
+    Args:
+        low: lower ends, bounds on the form's extent; overwritten.
+        high: upper ends; overwritten.
+
+    Returns:
+        The lines, and where they are the function itself.
+    """
+    own = rounding_of(low.dtype)
+    above, below = high.clamp_(min=0), low.clamp_(max=0)
+    gain = above / (above - below).clamp_(min=own.tiny)
+    top = torch.maximum((1 - gain).mul_(above), (gain * below).neg_())
+    # Three roundings of ``top``, three of ``g x + m`` on forms: of numbers up to the larger of g a and top.
+    half = torch.add(top * (0.5 * own.up + own.charge), gain * above, alpha=own.charge).add_(own.tiny)
+    settled = top <= 0
+    return Line(gain, top.mul_(0.5), half.masked_fill_(settled, 0.0)), settled
+
+
 @dataclass(frozen=True, slots=True)
 class Bent:
     """A continuous piecewise linear function of one number.
@@ -76,6 +103,7 @@ class Bent:
         function: evaluates it, rounding at most twice.
         lost: how far it is from the function that is meant, by rounding of the levels.
         executed: how far an execution may be from it, as a share of ``|x|`` where it is not the identity.
+        rectifies: whether it is ``max(x, 0)``.
     """
 
     levels: tuple[float, ...]
@@ -85,11 +113,14 @@ class Bent:
     function: Callable[[Tensor], Tensor]
     lost: float = 0.0
     executed: float = 0.0
+    rectifies: bool = False
 
     def __call__(self, *inputs: Form) -> Form:
         """Pass on, make constant, or replace by a line, number by number."""
         if self.same == (-torch.inf, torch.inf):
             return inputs[0]
+        if self.rectifies and inputs[0].error.numel() <= _SMALL:
+            return _rectified(inputs[0])
         own = inputs[0].rounding
         x, restored = inputs[0].flat()
         low, high = x.bounds()
@@ -128,6 +159,16 @@ class Bent:
             yield self.above, low >= self.same[1]
 
 
+def _rectified(x: Form) -> Form:
+    """Rectify number by number, every one in the same way: few calls, which is what small forms cost."""
+    line, settled = rectifier(*x.bounds())
+    error = x.error * line.gain
+    error = torch.where(settled, error, (error + line.half).mul_(x.rounding.up))
+    lines = x.lines() * line.gain
+    lines[0].add_(line.middle)
+    return Form.of(lines, error)
+
+
 def _added(total: Tensor | None, more: Tensor) -> Tensor:
     return more if total is None else total + more
 
@@ -135,7 +176,7 @@ def _added(total: Tensor | None, more: Tensor) -> Tensor:
 @transfer("Relu")
 def relu(node: Node, site: Site) -> Transfer:  # noqa: ARG001
     """``max(x, 0)``."""
-    return Bent((0.0,), (0.0, torch.inf), 0.0, None, torch.relu)
+    return Bent((0.0,), (0.0, torch.inf), 0.0, None, torch.relu, rectifies=True)
 
 
 @transfer("LeakyRelu")

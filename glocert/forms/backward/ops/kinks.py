@@ -10,7 +10,7 @@ from torch import Tensor
 
 from glocert.forms.backward.registry import Local, Reverse, reverse, under
 from glocert.forms.form import Form
-from glocert.forms.ops.kinks import Bent, chord
+from glocert.forms.ops.kinks import Bent, chord, rectifier
 from glocert.forms.ops.registry import REGISTRY as FORWARD
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Node
@@ -29,6 +29,13 @@ class Gained:
         """
         low, high = inputs[0].bounds()
         own = inputs[0].rounding
+        if self.bent.rectifies:
+            size = torch.maximum(-low, high)
+            line, settled = rectifier(low, high)
+            charge = line.half.mul_(own.up).add_(own.tiny)
+            return Local.between(
+                line.middle, charge, under(size.masked_fill_(settled, 0.0), own.tiny), line.gain
+            )
         settled = self.bent.passed(low, high)
         gain, shift = settled.to(low.dtype), torch.zeros_like(low)
         for value, there in self.bent.constant(low, high):
