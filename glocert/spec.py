@@ -7,7 +7,7 @@ pydantic before anything is stored, so a ``KeyError`` here means a bug, not bad 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -47,20 +47,50 @@ MUTATION_UNITS: Mapping[str, str] = {
     "blend": "share",
     "noise": "amplitude",
     "chord": "share",
+    "rotation": "degrees",
+    "scaling": "factor",
+    "shear": "factor",
+    "translation": "pixels",
+    "blur": "pixels",
+    "composite": "steps",
 }
-"""Mutation type -> unit of its parameter, for every mutation that is affine in t."""
+"""Mutation type -> unit of its parameter, which is affine in t."""
+
+NEUTRAL: Mapping[str, float] = {"contrast": 1.0, "scaling": 1.0}
+"""Mutation type -> parameter that leaves an image as it is, where that is not 0."""
+
+
+def _distance(x: float, y: float) -> float:
+    """Return the length of (x, y), rounded downwards: what is certified to it is certified."""
+    length = math.hypot(x, y)
+    exact = Fraction(x) ** 2 + Fraction(y) ** 2
+    while Fraction(length) ** 2 > exact:
+        length = math.nextafter(length, 0.0)
+    return length
+
+
+_STOPS: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
+    "translation": lambda options: _distance(float(options["x"]), float(options["y"])),
+    "blur": lambda options: float(options["sigma"]),
+    "composite": lambda options: float(len(options["steps"])),
+}
+"""Types that are not written with ``from`` and ``to``: their parameter starts at 0 and ends at this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """A one-parameter family of images that is affine in t before the clamp to the input domain.
+    """A one-parameter family of images.
+
+    A ``translation`` has the distance that was moved as its parameter, a ``blur`` its sigma. The parameter of
+    a ``composite`` counts steps: at 1.25 the first step is over and a quarter of the second is done.
 
     Attributes:
         type: a key of ``MUTATION_UNITS``.
         start: value of the parameter at t = 0, in ``unit``.
         stop: value at t = 1.
         options: what the type needs besides: ``about`` (contrast), ``seed`` (fog, haze, noise),
-            ``overlay`` (blend: ``{"item": i}``, ``{"level": x}`` or ``{"png": base64}``), ``item`` (chord).
+            ``overlay`` (blend: ``{"item": i}``, ``{"level": x}`` or ``{"png": base64}``), ``item`` (chord),
+            ``x`` and ``y`` (translation), ``sigma`` (blur), ``steps`` (composite: mutations as JSON).
     """
 
     type: str
@@ -87,12 +117,20 @@ class Mutation:
 
     def to_json(self) -> dict[str, Any]:
         """Return the form that the API takes and shows."""
-        return {"type": self.type, "from": self.start, "to": self.stop, **self.options}
+        ends = {} if self.type in _STOPS else {"from": self.start, "to": self.stop}
+        return {"type": self.type, **ends, **self.options}
+
+    @property
+    def steps(self) -> tuple[Mutation, ...]:
+        """The steps of a ``composite``."""
+        return tuple(Mutation.from_json(step) for step in self.options["steps"])
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Mutation:
         """Read the form that the API stores."""
         options = {key: value for key, value in data.items() if key not in {"type", "from", "to"}}
+        if stop := _STOPS.get(data["type"]):
+            return cls(data["type"], 0.0, stop(options), options)
         return cls(data["type"], float(data["from"]), float(data["to"]), options)
 
 

@@ -1,7 +1,12 @@
-"""Mutations as they are written on a command line: ``brightness=0.2``, ``contrast=0.5:1.5,about=0.4``."""
+"""Mutations as they are written on a command line.
+
+``brightness=0.2``, ``contrast=0.5:1.5,about=0.4``, ``rotation=-45:45``, ``translation=2,-1``, ``blur=1.5``;
+and steps one after the other, joined by plus signs: ``rotation=10+brightness=0.1``.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +17,14 @@ STARTS: Mapping[str, float] = {
     "blend": 0.0,
     "noise": 0.0,
     "contrast": 1.0,
+    "rotation": 0.0,
+    "scaling": 1.0,
+    "shear": 0.0,
 }
 """Where a path begins when only its end is written: at the unchanged input."""
 
+_AND = re.compile(r"\+(?=\s*[a-z])")
+"""A plus sign before a word; those in 1e+5 are followed by digits."""
 OPTIONS = {"about": float, "seed": int, "overlay": int}
 
 
@@ -27,16 +37,30 @@ def parse_mutation(text: str) -> dict[str, Any]:
 
     Args:
         text: ``TYPE=TO`` or ``TYPE=FROM:TO``, then options as ``,name=value``; ``chord=ITEM`` for the
-            straight line to another item of the data set.
+            straight line to another item of the data set; ``translation=X,Y``; ``blur=SIGMA``; several of
+            these joined by ``+`` for one after the other.
 
     Raises:
         UnreadableMutation: the text is something else.
     """
+    steps = [_step(part) for part in _AND.split(text)]
+    return steps[0] if len(steps) == 1 else {"type": "composite", "steps": steps}
+
+
+def _step(text: str) -> dict[str, Any]:
+    """Return one mutation."""
     head, *options = text.split(",")
     kind, equals, extent = (part.strip() for part in head.partition("="))
     if not kind or not equals or not extent:
         raise UnreadableMutation(f"{text!r} is not TYPE=TO or TYPE=FROM:TO, such as brightness=0.2")
-    body = {"type": kind, "item": _whole(extent, text)} if kind == "chord" else _extent(kind, extent, text)
+    if kind == "translation":
+        return {"type": kind, **_shift(extent, options, text)}
+    if kind == "chord":
+        body: dict[str, Any] = {"type": kind, "item": _whole(extent, text)}
+    elif kind == "blur":
+        body = {"type": kind, "sigma": _number(extent, text)}
+    else:
+        body = _extent(kind, extent, text)
     for option in options:
         body |= _option(option, text)
     return body
@@ -46,6 +70,12 @@ def describe_mutation(mutation: Mapping[str, Any]) -> str:
     """Return the text that ``parse_mutation`` reads, for tables and test names."""
     members = dict(mutation)
     kind = members.pop("type")
+    if kind == "composite":
+        return "+".join(map(describe_mutation, members["steps"]))
+    if kind == "translation":
+        return f"{kind}={members.get('x', 0.0):g},{members.get('y', 0.0):g}"
+    if kind == "blur":
+        return f"{kind}={members['sigma']:g}"
     if kind == "chord":
         members = {name: value for name, value in members.items() if name not in {"from", "to"}}
         head = f"{kind}={members.pop('item')}"
@@ -53,6 +83,13 @@ def describe_mutation(mutation: Mapping[str, Any]) -> str:
         head = f"{kind}={members.pop('from', 0.0):g}:{members.pop('to'):g}"
     rest = (f",{name}={_short(value)}" for name, value in sorted(members.items()) if value is not None)
     return head + "".join(rest)
+
+
+def _shift(right: str, rest: list[str], text: str) -> dict[str, float]:
+    """Read ``X,Y`` of a translation; Y is 0 where it is not written."""
+    if len(rest) > 1:
+        raise UnreadableMutation(f"{text!r}: a translation is translation=X,Y")
+    return {"x": _number(right, text), "y": _number(rest[0], text) if rest else 0.0}
 
 
 def _extent(kind: str, extent: str, text: str) -> dict[str, Any]:

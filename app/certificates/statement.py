@@ -169,5 +169,7 @@ def _aggregate(job: Job) -> dict[str, Any]:
 
 
 def _seeds(job: Job) -> dict[str, int]:
-    seed = job.spec["mutation"].get("seed")
-    return {} if seed is None else {"mutation": seed}
+    mutation = job.spec["mutation"]
+    parts = {"mutation": mutation}
+    parts |= {f"mutation.steps[{at}]": step for at, step in enumerate(mutation.get("steps") or ())}
+    return {name: part["seed"] for name, part in parts.items() if part.get("seed") is not None}

@@ -11,7 +11,7 @@ from typing import Any
 from app.datasets import arrays
 from app.errors import DatasetNotReady, NetworkNotReady
 from app.jobs.lipschitz import LipschitzCertification, TopKBody
-from app.jobs.mutations import Blend, Chord, OverlayItem, Veil
+from app.jobs.mutations import OF_IMAGES, Blend, Chord, Composite, OverlayItem, Translation
 from app.jobs.precheck import PrecheckJob
 from app.jobs.schemas import BandProperty, SegmentCertification, TopKProperty
 from app.schemas import Body
@@ -255,19 +255,33 @@ def _relaxation(body: LipschitzCertification, of: Subject) -> list[Offence]:
 
 
 def _mutation(body: SegmentCertification | PrecheckJob, of: Subject) -> list[Offence]:
-    mutation, offences = body.mutation, []
-    if isinstance(mutation, Chord) and mutation.item >= of.items:
-        offences.append(
-            Offence("/mutation/item", f"There is no item {mutation.item}: the data set has {of.items}.")
-        )
-    if isinstance(mutation, Blend) and isinstance(mutation.overlay, OverlayItem):
-        item = mutation.overlay.item
-        if item >= of.items:
-            detail = f"There is no item {item}: the data set has {of.items}."
-            offences.append(Offence("/mutation/overlay/item", detail))
-    if isinstance(mutation, Veil) and len(of.item_shape) == 1 and len(of.input_shape) == 1:
-        offences.append(Offence("/mutation/type", f"{mutation.type} needs images, the items are flat."))
+    mutation = body.mutation
+    if not isinstance(mutation, Composite):
+        return _change(mutation, of, "/mutation")
+    offences = [
+        Offence(f"/mutation/steps/{at}/from", "A step starts at the image that the one before ends with.",
+                way_out='Leave "from" out: only the first step may start elsewhere.')
+        for at in mutation.breaks
+    ]  # fmt: skip
+    for at, step in enumerate(mutation.steps):
+        offences += _change(step, of, f"/mutation/steps/{at}")
     return offences
+
+
+def _change(mutation: Body | None, of: Subject, where: str) -> list[Offence]:
+    """Say what is wrong with one change of the images."""
+    item, place = None, where
+    if isinstance(mutation, Chord):
+        item, place = mutation.item, f"{where}/item"
+    elif isinstance(mutation, Blend) and isinstance(mutation.overlay, OverlayItem):
+        item, place = mutation.overlay.item, f"{where}/overlay/item"
+    if item is not None and item >= of.items:
+        return [Offence(place, f"There is no item {item}: the data set has {of.items}.")]
+    if isinstance(mutation, OF_IMAGES) and len(of.item_shape) == 1 and len(of.input_shape) == 1:
+        return [Offence(f"{where}/type", f"{mutation.type} needs images, the items are flat.")]
+    if isinstance(mutation, Translation) and mutation.x == mutation.y == 0:
+        return [Offence(where, "A translation by 0 pixels goes nowhere: give x or y.")]
+    return []
 
 
 def _law(body: SegmentCertification) -> list[Offence]:

@@ -9,10 +9,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, FiniteFloat
 
 from app.schemas import Body
+from glocert.spec import NEUTRAL
 
 PNG_BYTES = 2**20
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Degrees = Annotated[float, Field(ge=-360, le=360, allow_inf_nan=False)]
+Factor = Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False)]
+Slant = Annotated[float, Field(ge=-4, le=4, allow_inf_nan=False)]
+Pixels = Annotated[float, Field(ge=-1024, le=1024, allow_inf_nan=False)]
+MOST_SIGMA, MOST_STEPS = 16, 8
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Index = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -104,6 +110,88 @@ class Chord(_Path):
     item: Annotated[Index, Field(description="Index of the far end.")]
 
 
-MutationBody = Annotated[
-    Brightness | Contrast | Veil | Blend | Noise | Chord, Field(discriminator="type", title="Mutation")
+class Rotation(_Path):
+    """Turned counter-clockwise about the centre, bilinear, zero outside."""
+
+    type: Literal["rotation"]
+    start: Annotated[Degrees, Field(alias="from")] = 0.0
+    stop: Annotated[Degrees, Field(alias="to")]
+
+
+class Scaling(_Path):
+    """Stretched about the centre, bilinear, zero outside."""
+
+    type: Literal["scaling"]
+    start: Annotated[Factor, Field(alias="from")] = 1.0
+    stop: Annotated[Factor, Field(alias="to")]
+
+
+class Shear(_Path):
+    """Slanted along its rows, bilinear, zero outside: the upper half leans to the right."""
+
+    type: Literal["shear"]
+    start: Annotated[Slant, Field(alias="from")] = 0.0
+    stop: Annotated[Slant, Field(alias="to")]
+
+
+class Translation(_Path):
+    """Moved along a straight line, bilinear, zero outside."""
+
+    type: Literal["translation"]
+    x: Annotated[Pixels, Field(description="To the right, in pixels.")] = 0.0
+    y: Annotated[Pixels, Field(description="Downwards, in pixels.")] = 0.0
+
+
+class Blur(_Path):
+    """Gaussian blur, from none."""
+
+    type: Literal["blur"]
+    sigma: Annotated[float, Field(gt=0, le=MOST_SIGMA, allow_inf_nan=False, description="In pixels.")]
+
+
+OneBody = Annotated[
+    Brightness | Contrast | Veil | Blend | Noise | Chord | Rotation | Scaling | Shear | Translation | Blur,
+    Field(discriminator="type", title="Step"),
 ]
+
+
+class Composite(_Path):
+    """Mutations one after the other, each on the last image of the one before; clamped in between."""
+
+    type: Literal["composite"]
+    steps: Annotated[
+        list[OneBody],
+        Field(
+            min_length=1,
+            max_length=MOST_STEPS,
+            description="Every step but the first one starts at the unchanged image.",
+        ),
+    ]
+
+    @property
+    def breaks(self) -> list[int]:
+        """Positions of the steps that do not start where the one before ends."""
+        return [
+            at
+            for at, step in enumerate(self.steps)
+            if at and getattr(step, "start", 0.0) != NEUTRAL.get(step.type, 0.0)
+        ]
+
+
+MutationBody = Annotated[
+    Brightness
+    | Contrast
+    | Veil
+    | Blend
+    | Noise
+    | Chord
+    | Rotation
+    | Scaling
+    | Shear
+    | Translation
+    | Blur
+    | Composite,
+    Field(discriminator="type", title="Mutation"),
+]
+OF_IMAGES = (Veil, Rotation, Scaling, Shear, Translation, Blur)
+"""Mutations that need rows and columns."""

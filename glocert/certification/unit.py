@@ -23,8 +23,8 @@ from glocert.engine import Answer, Program, certify_many, prepare
 from glocert.graph.ir import Graph
 from glocert.laws import law_of
 from glocert.paths.items import Float32
-from glocert.paths.mutations import segment
 from glocert.paths.path import Path
+from glocert.paths.request import path as path_of
 from glocert.report import Counterexample, InputReport, SegmentReport
 from glocert.spec import Preprocessing, SegmentSpec, Verdict
 
@@ -105,7 +105,7 @@ class _Unit:
     def _opened(self, index: int) -> _Input:
         began = time.monotonic()
         item = self._subject.item(index)
-        path = segment(self._spec.mutation, item, items=self._subject.items)
+        path = path_of(self._spec.mutation, item, items=self._subject.items)
         found = opening(self._subject, self._spec, index, item, path)
         return _Input(index, item, path, found, time.monotonic() - began)
 

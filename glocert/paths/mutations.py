@@ -88,20 +88,29 @@ def segment(request: Mutation, item: Float32, *, items: Items) -> Segment:
         InvalidSpec: the type is unknown, an option does not fit the items, or an end of the path is not
             finite.
     """
+    return segment_from(request, Rounded.exact(item.astype(np.float64)), items=items)
+
+
+def segment_from(request: Mutation, start: Rounded, *, items: Items) -> Segment:
+    """Return the path that starts at an image known up to a radius.
+
+    Raises:
+        InvalidSpec: see ``segment``.
+    """
     if request.type not in MUTATIONS:
         raise InvalidSpec(f"no mutation {request.type!r}; there are {', '.join(sorted(MUTATIONS))}")
-    x, scene = Rounded.exact(item.astype(np.float64)), Scene(request, items, item.shape)
-    path = MUTATIONS[request.type]
+    shape = start.value.shape
+    path, scene = MUTATIONS[request.type], Scene(request, items, shape)
     with np.errstate(over="ignore", invalid="ignore"):
         ends = [
-            path(x, Rounded.exact(value), scene).like(item.shape) for value in (request.start, request.stop)
+            path(start, Rounded.exact(value), scene).like(shape) for value in (request.start, request.stop)
         ]
     if not all(np.isfinite(part).all() for end in ends for part in (end.value, end.radius)):
         raise InvalidSpec(
             f"{request.type} from {request.start} to {request.stop} leaves the numbers of float64"
         )
-    start, stop = ends
-    return Segment(start.value, stop.value, np.maximum(start.radius, stop.radius))
+    first, last = ends
+    return Segment(first.value, last.value, np.maximum(first.radius, last.radius))
 
 
 @mutation("brightness")

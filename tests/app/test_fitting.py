@@ -19,7 +19,28 @@ def cancel(served: Served, answer: httpx.Response) -> None:
     ("members", "pointer"),
     [
         ({"colour": 1}, "/colour"),
-        ({"mutation": {"type": "rotation", "to": 3}}, "/mutation"),
+        ({"mutation": {"type": "rain", "to": 3}}, "/mutation"),
+        ({"mutation": {"type": "rotation", "to": 361}}, "/mutation/to"),
+        ({"mutation": {"type": "scaling", "from": 0, "to": 2}}, "/mutation/from"),
+        ({"mutation": {"type": "shear", "to": 5}}, "/mutation/to"),
+        ({"mutation": {"type": "translation", "x": 2000}}, "/mutation/x"),
+        ({"mutation": {"type": "translation"}}, "/mutation"),
+        ({"mutation": {"type": "blur", "sigma": 0}}, "/mutation/sigma"),
+        ({"mutation": {"type": "composite", "steps": []}}, "/mutation/steps"),
+        ({"mutation": {"type": "composite", "steps": [{"type": "rain"}]}}, "/mutation/steps/0"),
+        (
+            {"mutation": {"type": "composite", "steps": [{"type": "chord", "item": 6}]}},
+            "/mutation/steps/0/item",
+        ),
+        (
+            {
+                "mutation": {
+                    "type": "composite",
+                    "steps": [{"type": "blur", "sigma": 1}, {"type": "contrast", "from": 0.5, "to": 2}],
+                }
+            },
+            "/mutation/steps/1/from",
+        ),
         ({"mutation": {"type": "brightness"}}, "/mutation/to"),
         ({"mutation": {"type": "brightness", "to": 0.2, "seed": 1}}, "/mutation/seed"),
         ({"mutation": {"type": "brightness", "to": "bright"}}, "/mutation/to"),

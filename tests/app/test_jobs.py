@@ -52,6 +52,20 @@ PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
             {"from": 0.0, "to": 1.0, "overlay": {"png": PNG}},
         ),
         ({"type": "chord", "item": 5}, {"from": 0.0, "to": 1.0, "item": 5}),
+        ({"type": "rotation", "to": 30}, {"from": 0.0, "to": 30.0}),
+        ({"type": "scaling", "to": 1.2}, {"from": 1.0, "to": 1.2}),
+        ({"type": "shear", "to": 0.2}, {"from": 0.0, "to": 0.2}),
+        ({"type": "translation", "x": 2}, {"x": 2.0, "y": 0.0}),
+        ({"type": "blur", "sigma": 1.5}, {"sigma": 1.5}),
+        (
+            {"type": "composite", "steps": [{"type": "rotation", "to": 3}, {"type": "fog", "to": 1}]},
+            {
+                "steps": [
+                    {"type": "rotation", "from": 0.0, "to": 3.0},
+                    {"type": "fog", "from": 0.0, "to": 1.0, "seed": 0},
+                ]
+            },
+        ),
         (
             {"type": "blend", "to": 1, "overlay": {"item": 5}},
             {"from": 0.0, "to": 1.0, "overlay": {"item": 5}},

@@ -127,11 +127,11 @@ def test_capabilities_name_what_the_importer_and_the_paths_take(steady: Served) 
     import glocert.graph.onnx_operators  # noqa: F401 - fills the registry
     from glocert.graph.imported import Tail
     from glocert.graph.onnx_operators.registry import OPERATORS
-    from glocert.paths.mutations import MUTATIONS
+    from glocert.paths.request import TYPES
 
     found = steady.client.get("/v1/capabilities").json()
     assert set(found["operators"]) == {*OPERATORS, *Tail.OPERATORS}
-    assert set(found["mutations"]) == set(MUTATIONS)
+    assert set(found["mutations"]) == TYPES
 
 
 def test_background_parts_live_as_long_as_the_service(settings: Settings) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,7 +32,7 @@ def test_certified_values_never_lie_beyond_what_is_certified(start, stop, t):
 
 
 @given(
-    kind=st.sampled_from(sorted(MUTATION_UNITS)),
+    kind=st.sampled_from(sorted(MUTATION_UNITS.keys() - {"translation", "blur", "composite"})),
     start=values,
     stop=values,
     options=st.dictionaries(st.sampled_from(["seed", "item", "about"]), st.integers(0, 9)),
@@ -70,3 +71,34 @@ def test_absent_members_take_their_defaults():
     assert Preprocessing.from_json({}) == Preprocessing()
     body = {"mutation": {"type": "fog", "from": 0, "to": 1, "seed": 3}}
     assert SegmentSpec.from_json(body) == SegmentSpec(Mutation("fog", 0.0, 1.0, {"seed": 3}))
+
+
+@pytest.mark.parametrize(
+    ("body", "unit", "stop"),
+    [
+        ({"type": "translation", "x": 3.0, "y": -4.0}, "pixels", 5.0),
+        ({"type": "blur", "sigma": 1.5}, "pixels", 1.5),
+        ({"type": "composite", "steps": [{"type": "blur", "sigma": 1.0}] * 3}, "steps", 3.0),
+    ],
+)
+def test_mutations_without_ends_of_their_own(body, unit, stop):
+    mutation = Mutation.from_json(body)
+    assert (mutation.unit, mutation.start, mutation.stop) == (unit, 0.0, stop)
+    assert mutation.to_json() == body
+    assert mutation.value_at(0.5) == stop / 2
+
+
+def test_the_steps_of_a_composite():
+    steps = [{"type": "rotation", "from": 0.0, "to": 5.0}, {"type": "blur", "sigma": 1.0}]
+    assert [step.type for step in Mutation.from_json({"type": "composite", "steps": steps}).steps] == [
+        "rotation",
+        "blur",
+    ]
+
+
+@given(x=st.floats(-1024, 1024), y=st.floats(-1024, 1024))
+def test_the_distance_of_a_translation_is_not_exaggerated(x, y):
+    stop = Mutation.from_json({"type": "translation", "x": x, "y": y}).stop
+    exact = Fraction(x) ** 2 + Fraction(y) ** 2
+    assert Fraction(stop) ** 2 <= exact
+    assert Fraction(stop) ** 2 >= exact * (1 - Fraction(1, 2**50)) - Fraction(1, 2**1070)

@@ -17,6 +17,23 @@ from glocert_client.mutation import STARTS, UnreadableMutation, describe_mutatio
         ("chord=12", {"type": "chord", "item": 12}),
         (" haze = 1 ", {"type": "haze", "from": 0.0, "to": 1.0}),
         ("rotation=-10:10", {"type": "rotation", "from": -10.0, "to": 10.0}),
+        ("rotation=30", {"type": "rotation", "from": 0.0, "to": 30.0}),
+        ("scaling=1.2", {"type": "scaling", "from": 1.0, "to": 1.2}),
+        ("shear=0.2", {"type": "shear", "from": 0.0, "to": 0.2}),
+        ("translation=2,-1.5", {"type": "translation", "x": 2.0, "y": -1.5}),
+        ("translation=2", {"type": "translation", "x": 2.0, "y": 0.0}),
+        ("blur=1.5", {"type": "blur", "sigma": 1.5}),
+        (
+            "rotation=1e+1 + fog=0.2,seed=3+translation=1,0",
+            {
+                "type": "composite",
+                "steps": [
+                    {"type": "rotation", "from": 0.0, "to": 10.0},
+                    {"type": "fog", "from": 0.0, "to": 0.2, "seed": 3},
+                    {"type": "translation", "x": 1.0, "y": 0.0},
+                ],
+            },
+        ),
     ],
 )
 def test_what_is_written_is_what_is_sent(text: str, body: dict[str, object]) -> None:
@@ -34,7 +51,10 @@ def test_what_is_written_is_what_is_sent(text: str, body: dict[str, object]) -> 
         ("chord=1.5", "'1.5' is not a whole number"),
         ("fog=0.3,seed=x", "'x' is not a whole number"),
         ("fog=0.3,sed=1", "none of the options"),
-        ("rotation=10", "write both ends"),
+        ("turn=10", "write both ends"),
+        ("translation=1,2,3", "translation=X,Y"),
+        ("translation=a,2", "'a' is not a number"),
+        ("rotation=10+blur", "TYPE=TO"),
     ],
 )
 def test_what_cannot_be_read_says_what_was_expected(text: str, expected: str) -> None:
@@ -62,3 +82,11 @@ def test_a_chord_reads_back_too() -> None:
         "type": "chord",
         "item": 4,
     }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["translation=2,-1.5", "blur=0.5", "rotation=-45:45", "rotation=0:10+contrast=1:1.5,about=0.4+blur=1"],
+)
+def test_geometric_mutations_read_back_too(text: str) -> None:
+    assert describe_mutation(parse_mutation(text)) == text

@@ -9,10 +9,12 @@ import onnxruntime
 import pytest
 from PIL import Image
 
+from glocert.certification.case import load
 from glocert.certification.unit import run
 from glocert.errors import InvalidSpec
 from glocert.graph.ir import Graph
-from glocert.spec import Analysis, Mutation, SegmentSpec, Verdict
+from glocert.paths.request import path
+from glocert.spec import MUTATION_UNITS, Analysis, Mutation, SegmentSpec, Verdict
 from tests.glocert.certification.conftest import DIGITS
 
 BRIGHTER = SegmentSpec(Mutation("brightness", 0.0, 0.5), partition=True)
@@ -146,6 +148,44 @@ def test_every_mutation_runs_on_the_sample(digits, tmp_path, kind):
     for report in reports:
         assert report.segment is not None
         assert report.segment.robust_mass.upper - report.segment.robust_mass.lower <= 0.001
+
+
+GEOMETRIC = [
+    {"type": "rotation", "from": -20.0, "to": 20.0},
+    {"type": "translation", "x": 1.0, "y": -0.5},
+    {"type": "scaling", "from": 1.0, "to": 0.8},
+    {"type": "shear", "from": 0.0, "to": 0.3},
+    {"type": "blur", "sigma": 1.0},
+    {
+        "type": "composite",
+        "steps": [{"type": "rotation", "from": 0.0, "to": 10.0}, {"type": "blur", "sigma": 0.7}],
+    },
+]
+
+
+@pytest.mark.parametrize("request_", GEOMETRIC, ids=lambda request: request["type"])
+def test_true_motions_run_on_the_sample_and_sampling_never_contradicts_them(digits, tmp_path, request_):
+    mutation = Mutation.from_json(request_)
+    spec = SegmentSpec(mutation, Analysis.QUANTITATIVE, gap=0.01)
+    reports = list(run(digits["onnx"], spec, range(5), tmp_path))
+    subject = load(digits["onnx"], range(5))
+    session = onnxruntime.InferenceSession(DIGITS / "digits.onnx")
+    for report in reports:
+        if report.verdict is Verdict.SKIPPED:
+            continue
+        assert report.verdict in {Verdict.CERTIFIED, Verdict.FALSIFIED}
+        assert report.segment.family == "enclosure"
+        reached = report.to_json()["certified_to"]
+        assert reached is None or reached["unit"] == MUTATION_UNITS[mutation.type]
+        moved = path(mutation, subject.item(report.index), items=subject.items)
+        ratios = np.linspace(0, 1, 300)
+        batch = np.stack([np.clip(moved.at([t]), 0, 1) for t in ratios]).astype(np.float32)
+        right = session.run(None, {session.get_inputs()[0].name: batch})[0].argmax(axis=1) == report.label
+        assert right[ratios <= report.segment.certified_to - 1e-6].all()
+        assert (
+            report.segment.robust_mass.lower - 0.01 <= right.mean() <= report.segment.robust_mass.upper + 0.01
+        )
+        assert {"path.png"} <= set(report.files)
 
 
 def test_unlabelled_data_are_certified_against_the_networks_own_label(rows, digits, tmp_path):

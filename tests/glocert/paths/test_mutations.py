@@ -152,5 +152,5 @@ def test_what_cannot_be_a_path_is_refused(request_, message):
         segment(request_, items()[0], items=items())
 
 
-def test_every_mutation_of_the_vocabulary_has_a_function():
-    assert MUTATIONS.keys() == MUTATION_UNITS.keys()
+def test_every_affine_mutation_is_in_the_vocabulary():
+    assert MUTATIONS.keys() < MUTATION_UNITS.keys()

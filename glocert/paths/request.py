@@ -1,0 +1,76 @@
+"""The path that a request asks for, of any type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from glocert.errors import InvalidSpec
+from glocert.paths.blur import Blur
+from glocert.paths.chain import Chain
+from glocert.paths.items import Float32, Items
+from glocert.paths.motions import Motion, Rotation, Scaling, Shear, Translation
+from glocert.paths.mutations import MUTATIONS, segment_from
+from glocert.paths.path import Path
+from glocert.paths.rounded import Rounded
+from glocert.paths.warp import Warp
+from glocert.spec import NEUTRAL, Mutation
+
+COMPOSITE = "composite"
+
+
+def _translation(request: Mutation) -> Motion:
+    return Translation((0.0, 0.0), (float(request.options["x"]), float(request.options["y"])))
+
+
+MOTIONS: dict[str, Callable[[Mutation], Motion]] = {
+    "rotation": lambda request: Rotation(request.start, request.stop),
+    "scaling": lambda request: Scaling(request.start, request.stop),
+    "shear": lambda request: Shear(request.start, request.stop),
+    "translation": _translation,
+}
+"""Mutation type -> how it moves the plane."""
+
+TYPES = frozenset({*MUTATIONS, *MOTIONS, "blur", COMPOSITE})
+"""Every type of mutation."""
+
+
+def path(request: Mutation, item: Float32, *, items: Items) -> Path:
+    """Return the path of one item, before the clamp.
+
+    Args:
+        request: type, parameter at both ends, options.
+        item: float32, image domain: exact by definition.
+        items: the data set, for mutations that mix two items.
+
+    Raises:
+        InvalidSpec: the type is unknown, does not suit the items, or the path is not finite; a step of a
+            composite does not start where the one before ends.
+    """
+    start = Rounded.exact(item.astype(np.float64))
+    if request.type != COMPOSITE:
+        return _step(request, items, start)
+    steps = request.steps
+    for at, step in enumerate(steps[1:], 1):
+        if step.start != NEUTRAL.get(step.type, 0.0):
+            raise InvalidSpec(f"step {at} does not start at the image that step {at - 1} ends with")
+    domain = items.preprocessing.lower, items.preprocessing.upper
+    return Chain.of(start, [partial(_step, step, items) for step in steps], domain)
+
+
+def _step(request: Mutation, items: Items, start: Rounded) -> Path:
+    if request.type in MOTIONS:
+        _check_factors(request)
+        return Warp(start.value, start.radius, MOTIONS[request.type](request))
+    if request.type == "blur":
+        return Blur(start.value, start.radius, request.start, request.stop)
+    if request.type not in MUTATIONS:
+        raise InvalidSpec(f"no mutation {request.type!r}; there are {', '.join(sorted(TYPES))}")
+    return segment_from(request, start, items=items)
+
+
+def _check_factors(request: Mutation) -> None:
+    if request.type == "scaling" and min(request.start, request.stop) <= 0:
+        raise InvalidSpec("a picture can be scaled by factors above 0 only")
