@@ -253,6 +253,7 @@ class SegmentSpec:
         partition: whether rows list the label of every part of the path.
         property: what must hold on the whole path.
         law: of the mutation's parameter: what the robust mass is the probability under.
+        paired: every item is two images on the channel axis, and only the first one is mutated.
     """
 
     mutation: Mutation
@@ -264,6 +265,7 @@ class SegmentSpec:
     partition: bool = False
     property: Property = Label()
     law: LawSpec = field(default_factory=UniformLaw)
+    paired: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the part of the job body that concerns the engine."""
@@ -277,6 +279,7 @@ class SegmentSpec:
             "partition": self.partition,
             "property": self.property.to_json(),
             "law": self.law.to_json(),
+            "paired": self.paired,
         }
 
     @classmethod
@@ -292,4 +295,5 @@ class SegmentSpec:
             partition=bool(data.get("partition", False)),
             property=property_from_json(data.get("property")),
             law=law_from_json(data.get("law")),
+            paired=bool(data.get("paired", False)),
         )

@@ -54,6 +54,7 @@ from glocert_client.options import (
     Name,
     Out,
     Output,
+    Paired,
     Partition,
     Port,
     PropertyText,
@@ -168,6 +169,7 @@ def certify(
     seconds_per_input: InputBudget = None,
     deadline: Deadline = None,
     partition: Partition = False,
+    paired: Paired = False,
     law: LawText = "",
     band: BandWidth = None,
     property: PropertyText = "",  # noqa: A002 - the name of the option
@@ -199,7 +201,8 @@ def certify(
         "tags": read_tags(tag or []),
     }
     along = {"analysis": analysis or None, "margin": margin, "gap": gap, "partition": partition or None,
-             "law": read_law(law), "property": read_property(property, band)}  # fmt: skip
+             "paired": paired or None, "law": read_law(law),
+             "property": read_property(property, band)}  # fmt: skip
     within = {"norm": norm or None, "method": method or None, "arithmetic": arithmetic or None,
               "relaxation": None if top_k is None else {"top_k": top_k}}  # fmt: skip
     bodies = read_questions(mutation or [], epsilon or [], shared, along, within, min_vra)

@@ -145,7 +145,7 @@ class Client:
             indices: only these inputs.
             idempotency_key: the same key with the same body gives the same job; a random one by default.
             settings: other members of the body: ``property``, ``analysis``, ``margin``, ``gap``, ``law``,
-                ``budget``, ``partition``, ``tags``, ``priority``.
+                ``paired``, ``budget``, ``partition``, ``tags``, ``priority``.
         """
         inputs = {"limit": limit, "indices": list(indices) if indices is not None else None}
         body = {

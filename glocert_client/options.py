@@ -126,6 +126,10 @@ BandWidth = Annotated[
         "--band", min=0, help="Certify that every output stays this close to its first value, not the label."
     ),
 ]
+Paired = Annotated[
+    bool,
+    typer.Option("--paired", help="Items are two images, by channels; only the first is mutated."),
+]
 PropertyText = Annotated[
     str, typer.Option("--property", metavar="label|top-k=K|band=WIDTH", help="What must hold on the path.")
 ]

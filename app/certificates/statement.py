@@ -43,6 +43,10 @@ MASS_UNDER_LAW = (
     "encloses the probability that the inequality holds where the mutation's parameter follows the law; "
     "the verdict is about every t in [0, 1], likely or not"
 )
+PAIRED = (
+    "every input is two images on the channel axis: x(t) is the first one mutated, and behind it the second "
+    "one unchanged"
+)
 LAW_NOT_CLAIMED = "That the law describes how often values of the parameter occur is not claimed."
 BAND_NOT_CLAIMED = (
     "The centre of a band is the recorded float64 number; the exact output at the start of the path may "
@@ -109,6 +113,7 @@ def _domain(
         "labels": _labels(job, dataset),
         "preprocessing": network.preprocessing,
         "mutation": mutation | {"unit": MUTATION_UNITS[mutation["type"]]},
+        **({"paired": PAIRED} if job.spec.get("paired") else {}),
         "t": [0.0, 1.0],
     }
 

@@ -117,6 +117,7 @@ def check(body: Asked, of: Subject, chosen: list[int], settings: Settings) -> No
         offences = [
             *_property(body, of), *admitted(of.network, "segment"), *_shapes(of),
             *(_labels(of, chosen) if labelled else ()), *_mutation(body, of), *_law(body),
+            *_pair(body, of),
         ]  # fmt: skip
     offences += budget(body.budget, settings)
     if offences:
@@ -282,6 +283,17 @@ def _change(mutation: Body | None, of: Subject, where: str) -> list[Offence]:
     if isinstance(mutation, Translation) and mutation.x == mutation.y == 0:
         return [Offence(where, "A translation by 0 pixels goes nowhere: give x or y.")]
     return []
+
+
+def _pair(body: SegmentCertification, of: Subject) -> list[Offence]:
+    image = PER_IMAGE in {len(of.item_shape), len(of.input_shape)}
+    if not body.paired or (image and _channels(of) % 2 == 0):
+        return []
+    detail = f"Items of shape {list(of.item_shape)} do not hold two images on the channel axis."
+    way_out = (
+        "Put both into one item: numpy.concatenate([images, references], axis=1) of arrays (n, c, h, w)."
+    )
+    return [Offence("/paired", detail, way_out=way_out)]
 
 
 def _law(body: SegmentCertification) -> list[Offence]:

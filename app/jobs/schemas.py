@@ -106,6 +106,13 @@ class SegmentCertification(Body):
         LawBody,
         Field(description="How likely each value of the parameter is, for the robust mass."),
     ] = Uniform(type="uniform")
+    paired: Annotated[
+        bool,
+        Field(
+            description="Whether every item is two images, the channels of one behind those of the other; "
+            "the first is mutated, the second is a constant reference."
+        ),
+    ] = False
     budget: BudgetBody = Field(default_factory=BudgetBody)
     partition: Annotated[
         bool, Field(description="Whether rows list the label of every part of the path.")

@@ -23,6 +23,7 @@ from glocert.engine import Answer, Program, certify_many, prepare
 from glocert.graph.ir import Graph
 from glocert.laws import law_of
 from glocert.paths.items import Float32
+from glocert.paths.pair import Fronts, halves, paired
 from glocert.paths.path import Path
 from glocert.paths.request import path as path_of
 from glocert.report import Counterexample, InputReport, SegmentReport
@@ -66,12 +67,22 @@ def run(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Input:
-    """One input on its way."""
+    """One input on its way.
+
+    Attributes:
+        index: position in the data set.
+        path: what is certified.
+        opening: what is asked.
+        shown: what pictures show of the item: of a pair the image that is mutated.
+        scene: path of what is shown.
+        seconds: spent so far.
+    """
 
     index: int
-    item: Float32
     path: Path
     opening: Opening
+    shown: Float32
+    scene: Path
     seconds: float
 
 
@@ -104,10 +115,16 @@ class _Unit:
 
     def _opened(self, index: int) -> _Input:
         began = time.monotonic()
-        item = self._subject.item(index)
-        path = path_of(self._spec.mutation, item, items=self._subject.items)
+        item, items = self._subject.item(index), self._subject.items
+        if self._spec.paired:
+            shown, reference = halves(item)
+            scene = path_of(self._spec.mutation, shown, items=Fronts.of(items))
+            path = paired(scene, reference)
+        else:
+            shown, path = item, path_of(self._spec.mutation, item, items=items)
+            scene = path
         found = opening(self._subject, self._spec, index, item, path)
-        return _Input(index, item, path, found, time.monotonic() - began)
+        return _Input(index, path, found, shown, scene, time.monotonic() - began)
 
     def _answers(self, inputs: Sequence[_Input]) -> Iterator[Answer]:
         """Yield the engine's answers by position in ``inputs``; those about one network go together."""
@@ -169,7 +186,8 @@ class _Unit:
         found = self._confirmed(one.path, answer, question)
         if answer.verdict is Verdict.FALSIFIED and found is None:
             answer = _unconfirmed(answer)
-        story = Story(one.item, row.label, one.path, self._spec.mutation, self._domain, answer, found)
+        seen = None if found is None else replace(found, image=found.image[: len(one.shown)])
+        story = Story(one.shown, row.label, one.scene, self._spec.mutation, self._domain, answer, seen)
         files = story.draw(folder)
         return replace(
             row,

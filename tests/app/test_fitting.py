@@ -64,6 +64,8 @@ def cancel(served: Served, answer: httpx.Response) -> None:
         ({"property": {"type": "band"}}, "/property/width"),
         ({"property": {"type": "band", "width": 0}}, "/property/width"),
         ({"property": {"type": "cube"}}, "/property"),
+        ({"paired": True}, "/paired"),
+        ({"paired": "yes please"}, "/paired"),
         ({"property": {"type": "top_k", "k": 0}}, "/property/k"),
         ({"property": {"type": "top_k", "k": 3}}, "/property/k"),
         ({"property": {"type": "top_k", "k": 2}, "partition": True}, "/partition"),

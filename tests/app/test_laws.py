@@ -26,12 +26,3 @@ def test_without_a_law_the_mass_is_a_share_of_the_path(served: Served) -> None:
     certificate = served.client.get(f"/v1/jobs/{job['id']}/certificate").json()["predicate"]
     assert certificate["property"]["law"] == {"type": "uniform"}
     assert "share of t" in certificate["property"]["robust_mass"]
-
-
-def test_the_certificate_of_a_rank_says_which(served: Served) -> None:
-    job = served.job(inputs={"indices": [0]}, property={"type": "top_k", "k": 2})
-    served.work(job["id"], [row(0)])
-    served.finish(job["id"])
-    certificate = served.client.get(f"/v1/jobs/{job['id']}/certificate").json()["predicate"]
-    assert certificate["property"]["k"] == 2
-    assert "k-th largest score of the other classes" in certificate["property"]["formula"]
