@@ -27,7 +27,7 @@ def test_a_job_is_queued_with_every_default_filled_in(on_each_database: Served) 
         "inputs": {"limit": None, "indices": [4, 0, 2]}, "analysis": "complete", "arithmetic": "real",
         "property": {"type": "label"},
         "margin": 0.0, "gap": 0.001, "budget": {"seconds_per_input": 30.0, "seconds": 3600.0},
-        "partition": False, "priority": 3,
+        "partition": False, "priority": 3, "law": {"type": "uniform"}, "paired": False,
     }  # fmt: skip
     assert job["progress"] == {"done": 0, "total": 3, "unit": "inputs", "rate": None, "eta_s": None}
     with served.session() as session:
@@ -205,6 +205,7 @@ def test_a_finished_job_has_summary_and_times(on_each_database: Served) -> None:
         "inputs": 6, "certified": 3, "falsified": 1, "undecided": 1, "skipped": 1, "clean_accuracy": 0.5,
         "certified_rate": 0.5, "seconds": 3.0, "arithmetic": "real",
     }  # fmt: skip
+    assert mass.pop("law") == "uniform"
     assert mass == {"lower": pytest.approx(0.65, abs=1e-12), "upper": pytest.approx(0.86, abs=1e-12)}
     assert job["finished_at"] is not None
 

@@ -61,3 +61,15 @@ def test_a_law_does_not_touch_the_verdict(one, tmp_path):
 def test_a_law_that_does_not_fit_the_path_is_refused(one, tmp_path):
     with pytest.raises(InvalidSpec, match="law/mode: It is not on the path"):
         list(run(one, SegmentSpec(BRIGHTER, law=TriangularLaw(0.7)), [0], tmp_path))
+
+
+def test_inputs_that_are_certified_together_have_the_same_law(make_case, affine, tmp_path):
+    """From 0, 0.25 and 0.375: the label changes after an added 0.5, 0.25 and 0.125."""
+    inputs = np.array([[0.0], [0.25], [0.375]], dtype=np.float32)
+    case = make_case(affine([[0.0], [2.0]], [0.0, -1.0]), inputs, [0, 0, 0])
+    rows = list(run(case, SegmentSpec(BRIGHTER, law=TriangularLaw(0.0)), range(3), tmp_path))
+    for report, t in zip(rows, (0.8, 0.4, 0.2), strict=True):
+        assert report.segment is not None
+        mass = report.segment.robust_mass
+        assert mass.lower - 1e-12 <= 1 - (1 - t) ** 2 <= mass.upper + 1e-12
+        assert mass.upper - mass.lower <= 1e-9
