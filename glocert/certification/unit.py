@@ -71,6 +71,7 @@ class _Input:
 
     Attributes:
         index: position in the data set.
+        item: in the image domain, before the clamp.
         path: what is certified.
         opening: what is asked.
         shown: what pictures show of the item: of a pair the image that is mutated.
@@ -79,6 +80,7 @@ class _Input:
     """
 
     index: int
+    item: Float32
     path: Path
     opening: Opening
     shown: Float32
@@ -124,7 +126,7 @@ class _Unit:
             shown, path = item, path_of(self._spec.mutation, item, items=items)
             scene = path
         found = opening(self._subject, self._spec, index, item, path)
-        return _Input(index, path, found, shown, scene, time.monotonic() - began)
+        return _Input(index, item, path, found, shown, scene, time.monotonic() - began)
 
     def _answers(self, inputs: Sequence[_Input]) -> Iterator[Answer]:
         """Yield the engine's answers by position in ``inputs``; those about one network go together."""

@@ -60,6 +60,7 @@ class Task:
         if self.question.known:
             self.search.ledger = Ledger.from_json(self.question.known)
             self.search.ledger.stuck.clear()
+        self.search.ledger.law = self.question.law
         for span in self.search.ledger.open():
             rows = _ROWS[0]
             if self.scouted is not None:
