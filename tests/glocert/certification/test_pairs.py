@@ -16,9 +16,12 @@ from glocert.errors import InvalidSpec
 from glocert.graph.export import to_onnx
 from glocert.graph.ir import Graph, Node
 from glocert.graph.run import run as execute
-from glocert.spec import Band, Mutation, SegmentSpec, TopK, Verdict
+from glocert.paths.pair import Fronts
+from glocert.paths.request import path as path_of
+from glocert.spec import Analysis, Band, Mutation, Preprocessing, SegmentSpec, TopK, Verdict
 
 BRIGHTER = Mutation("brightness", 0.0, 0.4)
+BLUR = {"type": "blur", "sigma": 0.75}
 
 
 @pytest.fixture
@@ -109,3 +112,31 @@ def test_pairs_travel_as_json():
     spec = SegmentSpec(BRIGHTER, paired=True)
     assert SegmentSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
     assert SegmentSpec.from_json(replace(spec, paired=False).to_json()) != spec
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        Mutation("rotation", 0.0, 40.0),
+        Mutation.from_json({"type": "translation", "x": 1.0, "y": 0.5}),
+        Mutation.from_json(BLUR),
+        Mutation.from_json(
+            {"type": "composite", "steps": [BRIGHTER.to_json(), {"type": "blur", "sigma": 0.5}]}
+        ),
+    ],
+)
+def test_paths_that_bend_move_the_first_image_only(make_case, comparing, items, tmp_path, mutation):
+    case = make_case(comparing, items, [1] * 12)
+    seen = set()
+    for report in run(case, SegmentSpec(mutation, Analysis.QUANTITATIVE, paired=True), range(4), tmp_path):
+        seen.add(report.verdict)
+        if report.segment is None:
+            continue
+        front = path_of(mutation, items[report.index][:1], items=Fronts(items, (2, 2, 3), Preprocessing()))
+        t = np.linspace(0, 1, 201)
+        pairs = np.stack([np.concatenate([front.at([at]), items[report.index][1:]]) for at in t]).clip(0, 1)
+        y = execute(comparing, torch.from_numpy(pairs)).numpy()
+        holds = y[:, 1] > y[:, 0]
+        assert holds.mean() >= report.segment.robust_mass.lower - 0.01
+        assert holds.mean() <= report.segment.robust_mass.upper + 0.01
+    assert seen & {Verdict.CERTIFIED, Verdict.FALSIFIED}
