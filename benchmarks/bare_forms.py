@@ -20,7 +20,6 @@ from glocert import engine, forms, segments
 from glocert.forms.backward import Reversal
 from glocert.forms.form import Form
 from glocert.forms.ops import affine, kinks, layout, maxima
-from glocert.forms.program import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +146,15 @@ def _range(x: Form) -> tuple[Tensor, Tensor]:
     return x.centre - width, x.centre + width
 
 
-def _exact(x: Form) -> Form:
-    """Forget that the stored path is rounded."""
-    return Form.of(x.lines(), torch.zeros_like(x.error))
+class Unrounded(forms.Program):
+    """A program that forgets that the stored path is rounded."""
+
+    __slots__ = ()
+
+    def entered(self, x: Form) -> Form:
+        """Return forms of the path without an error."""
+        x = forms.Program.entered(self, x)
+        return Form.of(x.lines(), torch.zeros_like(x.error))
 
 
 _TWINS = {
@@ -167,10 +172,9 @@ def without_errors(program: forms.Program) -> forms.Program:
     Raises:
         TypeError: the network has an operator that this measurement does not know.
     """
-    name = program.graph.input
-    entry = Step(_exact, (name,), name, frozenset())
-    steps = [replace(step, transfer=_twin(step.transfer)) for step in program.steps]
-    return replace(program, steps=(entry, *steps))
+    bare = {field.name: getattr(program, field.name) for field in dataclasses.fields(program)}
+    steps = tuple(replace(step, transfer=_twin(step.transfer)) for step in program.steps)
+    return Unrounded(**(bare | {"steps": steps}))
 
 
 def _twin(transfer: Any) -> Any:
