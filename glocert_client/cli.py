@@ -57,9 +57,13 @@ from glocert_client.options import (
     Paired,
     Partition,
     Port,
+    PropertyFile,
+    PropertyModel,
     PropertyText,
+    PropertyTimeout,
     Queues,
     Rate,
+    ResultFile,
     Role,
     Scale,
     ServedRadius,
@@ -118,6 +122,18 @@ def predict_serve(
     with answering(as_json=False):
         launch.become(
             "glocert_predict", [str(artifact.absolute()), "--host", host, "--port", str(port), *chosen]
+        )
+
+
+@app.command()
+def vnnlib(
+    model: PropertyModel, question: PropertyFile, timeout: PropertyTimeout = 300.0, result: ResultFile = None
+) -> None:
+    """Decide a VNN-LIB property on this machine: sat, unsat, unknown or timeout, with a witness for sat."""
+    written = [] if result is None else ["--result", str(result)]
+    with answering(as_json=False):
+        launch.become_core(
+            "glocert.vnnlib", [str(model), str(question), "--timeout", repr(timeout), *written]
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -65,6 +66,19 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
             return found.group(1)
         time.sleep(0.05)
     raise ClientError(f"the service does not start: {log.read_text(errors='replace')[-1000:]}")
+
+
+def become_core(module: str, arguments: Sequence[str]) -> NoReturn:
+    """Turn this process into ``python -m module``, a program of the library that needs no checkout.
+
+    Raises:
+        ClientError: the library's own dependencies are not installed.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise ClientError('this needs the library: pip install "glocert[core]"')
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - our own interpreter
 
 
 def become(module: str, arguments: Sequence[str]) -> NoReturn:

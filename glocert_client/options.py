@@ -27,6 +27,10 @@ Artifact = Annotated[
 ServedRadius = Annotated[
     float | None, typer.Option("--epsilon", help="Radius to certify; that of the file by default.")
 ]
+PropertyModel = Annotated[Path, typer.Argument(metavar="MODEL", help="ONNX file, gzipped or not.")]
+PropertyFile = Annotated[Path, typer.Argument(metavar="PROPERTY", help="VNN-LIB file, gzipped or not.")]
+PropertyTimeout = Annotated[float, typer.Option("--timeout", help="Seconds for everything.")]
+ResultFile = Annotated[Path | None, typer.Option("--result", help="File for the result, as VNN-COMP has it.")]
 Port = Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")]
 Folder = Annotated[Path, typer.Option(help="Folder of uploads, results and the database.")]
 Queues = Annotated[str, typer.Option(help="Queues to serve.")]
