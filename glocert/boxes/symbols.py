@@ -43,7 +43,11 @@ def scores(program: Program, x: Form, most: int) -> Named:
         most: how many errors of each row and node are named, the largest first; 0 names none.
     """
     graph, naming, parameters = program.graph, bent(program), len(x.slopes)
-    live, named, origins = {graph.input: x}, parameters, [x.centre.new_zeros(parameters, 0, len(x.centre))]
+    live, named, origins = (
+        {graph.input: program.entered(x)},
+        parameters,
+        [x.centre.new_zeros(parameters, 0, len(x.centre))],
+    )
     for step in program.steps:
         inputs = [padded(live[name], named) if len(step.inputs) > 1 else live[name] for name in step.inputs]
         output = step.transfer(*inputs)

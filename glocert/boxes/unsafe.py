@@ -13,6 +13,8 @@ from torch import Tensor
 from glocert.errors import InvalidSpec
 from glocert.forms.form import Form
 from glocert.forms.ops.affine import Linear
+from glocert.forms.ops.registry import Charges
+from glocert.rounding import DOUBLE
 
 _SMALLEST, _LARGEST = Fraction(1, 2**400), Fraction(2**400)
 
@@ -118,7 +120,8 @@ class Functionals:
                 weights[outputs + i, column] = _rounded(factor)
         weights, constant = weights.to(device), constant.to(device)
         size = weights.abs()
-        linear = Linear(lambda x: x @ weights, lambda x: x @ size, constant, len(weights) + 4)
+        charges = Charges(DOUBLE, 0.0, DOUBLE.tiny)
+        linear = Linear(lambda x: x @ weights, lambda x: x @ size, constant, len(weights) + 4, charges)
         return cls(weights, constant, linear, with_inputs)
 
     def __call__(self, x: Form, y: Form) -> Form:

@@ -64,6 +64,11 @@ class RegionPath:
         """How many inputs vary; one that does not where none does."""
         return max(len(self.free), 1)
 
+    @property
+    def joints(self) -> tuple[float, ...]:
+        """None: inputs move straight."""
+        return ()
+
     def at(self, t: Sequence[float]) -> Float64:
         """Return the inputs at ``t``."""
         x = self.lower.copy()

@@ -31,6 +31,10 @@ class Plane:
     def dimensions(self) -> int:
         return len(self.ways)
 
+    @property
+    def joints(self) -> tuple[float, ...]:
+        return ()
+
     def at(self, t: Sequence[float]) -> np.ndarray:
         return self.origin + np.tensordot(np.asarray(t), self.ways, 1)
 

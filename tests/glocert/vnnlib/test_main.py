@@ -53,5 +53,5 @@ def test_answers_are_exit_codes(
 def test_refusals_are_sentences(tmp_path: Path):
     done = ask(tmp_path, "(assert (>= Y_1 0))")
     assert done.returncode == 4
-    assert "line 1, column 85: 'Y_1' is not declared" in done.stderr
+    assert "line 1, column 82: 'Y_1' is not declared" in done.stderr
     assert ask(tmp_path, "", "--result", "no/such/folder").returncode == 4
