@@ -25,7 +25,7 @@ _ROWS = 4, 32
 """fewest and most parts of a path in the first round"""
 _A_ROW = 150
 """breakpoints of a part that bounds may well decide"""
-_PATIENCE = 0.3
+_PATIENCE = 0.5
 """Share of what following the rest exactly would cost that bounding may have cost before."""
 
 

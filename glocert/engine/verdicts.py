@@ -47,6 +47,7 @@ class Answer(NamedTuple):
 Watch = Callable[[int, Callable[[], dict[str, Any]]], None]
 """Gets the position of a question and how to see what is proven of it: plain data, for ``Question.known``."""
 
+_FEW = 2
 _BY_RADIUS = frozenset({"tie", "numeric"})
 """reasons that a smaller radius may remove"""
 
@@ -167,7 +168,11 @@ def _searched(
 ) -> Iterator[Answer]:
     """Bound, halve and follow."""
     tasks = _tasks(program, cost, questions, budget)
-    bounds = Bounds(program.double, program.single, budget.block_bytes) if tasks else None
+    bounds = (
+        Bounds(program.double, program.single, budget.block_bytes, _FEW if program.exact else 0)
+        if tasks
+        else None
+    )
     while tasks:
         for at, task in list(tasks.items()):
             task.ended = task.ended or task.exhausted()

@@ -29,11 +29,13 @@ class Bounds:
         double: the network in float64.
         single: the network in float32, where rows may ask for it.
         memory: bytes that one batch may take.
+        few: undecided rows of a batch that are not worth a backward pass, since they are followed anyway.
     """
 
     double: Reversal
     single: Reversal | None
     memory: int
+    few: int = 0
 
     @property
     def device(self) -> torch.device:
@@ -62,10 +64,10 @@ def look(bounds: Bounds, wishes: Sequence[Wish]) -> None:
         wanted = [(search, rows) for search, rows in chosen if rows]
         reversal = bounds.of(single)
         for batch in _batches(wanted, reversal.rows(bounds.memory)):
-            _evaluate(reversal, batch)
+            _evaluate(reversal, batch, bounds.few)
 
 
-def _evaluate(reversal: Reversal, batch: Sequence[Wish]) -> None:
+def _evaluate(reversal: Reversal, batch: Sequence[Wish], few: int) -> None:
     """Bound the margins of a batch forwards, and of what stays undecided backwards."""
     counts = [len(rows) for _, rows in batch]
     labels = np.repeat([search.label for search, _ in batch], counts)
@@ -73,8 +75,9 @@ def _evaluate(reversal: Reversal, batch: Sequence[Wish]) -> None:
     tape, parts = _record(reversal, batch)
     known = margins(tape.scores, parts, labels, required)
     found = decide(known)
-    again, better = tightened(reversal, tape, known, found, labels, required)
-    if again:
+    left = {row for start, stop, row in found.rest if start < stop}
+    if len(left) > few:
+        again, better = tightened(reversal, tape, known, found, labels, required)
         known, found = known.replaced(again, better), found.replaced(again, decide(better))
     first = 0
     for search, rows in batch:

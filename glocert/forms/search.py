@@ -23,6 +23,8 @@ from glocert.paths.path import Loaded
 _FIRST = 4
 _PARTS = 4
 _POINTS = 4
+_LONELY = 3
+"""rows that are not worth a batch in float32 beside one in float64"""
 _NARROWEST = 2.0**-40
 _RELATIVE = 1e-6
 _DEEP = 2.0**-16
@@ -93,7 +95,11 @@ class Search:
         self.pending.sort(key=lambda row: (-row.width, row.start))
         rows, self.pending = self.pending[:most], self.pending[most:]
         points, self.points = self.points, []
-        return rows + points
+        taken = rows + points
+        singles = sum(row.single for row in taken)
+        if 0 < singles < len(taken) and singles <= _LONELY:
+            taken = [row._replace(single=False) for row in taken]
+        return taken
 
     @property
     def unsettled(self) -> list[Row]:
