@@ -226,6 +226,8 @@ class TopK:
 
 
 Property = Label | Band | TopK
+PROPERTIES = ("label", "top_k", "band")
+"""Types of properties."""
 
 
 def property_from_json(data: Mapping[str, Any] | None) -> Property:

@@ -21,6 +21,9 @@ MOST_SHAPE = 100
 MOST_POINTS = 1000
 """Most values of a discrete law."""
 
+LAWS = ("uniform", "truncated-normal", "beta", "triangular", "points")
+"""Types of laws."""
+
 Fault = tuple[str, str]
 """Member of the law that is at fault, as a JSON pointer below it, and what is wrong with it."""
 

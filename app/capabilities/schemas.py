@@ -14,6 +14,10 @@ class Capabilities(Answer):
     arithmetics: list[str]
     mutations: dict[str, str]
     """type and unit of its parameter"""
+    properties: list[str]
+    """of segment certifications"""
+    laws: list[str]
+    """of a mutation's parameter"""
     model_formats: list[str]
     roles: list[str]
     dataset_formats: list[str]

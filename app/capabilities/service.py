@@ -9,7 +9,8 @@ from app.jobs.schemas import KINDS
 from app.keys.service import SCOPES
 from app.settings import Settings
 from glocert import __version__
-from glocert.spec import MUTATION_UNITS, Analysis, Arithmetic
+from glocert.spec import MUTATION_UNITS, PROPERTIES, Analysis, Arithmetic
+from glocert.spec_law import LAWS
 
 LIMITS = (
     "max_model_bytes", "max_dataset_bytes", "max_body_bytes", "max_models", "max_datasets", "max_active_jobs",
@@ -27,6 +28,8 @@ def describe(settings: Settings, *, open_mode: bool) -> dict[str, Any]:
         "analyses": [analysis.value for analysis in Analysis],
         "arithmetics": [Arithmetic.REAL.value],
         "mutations": dict(MUTATION_UNITS),
+        "properties": list(PROPERTIES),
+        "laws": list(LAWS),
         "model_formats": ["onnx", "torchscript", "pt2"],
         "roles": ["classifier", "regressor", "generator", "encoder"],
         "dataset_formats": ["npz", "npy", "zip", "csv"],

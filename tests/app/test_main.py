@@ -123,6 +123,14 @@ def test_capabilities_name_mutations_and_limits(steady: Served) -> None:
     assert found["sandbox"] == "require"
 
 
+def test_every_property_and_law_that_is_named_is_taken(steady: Served) -> None:
+    found = steady.client.get("/v1/capabilities").json()
+    members = steady.client.get("/openapi.json").json()["components"]["schemas"]
+    body = members["SegmentCertification"]["properties"]
+    assert set(found["laws"]) == set(body["law"]["discriminator"]["mapping"])
+    assert set(found["properties"]) == set(body["property"]["discriminator"]["mapping"])
+
+
 def test_capabilities_name_what_the_importer_and_the_paths_take(steady: Served) -> None:
     import glocert.graph.onnx_operators  # noqa: F401 - fills the registry
     from glocert.graph.imported import Tail
