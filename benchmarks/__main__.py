@@ -19,6 +19,7 @@ NAMES = (
     "throughput",
     "latent",
     "growth",
+    "rotation",
     "agreement",
     "latency",
     "cancel",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import gloro, gloro_wrap, lipschitz, page_engine
+from benchmarks import gloro, gloro_wrap, lipschitz, page_engine, rotation
 from benchmarks.service import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -32,6 +32,7 @@ def text() -> str:
             parts.append(section(found, _table))
     sections = {
         "curve": _curve,
+        "rotation": lambda found: rotation.page(found, _table),
         "latency": _latency,
         "cancel": _cancel,
         "models": _models,
