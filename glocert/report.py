@@ -52,9 +52,11 @@ class SegmentReport:
         partition: labels along the path where asked for, else empty.
         pieces: linear pieces of the computed curve, or parts of the path, that were looked at.
         family: ``exact`` where the network was followed exactly, ``enclosure`` where it was bounded.
-        reason: why ``undecided``: ``budget``, ``tie``, ``numeric`` or ``non-finite``.
+        reason: why ``undecided``: ``budget``, ``tie``, ``numeric``, ``non-finite`` or ``incomplete``.
         next_step: what the user can do about it.
         law: name of the law of t; with ``uniform`` the robust mass is a share of [0, 1].
+        method: of an incomplete analysis, which may leave open what is true; else empty. Its ``min_margin``
+            is the lowest proven lower bound.
     """
 
     verdict: Verdict
@@ -70,6 +72,7 @@ class SegmentReport:
     next_step: str = ""
     family: str = "exact"
     law: str = "uniform"
+    method: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,8 @@ class InputReport:
             if segment.certified_to >= 0
             else None
         )
+        if segment.method:
+            members |= {"analysis": "incomplete", "method": segment.method}
         if segment.partition:
             members["partition"] = [part.to_json() for part in segment.partition]
         return members

@@ -21,6 +21,15 @@ class Analysis(StrEnum):
 
     COMPLETE = "complete"
     QUANTITATIVE = "quantitative"
+    INCOMPLETE = "incomplete"
+
+
+class Method(StrEnum):
+    """How an incomplete analysis bounds."""
+
+    INTERVAL = "interval"
+    ZONOTOPE = "zonotope"
+    CROWN = "crown"
 
 
 class Arithmetic(StrEnum):
@@ -247,7 +256,7 @@ class SegmentSpec:
 
     Attributes:
         mutation: the path.
-        analysis: ``complete`` or ``quantitative``.
+        analysis: ``complete``, ``quantitative`` or ``incomplete``.
         arithmetic: what the answer is a theorem about.
         margin: the label's score must exceed every other score by more than this.
         gap: largest accepted U - L of the robust mass (quantitative).
@@ -256,6 +265,8 @@ class SegmentSpec:
         property: what must hold on the whole path.
         law: of the mutation's parameter: what the robust mass is the probability under.
         paired: every item is two images on the channel axis, and only the first one is mutated.
+        method: of an incomplete analysis.
+        parts: equal parts of the path that an incomplete analysis bounds, each once; >= 1.
     """
 
     mutation: Mutation
@@ -268,12 +279,16 @@ class SegmentSpec:
     property: Property = Label()
     law: LawSpec = field(default_factory=UniformLaw)
     paired: bool = False
+    method: Method = Method.CROWN
+    parts: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the part of the job body that concerns the engine."""
         return {
             "mutation": self.mutation.to_json(),
             "analysis": self.analysis.value,
+            "method": self.method.value,
+            "parts": self.parts,
             "arithmetic": self.arithmetic.value,
             "margin": self.margin,
             "gap": self.gap,
@@ -298,4 +313,6 @@ class SegmentSpec:
             property=property_from_json(data.get("property")),
             law=law_from_json(data.get("law")),
             paired=bool(data.get("paired", False)),
+            method=Method(data.get("method", "crown")),
+            parts=int(data.get("parts", 1)),
         )

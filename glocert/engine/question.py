@@ -9,7 +9,7 @@ from typing import Any
 
 from glocert.laws import UNIFORM, Law
 from glocert.paths.path import Path
-from glocert.spec import Analysis
+from glocert.spec import Analysis, Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,16 @@ class Question:
         label: class that should win, 0 <= label < classes.
         margin: by how much its score must exceed every other, >= 0.
         analysis: ``complete`` settles where the property holds and where it does not; ``quantitative`` stops
-            once a violation is proven and the robust mass is known to within ``gap``.
+            once a violation is proven and the robust mass is known to within ``gap``; ``incomplete`` bounds
+            once and refines nothing.
         gap: largest accepted U - L, > 0. Where the network cannot be followed exactly, ``complete`` stops
             at it too, with the end of the proven prefix known to a hundredth of it.
         partition: whether the report lists the winning class of every part of the path.
         known: what was proven of it before, as ``Task.state`` or a watcher got it; empty at first.
         seconds: of time that this question may take, its share of what is computed for many.
         law: of t, for the robust mass.
+        method: how ``incomplete`` bounds.
+        parts: of equal length that ``incomplete`` bounds, each once.
     """
 
     path: Path
@@ -39,3 +42,5 @@ class Question:
     seconds: float = math.inf
     known: Mapping[str, Any] = field(default_factory=dict)
     law: Law = UNIFORM
+    method: Method = Method.CROWN
+    parts: int = 1

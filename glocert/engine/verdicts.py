@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 from glocert import segments
 from glocert.budget import Budget
 from glocert.engine.cost import Cost
+from glocert.engine.incomplete import bounded
 from glocert.engine.program import Program
 from glocert.engine.question import Question
 from glocert.engine.scout import scout
@@ -107,11 +108,22 @@ def certify_many(
     limits = budget or Budget()
     for question in questions:
         check_question(program.graph, question.path, question.label, question.margin)
-    cost, everything = Cost.of(program.graph), dict(enumerate(questions))
+    once = {at: one for at, one in enumerate(questions) if one.analysis is Analysis.INCOMPLETE}
+    yield from _bounded(program, once, limits)
+    everything = {at: one for at, one in enumerate(questions) if at not in once}
+    cost = Cost.of(program.graph)
     straight = {at: one for at, one in everything.items() if _straight(program, cost, one)}
     yield from _followed(program, straight, limits, cost.mostly_calls)
     rest = {at: one for at, one in everything.items() if at not in straight}
     yield from _searched(program, cost, rest, limits, watch or _unseen)
+
+
+def _bounded(program: Program, questions: dict[int, Question], budget: Budget) -> Iterator[Answer]:
+    """Bound paths once, one after the other."""
+    for at, question in questions.items():
+        began = budget.clock()
+        report = bounded(program.double, question, budget)
+        yield Answer(at, report, budget.clock() - began)
 
 
 def _straight(program: Program, cost: Cost, question: Question) -> bool:

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from glocert.forms.backward.reversal import Reversal
 from glocert.forms.backward.tape import Tape
 from glocert.forms.form import Form
-from glocert.forms.margins import Margins
+from glocert.forms.margins import Float64, Margins
 from glocert.rounding import CHARGE, UP
 
 Columns = NDArray[np.int64]
+Labels = int | NDArray[np.int64]
+Required = float | Float64
 
 
 def tightened(
-    reversal: Reversal, tape: Tape, known: Margins, question: tuple[int, float], others: Columns
+    reversal: Reversal, tape: Tape, known: Margins, question: tuple[Labels, Required], others: Columns
 ) -> Margins:
     """Return the margins of a forward pass, each replaced by that of a backward pass where it has less error.
 
@@ -26,19 +28,17 @@ def tightened(
         reversal: of the network.
         tape: its forward pass on the same rows as ``known``.
         known: what ``margins`` made of the tape's scores.
-        question: class that should win, and by how much.
+        question: class that should win and by how much, each of all rows or of shape (rows,).
         others: for every row, positions among the other classes of the margins to look at, shape (rows, n);
             a position may be repeated.
     """
-    label, margin = question
-    scores = tape.scores
-    rows, classes = scores.centre.shape
-    rivals = np.array([j for j in range(classes) if j != label], dtype=np.int64)
-    columns = torch.from_numpy(rivals[others]).to(scores.centre.device).unsqueeze(2)
-    weights = torch.zeros(rows, others.shape[1], classes, dtype=torch.float64, device=columns.device)
-    weights[:, :, label] = 1
-    found = reversal.functionals(tape, weights.scatter_(2, columns, -1.0))
-    return _better(known, found, margin, others)
+    rows, classes = tape.scores.centre.shape
+    labels = np.broadcast_to(question[0], (rows,))[:, None].astype(np.int64)
+    weights = np.zeros((rows, others.shape[1], classes))
+    np.put_along_axis(weights, (others + (others >= labels))[:, :, None], -1.0, 2)
+    np.put_along_axis(weights, np.broadcast_to(labels[:, :, None], (*others.shape, 1)), 1.0, 2)
+    found = reversal.functionals(tape, torch.from_numpy(weights).to(tape.scores.centre.device))
+    return _better(known, found, np.broadcast_to(question[1], (rows,))[:, None], others)
 
 
 def open_margins(known: Margins, most: int) -> Columns:
@@ -52,11 +52,11 @@ def open_margins(known: Margins, most: int) -> Columns:
     return np.asarray(np.argsort(lower, axis=1, kind="stable")[:, :most], dtype=np.int64)
 
 
-def _better(known: Margins, found: Form, margin: float, others: Columns) -> Margins:
+def _better(known: Margins, found: Form, margin: Float64, others: Columns) -> Margins:
     """Take each line that has less error: one rounding of the centre, seven of evaluating it."""
-    size = (found.magnitude() + abs(margin)) * (2 * CHARGE)
-    error = ((found.error + size) * (UP * UP)).cpu().numpy()
-    centre, slope = (found.centre - margin).cpu().numpy(), found.slopes[0].cpu().numpy()
+    size = (found.magnitude().cpu().numpy() + np.abs(margin)) * (2 * CHARGE)
+    error = (found.error.cpu().numpy() + size) * (UP * UP)
+    centre, slope = found.centre.cpu().numpy() - margin, found.slopes[0].cpu().numpy()
     merged = [array.copy() for array in (known.centre, known.slope, known.error)]
     better = error < np.take_along_axis(known.error, others, 1)
     for whole, part in zip(merged, (centre, slope, error), strict=True):

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from glocert.forms.backward.registry import Local, Reverse, reverse, under
-from glocert.forms.form import Form
+from glocert.forms.form import Form, rounding_of
 from glocert.forms.ops.kinks import Bent, chord, rectifier
 from glocert.forms.ops.registry import REGISTRY as FORWARD
 from glocert.forms.ops.registry import Site
+from glocert.forms.ranges import Range
 from glocert.graph.ir import Node
 
 
@@ -23,19 +24,25 @@ class Gained:
     bent: Bent
 
     def local(self, inputs: Sequence[Form]) -> Local:
+        """Return the lines on the ranges of a form."""
+        return self.between(Range.of(inputs[0]))
+
+    def between(self, x: Range) -> Local:
         """Return the lines of all coordinates; where the function is one line, nothing is charged.
 
         ``chord`` charges three roundings of ``g x + m``, of which ``g a`` is one.
         """
-        low, high = inputs[0].bounds()
-        own = inputs[0].rounding
+        own = rounding_of(x.low.dtype)
         if self.bent.rectifies:
-            size = torch.maximum(-low, high)
-            line, settled = rectifier(low, high)
+            size = torch.maximum(-x.low, x.high)
+            line, settled = rectifier(x.low.clone(), x.high.clone())
             charge = line.half.mul_(own.up).add_(own.tiny)
             return Local.between(
                 line.middle, charge, under(size.masked_fill_(settled, 0.0), own.tiny), line.gain
             )
+        low = x.low
+        # A chord needs two ends.
+        high = torch.where(x.high == low, x.high + (low.abs() * own.charge + own.tiny), x.high)
         settled = self.bent.passed(low, high)
         gain, shift = settled.to(low.dtype), torch.zeros_like(low)
         for value, there in self.bent.constant(low, high):

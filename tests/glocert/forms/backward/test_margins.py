@@ -16,7 +16,7 @@ from tests.glocert.segments.networks import line, mlp
 from tests.glocert.segments.rational import exact_curve, exactly
 
 
-def both(graph: Graph, path, parts: Parts, others, label: int, margin: float) -> tuple[Margins, Margins]:
+def both(graph: Graph, path, parts: Parts, others, label, margin) -> tuple[Margins, Margins]:
     program = prepare_forms(graph)
     reversal = prepare(program)
     tape = reversal.record(forms(path.loaded(program.device), parts, program.device))
@@ -31,7 +31,7 @@ def test_exact_margins_are_inside(seed, margin):
     graph = mlp(rng, 3, 10, 10, 4)
     path = line(rng.standard_normal(3), rng.standard_normal(3))
     ends = np.linspace(0, 1, 5)
-    parts, label = Parts.between(ends[:-1], ends[1:]), int(rng.integers(4))
+    parts, label = Parts.between(ends[:-1], ends[1:]), rng.integers(0, 4, 4)
     others = rng.integers(0, 3, (4, 2))
     known, better = both(graph, path, parts, others, label, margin)
     assert (better.error <= known.error).all()
@@ -41,7 +41,9 @@ def test_exact_margins_are_inside(seed, margin):
         better.line(ends[:-1, None], 1),
     )
     scores = curve.at(list(exactly(ends[:-1])))
-    exact = (scores[:, label, None] - np.delete(scores, label, axis=1) - margin).astype(float)
+    rivals = [np.delete(row, own) for row, own in zip(scores, label, strict=True)]
+    exact = np.array([row[own] - rest - margin for row, own, rest in zip(scores, label, rivals, strict=True)])
+    exact = exact.astype(float)
     assert (lows[:, 0] <= exact + 1e-12).all()
     assert (exact <= highs[:, 0] + 1e-12).all()
 
@@ -51,7 +53,8 @@ def test_only_the_margins_asked_for_change():
     graph = mlp(rng, 3, 16, 16, 4)
     parts = Parts.between(np.array([0.0, 0.5]), np.array([0.5, 1.0]))
     path = line(3 * rng.standard_normal(3), 3 * rng.standard_normal(3))
-    known, better = both(graph, path, parts, np.array([[2], [0]]), 1, 0.0)
+    labels = np.array([1, 3])
+    known, better = both(graph, path, parts, np.array([[2], [0]]), labels, np.array([0.0, 0.5]))
     changed = known.error != better.error
     assert changed.tolist() == [[False, False, True], [True, False, False]]
 
