@@ -56,6 +56,7 @@ from glocert_client.options import (
     Output,
     Paired,
     Partition,
+    Parts,
     Port,
     PropertyFile,
     PropertyModel,
@@ -180,6 +181,7 @@ def certify(
     arithmetic: Arithmetic = "",
     limit: Limit = None,
     analysis: Analysis = "",
+    parts: Parts = None,
     margin: Margin = None,
     gap: Gap = None,
     seconds_per_input: InputBudget = None,
@@ -215,11 +217,12 @@ def certify(
         "limit": limit,
         "budget": read_budget(seconds_per_input, deadline),
         "tags": read_tags(tag or []),
+        "method": method or None,
     }
-    along = {"analysis": analysis or None, "margin": margin, "gap": gap, "partition": partition or None,
-             "paired": paired or None, "law": read_law(law),
+    along = {"analysis": analysis or None, "parts": parts, "margin": margin, "gap": gap,
+             "partition": partition or None, "paired": paired or None, "law": read_law(law),
              "property": read_property(property, band)}  # fmt: skip
-    within = {"norm": norm or None, "method": method or None, "arithmetic": arithmetic or None,
+    within = {"norm": norm or None, "arithmetic": arithmetic or None,
               "relaxation": None if top_k is None else {"top_k": top_k}}  # fmt: skip
     bodies = read_questions(mutation or [], epsilon or [], shared, along, within, min_vra)
     settings = run.ModelSettings(

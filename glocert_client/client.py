@@ -144,8 +144,8 @@ class Client:
             limit: only the first so many inputs.
             indices: only these inputs.
             idempotency_key: the same key with the same body gives the same job; a random one by default.
-            settings: other members of the body: ``property``, ``analysis``, ``margin``, ``gap``, ``law``,
-                ``paired``, ``budget``, ``partition``, ``tags``, ``priority``.
+            settings: other members of the body: ``property``, ``analysis``, ``method``, ``parts``,
+                ``margin``, ``gap``, ``law``, ``paired``, ``budget``, ``partition``, ``tags``, ``priority``.
         """
         inputs = {"limit": limit, "indices": list(indices) if indices is not None else None}
         body = {

@@ -75,7 +75,12 @@ Epsilons = Annotated[
 Radius = Annotated[float, typer.Option("--epsilon", help="Radius to be certified, l2, unit of the data.")]
 DistanceNorm = Annotated[str, typer.Option("--norm", metavar="l1|l2|linf", help="Of --epsilon.")]
 Method = Annotated[
-    str, typer.Option(metavar="global|local|portfolio", help="Of --epsilon: whose radius counts.")
+    str,
+    typer.Option(
+        metavar="METHOD",
+        help="How an incomplete analysis bounds: interval, zonotope or crown. "
+        "Of --epsilon, whose radius counts: global, local or portfolio.",
+    ),
 ]
 TopK = Annotated[
     int | None, typer.Option("--top-k", min=1, help="Of --epsilon: the best K may change places.")
@@ -109,7 +114,12 @@ Others = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Another member of the job, such as rate=0.0005."),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first so many inputs.")]
-Analysis = Annotated[str, typer.Option(metavar="complete|quantitative", help="Which question is asked.")]
+Analysis = Annotated[
+    str, typer.Option(metavar="complete|quantitative|incomplete", help="Which question is asked.")
+]
+Parts = Annotated[
+    int | None, typer.Option(min=1, help="Equal parts of the path to bound (incomplete); 1 by default.")
+]
 Margin = Annotated[float | None, typer.Option(help="By how much the label's score must lead.")]
 Gap = Annotated[float | None, typer.Option(help="Accepted width of the robust mass (quantitative).")]
 InputBudget = Annotated[float | None, typer.Option(help="Seconds that one input may take.")]

@@ -146,10 +146,12 @@ def _is_band(job: Job) -> bool:
 
 
 def _method(job: Job) -> dict[str, Any]:
+    names = ("method", "parts") if job.spec["analysis"] == "incomplete" else ()
     return {
         "name": "gcert-segment",
         "engine": {"name": "glocert", "version": __version__},
         "analysis": job.spec["analysis"],
+        **{name: job.spec[name] for name in names},
         "arithmetic": job.spec["arithmetic"],
         "gap": job.spec["gap"],
         "error_budget": "error_radius of each result bounds the error of every margin on the path",
@@ -159,7 +161,7 @@ def _method(job: Job) -> dict[str, Any]:
 def _result(row: Mapping[str, Any], pictures: Mapping[int, str]) -> dict[str, Any]:
     names = (
         "index", "label", "predicted", "outputs", "centre", "verdict", "reason", "robust_mass",
-        "certified_to", "min_margin", "error_radius", "pieces", "family", "partition",
+        "certified_to", "min_margin", "error_radius", "pieces", "family", "analysis", "method", "partition",
     )  # fmt: skip
     result = {name: finite(row[name]) for name in names if name in row}
     if found := row.get("counterexample"):

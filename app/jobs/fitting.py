@@ -115,7 +115,7 @@ def check(body: Asked, of: Subject, chosen: list[int], settings: Settings) -> No
     else:
         labelled = not isinstance(body.property, BandProperty) and of.network.role == "classifier"
         offences = [
-            *_property(body, of), *admitted(of.network, "segment"), *_shapes(of),
+            *_property(body, of), *_once(body), *admitted(of.network, "segment"), *_shapes(of),
             *(_labels(of, chosen) if labelled else ()), *_mutation(body, of), *_law(body),
             *_pair(body, of),
         ]  # fmt: skip
@@ -176,6 +176,13 @@ def _rank(body: SegmentCertification, k: int, of: Subject) -> list[Offence]:
     if body.partition:
         offences.append(Offence("/partition", "A rank has no labels along the path."))
     return offences
+
+
+def _once(body: SegmentCertification) -> list[Offence]:
+    """Say what an analysis that refines nothing does not find."""
+    if body.analysis != "incomplete" or not body.partition:
+        return []
+    return [Offence("/partition", "An incomplete analysis finds no labels along the path.")]
 
 
 def _size(of: Subject) -> list[Offence]:

@@ -47,6 +47,10 @@ class BudgetBody(Body):
     ] = None
 
 
+MOST_PARTS = 10_000
+"""of the path, in one incomplete analysis"""
+
+
 class LabelProperty(Body):
     """The label of the data set beats all others."""
 
@@ -87,9 +91,20 @@ class SegmentCertification(Body):
         Field(description="`label` and `top_k` for classifiers; `band` for regressors, and for scores."),
     ] = LabelProperty(type="label")
     analysis: Annotated[
-        Literal["complete", "quantitative"],
-        Field(description="`complete` answers yes or no; `quantitative` bounds the robust mass up to `gap`."),
+        Literal["complete", "quantitative", "incomplete"],
+        Field(
+            description="`complete` answers yes or no; `quantitative` bounds the robust mass up to `gap`; "
+            "`incomplete` bounds once, quickly, and may leave open what is true."
+        ),
     ] = "complete"
+    method: Annotated[
+        Literal["interval", "zonotope", "crown"],
+        Field(description="How `incomplete` bounds, each at least as tight as the one before."),
+    ] = "crown"
+    parts: Annotated[
+        int,
+        Field(ge=1, le=MOST_PARTS, description="Equal parts of the path that `incomplete` bounds."),
+    ] = 1
     arithmetic: Annotated[
         Literal["real"], Field(description="`real`: a theorem about the stored weights over the reals.")
     ] = "real"

@@ -71,6 +71,10 @@ class ResultRead(Answer):
     """of the exact curve, or parts of the path that were bounded"""
     family: Literal["exact", "enclosure"] | None = None
     """whether the network was followed exactly, or bounded on parts of the path"""
+    analysis: Literal["incomplete"] | None = None
+    """of rows whose path was bounded once: undecided says nothing about the network"""
+    method: Literal["interval", "zonotope", "crown"] | None = None
+    """how it was bounded"""
     partition: list[PartRead] | None = None
     centre: list[float] | None = None
     """of a band: the outputs at the start of the path in float64, about which the band is certified"""

@@ -179,6 +179,8 @@ class _Unit:
             spec.seconds_per_input,
             known,
             self._law,
+            spec.method,
+            spec.parts,
         )
 
     def _certified(

@@ -28,6 +28,7 @@ def test_a_job_is_queued_with_every_default_filled_in(on_each_database: Served) 
         "property": {"type": "label"},
         "margin": 0.0, "gap": 0.001, "budget": {"seconds_per_input": 30.0, "seconds": 3600.0},
         "partition": False, "priority": 3, "law": {"type": "uniform"}, "paired": False,
+        "method": "crown", "parts": 1,
     }  # fmt: skip
     assert job["progress"] == {"done": 0, "total": 3, "unit": "inputs", "rate": None, "eta_s": None}
     with served.session() as session:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glocert.spec import MUTATION_UNITS, Analysis, Mutation, Preprocessing, SegmentSpec
+from glocert.spec import MUTATION_UNITS, Analysis, Method, Mutation, Preprocessing, SegmentSpec
 from glocert.spec_law import BetaLaw, UniformLaw
 
 values = st.floats(-1e6, 1e6)
@@ -41,8 +41,11 @@ def test_certified_values_never_lie_beyond_what_is_certified(start, stop, t):
     seconds=st.floats(0.1, 1e4),
     partition=st.booleans(),
     law=st.sampled_from([UniformLaw(), BetaLaw(2, 3)]),
+    bounds=st.tuples(st.sampled_from(Method), st.integers(1, 100)),
 )
-def test_a_request_survives_json(kind, start, stop, options, analysis, margin, seconds, partition, law):
+def test_a_request_survives_json(
+    kind, start, stop, options, analysis, margin, seconds, partition, law, bounds
+):
     spec = SegmentSpec(
         Mutation(kind, start, stop, options),
         analysis,
@@ -50,6 +53,8 @@ def test_a_request_survives_json(kind, start, stop, options, analysis, margin, s
         seconds_per_input=seconds,
         partition=partition,
         law=law,
+        method=bounds[0],
+        parts=bounds[1],
     )
     assert SegmentSpec.from_json(spec.to_json()) == spec
 

@@ -14,7 +14,7 @@ from glocert.certification.unit import run
 from glocert.errors import InvalidSpec
 from glocert.graph.ir import Graph
 from glocert.paths.request import path
-from glocert.spec import MUTATION_UNITS, Analysis, Mutation, SegmentSpec, Verdict
+from glocert.spec import MUTATION_UNITS, Analysis, Method, Mutation, SegmentSpec, Verdict
 from tests.glocert.certification.conftest import DIGITS
 
 BRIGHTER = SegmentSpec(Mutation("brightness", 0.0, 0.5), partition=True)
@@ -266,3 +266,22 @@ def test_requests_that_do_not_fit(make_case, affine, digits, tmp_path):
     wrong = make_case(network, np.zeros((2, 8, 7), np.uint8), None)
     with pytest.raises(InvalidSpec, match=r"\(1, 8, 7\) do not fit the model's input of shape \(1, 8, 8\)"):
         list(run(wrong, BRIGHTER, [0], tmp_path))
+
+
+def test_an_incomplete_analysis_certifies_or_leaves_open(rows, digits, tmp_path):
+    """What it certifies the complete one certifies, and rows say what they are."""
+    spec = SegmentSpec(BRIGHTER.mutation, Analysis.INCOMPLETE, method=Method.ZONOTOPE, parts=4)
+    verdicts = Counter()
+    for report in run(digits["onnx"], spec, range(20), tmp_path):
+        complete, row = rows[1][report.index], report.to_json()
+        verdicts[report.verdict] += 1
+        if report.verdict is Verdict.SKIPPED:
+            continue
+        assert (row["analysis"], row["method"], row["pieces"]) == ("incomplete", "zonotope", 4)
+        assert row["robust_mass"]["upper"] == 1.0
+        assert row["min_margin"]["value"] <= complete.segment.min_margin + 1e-9
+        if report.verdict is Verdict.CERTIFIED:
+            assert complete.verdict is Verdict.CERTIFIED
+        else:
+            assert (report.verdict, row["reason"]) == (Verdict.UNDECIDED, "incomplete")
+    assert verdicts[Verdict.CERTIFIED] >= 5
