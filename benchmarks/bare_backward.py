@@ -48,6 +48,31 @@ class Exact:
         return self.proven.back(adjoint, gains)  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True, slots=True)
+class Rectified:
+    """``max(x, 0)`` between lines."""
+
+    proven: kinks.Gained
+
+    def local(self, inputs: Sequence[Form]) -> Local:
+        """Return the lines."""
+        x = inputs[0]
+        width = x.slopes.abs().sum(0).add_(x.error)
+        gain, half = rectified(x.centre - width, x.centre + width)
+        return Local(half, half, None, (gain,))
+
+    def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:
+        """Multiply by the gain."""
+        return self.proven.back(adjoint, gains)
+
+
+def rectified(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Return g and m of the line in place of ``max(x, 0)`` on each range; m is the error as well."""
+    above, below = high.clamp_(min=0), low.clamp_(max=0)
+    gain = above / (above - below).clamp_(min=2.0**-100)
+    return gain, torch.maximum((1 - gain).mul_(above), (gain * below).neg_()).mul_(0.5)
+
+
 class Unproven(Reversal):
     """A reversal whose functionals have errors of relaxations only."""
 
@@ -121,6 +146,8 @@ def _twin(node: Any) -> Any:
         return Exact(node, None, node.outside)
     if isinstance(node, layout.Concat):
         return Exact(node, node.shift, tuple(node.shift.shape))
+    if isinstance(node, kinks.Gained) and node.bent.rectifies:
+        return Rectified(node)
     if isinstance(node, _BENT):
         return node
     raise TypeError(type(node).__name__)

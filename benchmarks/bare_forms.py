@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.bare import without_radius
-from benchmarks.bare_backward import without_charges
+from benchmarks.bare_backward import rectified, without_charges
 from glocert import engine, forms, segments
 from glocert.forms.backward import Reversal
 from glocert.forms.form import Form
@@ -73,6 +73,11 @@ class Bent:
         """Pass on, make constant, or replace by a line."""
         if self.proven.same == (-torch.inf, torch.inf):
             return given
+        if self.proven.rectifies and given.error.numel() <= kinks._SMALL:
+            gain, half = rectified(*_range(given))
+            lines = given.lines() * gain
+            lines[0] += half
+            return Form.of(lines, given.error * gain + half)
         x, restored = given.flat()
         low, high = _range(x)
         settled = self.proven.passed(low, high)
