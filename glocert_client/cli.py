@@ -218,11 +218,12 @@ def certify(
         "budget": read_budget(seconds_per_input, deadline),
         "tags": read_tags(tag or []),
         "method": method or None,
+        "arithmetic": arithmetic or None,
     }
     along = {"analysis": analysis or None, "parts": parts, "margin": margin, "gap": gap,
              "partition": partition or None, "paired": paired or None, "law": read_law(law),
              "property": read_property(property, band)}  # fmt: skip
-    within = {"norm": norm or None, "arithmetic": arithmetic or None,
+    within = {"norm": norm or None,
               "relaxation": None if top_k is None else {"top_k": top_k}}  # fmt: skip
     bodies = read_questions(mutation or [], epsilon or [], shared, along, within, min_vra)
     settings = run.ModelSettings(

@@ -145,7 +145,8 @@ class Client:
             indices: only these inputs.
             idempotency_key: the same key with the same body gives the same job; a random one by default.
             settings: other members of the body: ``property``, ``analysis``, ``method``, ``parts``,
-                ``margin``, ``gap``, ``law``, ``paired``, ``budget``, ``partition``, ``tags``, ``priority``.
+                ``arithmetic``, ``margin``, ``gap``, ``law``, ``paired``, ``budget``, ``partition``, ``tags``,
+                ``priority``.
         """
         inputs = {"limit": limit, "indices": list(indices) if indices is not None else None}
         body = {

@@ -86,7 +86,11 @@ TopK = Annotated[
     int | None, typer.Option("--top-k", min=1, help="Of --epsilon: the best K may change places.")
 ]
 Arithmetic = Annotated[
-    str, typer.Option(metavar="real|float32", help="Of --epsilon: whose scores the certificate is about.")
+    str,
+    typer.Option(
+        metavar="real|float32",
+        help="Whose scores the certificate is about; by default real of --mutation, float32 of --epsilon.",
+    ),
 ]
 LeastVra = Annotated[
     float | None,

@@ -26,7 +26,7 @@ def describe(settings: Settings, *, open_mode: bool) -> dict[str, Any]:
         "authentication": "open" if open_mode else "keys",
         "kinds": list(KINDS),
         "analyses": [analysis.value for analysis in Analysis],
-        "arithmetics": [Arithmetic.REAL.value],
+        "arithmetics": [arithmetic.value for arithmetic in Arithmetic],
         "mutations": dict(MUTATION_UNITS),
         "properties": list(PROPERTIES),
         "laws": list(LAWS),

@@ -18,12 +18,25 @@ PREDICATE = "urn:glocert:certificate:segment:v1"
 CLAIMS_NOT_MADE = (
     "Nothing is claimed about inputs that are not listed, nor about changes other than the named mutation.",
     "The path is the mutation as defined here; that it resembles changes in the world is not claimed.",
-    "The arithmetic is that of real numbers: a runtime that rounds may differ where a margin is small. "
-    "Counterexamples were seen in the named float32 runtimes.",
     "The labels of the data set are taken as given.",
     "The ends of the parts of a partition are computed, not enclosed.",
     "Undecided is not certified, and skipped inputs were not examined.",
     "That the imported graph computes what the upload computes was compared on random inputs, not proved.",
+)
+REAL = (
+    "The arithmetic is that of real numbers: a runtime that rounds may differ where a margin is small. "
+    "Counterexamples were seen in the named float32 runtimes."
+)
+"""not claimed where the arithmetic is ``real``"""
+FLOAT32 = (
+    "Executions other than float32 are not covered, nor kernels that do not multiply and add what the "
+    "network's layers say: TF32, bfloat16, Winograd and FFT convolutions. Nor is what follows the scores: a "
+    "Softmax that was left out on import may round two scores to one probability."
+)
+"""not claimed where it is ``float32``"""
+EXECUTIONS = (
+    "real numbers, and every float32 execution in any order of summation, fused or not, with pointwise "
+    "affine nodes folded into the product before them or not, on x(t) rounded to float32"
 )
 FORMULA = (
     "for every listed input x with verdict certified and every t in [0, 1]: "
@@ -120,7 +133,9 @@ def _domain(
 
 def _not_claimed(job: Job) -> list[str]:
     law = () if _is_uniform(job) else (LAW_NOT_CLAIMED,)
-    return [*CLAIMS_NOT_MADE, *law, *(BAND_NOT_CLAIMED if _is_band(job) else ())]
+    rounding = REAL if job.spec["arithmetic"] == "real" else FLOAT32
+    band = BAND_NOT_CLAIMED if _is_band(job) else ()
+    return [*CLAIMS_NOT_MADE[:2], rounding, *CLAIMS_NOT_MADE[2:], *law, *band]
 
 
 def _labels(job: Job, dataset: Dataset) -> str:
@@ -153,6 +168,7 @@ def _method(job: Job) -> dict[str, Any]:
         "analysis": job.spec["analysis"],
         **{name: job.spec[name] for name in names},
         "arithmetic": job.spec["arithmetic"],
+        "execution": "real numbers" if job.spec["arithmetic"] == "real" else EXECUTIONS,
         "gap": job.spec["gap"],
         "error_budget": "error_radius of each result bounds the error of every margin on the path",
     }

@@ -115,7 +115,8 @@ def check(body: Asked, of: Subject, chosen: list[int], settings: Settings) -> No
     else:
         labelled = not isinstance(body.property, BandProperty) and of.network.role == "classifier"
         offences = [
-            *_property(body, of), *_once(body), *admitted(of.network, "segment"), *_shapes(of),
+            *_property(body, of), *_once(body), *admitted(of.network, "segment"), *_executed(body, of),
+            *_shapes(of),
             *(_labels(of, chosen) if labelled else ()), *_mutation(body, of), *_law(body),
             *_pair(body, of),
         ]  # fmt: skip
@@ -143,6 +144,24 @@ def admitted(network: Network, method: str, where: str = "/model_id") -> list[Of
         for node in found.get("nodes") or ()
     ]
     return [Offence(where, f"The {method} method does not admit the model: {because}"), *nodes]
+
+
+def _executed(body: SegmentCertification, of: Subject) -> list[Offence]:
+    """Say which nodes forbid the arithmetic; inspections of old do not tell, then the unit says it."""
+    found = ((of.network.inspection or {}).get("methods") or {}).get("segment") or {}
+    nodes = found.get("unpromised") or ()
+    if body.arithmetic != "float32" or not nodes:
+        return []
+    where, way_out = "/arithmetic", 'Send "arithmetic": "real".'
+    names = ", ".join(sorted({str(node.get("operator")) for node in nodes}))
+    detail = f"Float32 runtimes promise no accuracy for {names}, so no certificate can cover all of them."
+    return [
+        Offence(where, detail, way_out=way_out),
+        *(
+            Offence(where, f"{node.get('where')}: {node.get('detail')}", node.get("operator", ""), way_out)
+            for node in nodes
+        ),
+    ]
 
 
 def _property(body: SegmentCertification, of: Subject) -> list[Offence]:

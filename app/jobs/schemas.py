@@ -106,7 +106,11 @@ class SegmentCertification(Body):
         Field(ge=1, le=MOST_PARTS, description="Equal parts of the path that `incomplete` bounds."),
     ] = 1
     arithmetic: Annotated[
-        Literal["real"], Field(description="`real`: a theorem about the stored weights over the reals.")
+        Literal["real", "float32"],
+        Field(
+            description="`real`: a theorem about the stored weights over the reals; `float32` also covers "
+            "every float32 execution in any order of summation."
+        ),
     ] = "real"
     margin: Annotated[
         float,

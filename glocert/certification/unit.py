@@ -207,7 +207,7 @@ class _Unit:
     def _prepared(self, network: Graph) -> Program:
         """Return the program of a network; one that does not depend on the input is prepared once."""
         if self._program is None or self._program[0] is not network:
-            self._program = network, prepare(network, self._device)
+            self._program = network, prepare(network, self._device, self._spec.arithmetic)
         return self._program[1]
 
     def _confirmed(self, path: Path, answer: SegmentReport, question: Question) -> Confirmed | None:

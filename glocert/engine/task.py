@@ -137,7 +137,8 @@ class Task:
             bounds = Bounds(self.program.double, None, self.budget.block_bytes)
             parts = partition(bounds, self.search, self.question.gap, self.exhausted)
         found = self.search.ledger.report(bool(self.search.unsettled), parts)
-        return replace(found, family="exact" if self.scouted is not None else "enclosure")
+        found = replace(found, family="exact" if self.scouted is not None else "enclosure")
+        return self.program.forms.execution.explained(found)
 
     @staticmethod
     def _spans(rows: list[Row]) -> list[tuple[float, float]]:

@@ -69,7 +69,8 @@ def certify(
 
     run(bounds, search, lambda: exhausted() or enough(search, analysis, gap))
     pending = bool(search.unsettled)
-    return search.ledger.report(pending, winners(bounds, search, gap, exhausted) if partition else ())
+    parts = winners(bounds, search, gap, exhausted) if partition else ()
+    return program.execution.explained(search.ledger.report(pending, parts))
 
 
 def enough(search: Search, analysis: Analysis, gap: float) -> bool:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -27,9 +27,15 @@ from glocert.errors import Offence, UnsupportedOperators
 from glocert.graph.families import is_bilinear, is_smooth
 from glocert.graph.ir import Graph, Node
 from glocert.graph.lowering_resample import is_interpolation
+from glocert.report import SegmentReport
 from glocert.rounding import SINGLE
-from glocert.spec import Arithmetic
+from glocert.spec import Arithmetic, Verdict
 
+_BY_ROUNDING = frozenset({"tie", "numeric"})
+_NEXT_STEP = (
+    "float32 executions may round the best scores to either side of each other there: ask for arithmetic "
+    "real, or for a path that ends before that point"
+)
 WEIGHT_FLOOR = 2.0**-40
 """A parameter smaller than that is charged like one of this size: then relative charges cover underflow."""
 FACTOR_FLOOR = 2.0**-15
@@ -62,6 +68,12 @@ class Execution:
     def relative(self, node: Node) -> float:
         """Return the share of all absolute terms of a node's sums that executing it may cost; 0 in reals."""
         return SINGLE.dot(self.roundings.get(node.name, 0)) if self.charged else 0.0
+
+    def explained(self, report: SegmentReport) -> SegmentReport:
+        """Return an answer with what helps where the rounding of executions keeps it undecided."""
+        if not self.charged or report.verdict is not Verdict.UNDECIDED or report.reason not in _BY_ROUNDING:
+            return report
+        return replace(report, reason="numeric", next_step=_NEXT_STEP)
 
     @property
     def entry(self) -> float:
@@ -102,8 +114,9 @@ def unpromised(graph: Graph) -> list[Offence]:
     return [
         Offence(
             node.name,
-            'how a float32 runtime rounds it is not specified; ask for "arithmetic": "real"',
-            node.operator,
+            "how a float32 runtime rounds it is not specified",
+            node.source or node.operator,
+            'Ask for "arithmetic": "real".',
         )
         for node in graph.nodes
         if (is_smooth(graph, node) and not is_bilinear(graph, node)) or _interpolates(graph, node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from glocert.graph.execution import unpromised
 from glocert.graph.families import Family, family, is_bilinear, smooth_nodes
 from glocert.graph.ir import Graph, Node
 
@@ -18,7 +19,8 @@ def methods(graph: Graph) -> dict[str, dict[str, Any]]:
 
     Returns:
         ``segment``: ``admitted`` is ``exact`` or ``enclosure``, and ``nodes`` lists what forbids ``exact``;
-        ``because`` gives the reason in a sentence. What else admits it is for the rooms above to say.
+        ``because`` gives the reason in a sentence, and ``unpromised`` lists what forbids the arithmetic
+        ``float32``. What else admits it is for the rooms above to say.
     """
     kind = family(graph)
     return {
@@ -26,6 +28,10 @@ def methods(graph: Graph) -> dict[str, dict[str, Any]]:
             "admitted": kind.value,
             "because": _BECAUSE[kind],
             "nodes": [_obstacle(graph, node) for node in smooth_nodes(graph)],
+            "unpromised": [
+                {"where": offence.where, "operator": offence.operator, "detail": offence.detail}
+                for offence in unpromised(graph)
+            ],
         },
     }
 

@@ -44,7 +44,7 @@ def certify_many(program: Program, questions: Sequence[Asked], budget: Budget) -
             pieces += len(part.t) - 1
         if pieces >= budget.pieces:
             break
-    return [tally.report() for tally in tallies]
+    return [program.execution.explained(tally.report()) for tally in tallies]
 
 
 def _apart(whole: Run) -> Iterator[tuple[int, Run]]:

@@ -75,7 +75,7 @@ def certify(
         tally.add(run(program, block))
         if tally.pieces >= budget.pieces or (analysis is Analysis.QUANTITATIVE and tally.settled(gap)):
             break
-    return tally.report()
+    return program.execution.explained(tally.report())
 
 
 @dataclass(slots=True)

@@ -63,6 +63,18 @@ def test_it_says_what_was_shown_about_what(served: Served) -> None:
     assert predicate["claims_not_made"]
 
 
+def test_it_says_which_executions_it_covers(served: Served) -> None:
+    def predicate(**body: object) -> dict[str, Any]:
+        return served.client.get(certified(served, **body)["certificate"]["href"]).json()["predicate"]
+
+    real, executed = predicate(), predicate(arithmetic="float32")
+    assert (real["method"]["execution"], executed["method"]["arithmetic"]) == ("real numbers", "float32")
+    assert "every float32 execution" in executed["method"]["execution"]
+    assert any("a runtime that rounds may differ" in claim for claim in real["claims_not_made"])
+    assert not any("a runtime that rounds may differ" in claim for claim in executed["claims_not_made"])
+    assert any("Winograd" in claim for claim in executed["claims_not_made"])
+
+
 def test_its_results_are_the_rows(served: Served) -> None:
     predicate = served.client.get(certified(served)["certificate"]["href"]).json()["predicate"]
     one, two, five = predicate["results"]

@@ -56,7 +56,7 @@ def cancel(served: Served, answer: httpx.Response) -> None:
         ({"inputs": {"indices": [0, 6]}}, "/inputs/indices/1"),
         ({"margin": -1}, "/margin"),
         ({"gap": 1.5}, "/gap"),
-        ({"arithmetic": "float32"}, "/arithmetic"),
+        ({"arithmetic": "float16"}, "/arithmetic"),
         ({"analysis": "guess"}, "/analysis"),
         ({"analysis": "incomplete", "partition": True}, "/partition"),
         ({"analysis": "incomplete", "method": "local"}, "/method"),
@@ -207,6 +207,24 @@ def test_model_and_data_must_be_ready(served: Served) -> None:
     answer = served.client.post("/v1/jobs", json=served.body(model_id=model))
     assert answer.json()["rejection"] == {"title": "no"}
     assert code(served.client.post("/v1/jobs", json=served.body(model_id="mdl_none"))) == "not-found"
+
+
+def test_executions_that_nobody_promises_are_refused_by_name(served: Served) -> None:
+    nodes = [{"where": f"/act{i}", "operator": "Sigmoid", "detail": "it is not specified"} for i in range(2)]
+    methods = {"segment": {"admitted": "enclosure", "unpromised": nodes}}
+    model = served.ready_model(report={"methods": methods})
+    assert served.client.post("/v1/jobs", json=served.body(model_id=model)).status_code == 202
+    answer = served.client.post("/v1/jobs", json=served.body(model_id=model, arithmetic="float32"))
+    assert (answer.status_code, code(answer)) == (422, "invalid-spec")
+    errors = answer.json()["errors"]
+    assert [error["pointer"] for error in errors] == ["/arithmetic"] * 3
+    assert [node["where"] in error["detail"] for node, error in zip(nodes, errors[1:], strict=True)] == [
+        True
+    ] * 2
+    assert all("real" in error["way_out"] for error in errors)
+    known = served.ready_model(b"known", report={"methods": {"segment": {"admitted": "exact"}}})
+    job = served.client.post("/v1/jobs", json=served.body(model_id=known, arithmetic="float32"))
+    assert (job.status_code, job.json()["request"]["arithmetic"]) == (202, "float32")
 
 
 def test_a_model_that_the_method_does_not_admit_is_refused(served: Served) -> None:

@@ -14,7 +14,7 @@ from glocert.certification.unit import run
 from glocert.errors import InvalidSpec
 from glocert.graph.ir import Graph
 from glocert.paths.request import path
-from glocert.spec import MUTATION_UNITS, Analysis, Method, Mutation, SegmentSpec, Verdict
+from glocert.spec import MUTATION_UNITS, Analysis, Arithmetic, Method, Mutation, SegmentSpec, Verdict
 from tests.glocert.certification.conftest import DIGITS
 
 BRIGHTER = SegmentSpec(Mutation("brightness", 0.0, 0.5), partition=True)
@@ -83,6 +83,33 @@ def test_counterexamples_fool_the_upload(rows):
         assert scores.argmax() == found.predicted != report.label
         assert found.value == pytest.approx(0.5 * found.t)
         assert found.confirmed_in == ("torch", "onnxruntime")
+
+
+def test_about_executions_the_verdicts_are_the_same_or_open(rows, digits, tmp_path):
+    executed = list(
+        run(digits["onnx"], replace(BRIGHTER, arithmetic=Arithmetic.FLOAT32), range(60), tmp_path)
+    )
+    for real, found in zip(rows[1], executed, strict=True):
+        if found.verdict is Verdict.UNDECIDED:
+            assert (found.reason, "arithmetic real" in found.next_step) == ("numeric", True)
+        else:
+            assert found.verdict is real.verdict
+        if found.segment is not None:
+            assert found.segment.radius > 1e5 * real.segment.radius
+            assert found.segment.certified_to <= real.segment.certified_to
+            assert found.segment.robust_mass.upper >= real.segment.robust_mass.upper
+    assert sum(found.verdict is Verdict.CERTIFIED for found in executed) >= 30
+
+
+def test_a_margin_below_float32_is_certified_for_reals_only(make_case, affine, tmp_path):
+    """Both scores are x plus a constant; 1e-9 apart, float32 makes them equal."""
+    graph = affine([[1.0, 0.0], [0.0, 1.0]], [1e-9, 0.0])
+    case = make_case(graph, np.full((1, 2), 0.5, np.float32), [0])
+    spec = SegmentSpec(Mutation("brightness", 0.0, 0.3))
+    (real,) = run(case, spec, [0], tmp_path)
+    (executed,) = run(case, replace(spec, arithmetic=Arithmetic.FLOAT32), [0], tmp_path)
+    assert real.verdict is Verdict.CERTIFIED
+    assert (executed.verdict, executed.reason) == (Verdict.UNDECIDED, "numeric")
 
 
 def test_every_named_picture_is_there_and_can_be_opened(rows):

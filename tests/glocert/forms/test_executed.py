@@ -138,4 +138,4 @@ def test_nodes_without_a_promise_are_named_with_the_way_out():
     with pytest.raises(UnsupportedOperators) as caught:
         prepare(graph, arithmetic=Arithmetic.FLOAT32)
     assert [offence.where for offence in caught.value.offences] == ["sigmoid1", "tanh2"]
-    assert all("real" in offence.detail for offence in caught.value.offences)
+    assert all("real" in offence.way_out for offence in caught.value.offences)
