@@ -33,11 +33,14 @@ from tests.glocert.certification.test_real_models import Prepared, manifest, pre
 __all__ = ["prepare"]
 
 pytestmark = pytest.mark.shared
-NETWORKS = {"mnist_conv_small": True, "mnist_fc_256x6": False, "mnist_avgpool": False, "cifar_resnet2b": True}
+ASKED = os.environ.get("GLOCERT_TEST_EXECUTIONS", "")
+PATHS = int(ASKED or "2")
+NETWORKS = {"mnist_conv_small": True, "mnist_fc_256x2": True, "mnist_avgpool": False}
 """name -> whether there is a traced file"""
-PATHS = int(os.environ.get("GLOCERT_TEST_EXECUTIONS", "3"))
+if ASKED:
+    NETWORKS |= {"mnist_fc_256x6": False, "cifar_conv_small_pgd": True, "cifar_resnet2b": True}
 POINTS = 300
-CUTS = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+CUTS = (1e-7, 1e-5, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3)
 Execute = Callable[[np.ndarray], np.ndarray]
 
 
@@ -46,7 +49,7 @@ def certified(prepared: Prepared) -> Iterator[tuple[ImagePath, int, SegmentRepor
     network = prepared.subject.network
     real = engine.prepare(network)
     executed = engine.prepare(network, arithmetic=Arithmetic.FLOAT32)
-    for index in range(4 * PATHS):
+    for index in range(min(4 * PATHS, len(prepared.subject.items) - 20)):
         item = prepared.subject.item(index)
         label = prepared.subject.label(index)
         for mutation in (Mutation("brightness", 0.0, 0.4), Mutation("chord", 0.0, 1.0, {"item": index + 20})):
@@ -155,5 +158,5 @@ def test_no_runtime_gives_another_label_where_executions_are_certified(prepare, 
         margins.append(report.min_margin)
         if len(margins) >= PATHS:
             break
-    assert len(margins) >= min(PATHS, 3)
-    assert min(margins) < 0.02
+    assert len(margins) >= min(PATHS, 2)
+    assert min(margins) < 0.1
