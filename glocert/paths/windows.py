@@ -62,7 +62,8 @@ class Windows:
         at = level * (self.low.shape[1] // self.levels) + place
         low, high = self.low.index_select(1, at), self.high.index_select(1, at)
         rounding = (low.abs() + high.abs()) * CHARGE + TINY
-        return (low + high) * 0.5, torch.where(low == high, 0.0, ((high - low) * 0.5 + rounding) * UP)
+        nothing = (low == 0) & (high == 0)  # also no radius: adding one to zero does not round it away
+        return (low + high) * 0.5, torch.where(nothing, 0.0, ((high - low) * 0.5 + rounding) * UP)
 
 
 def _grown(values: Tensor, reach: int) -> Tensor:
