@@ -22,6 +22,7 @@
         │   ├── NetworkNotReady          not inspected yet, or rejected
         │   ├── DatasetNotReady          not inspected yet, or rejected
         │   ├── JobFinished              nothing to cancel any more
+        │   ├── JobNotResumable          nothing to go on with
         │   └── CertificateNotIssued     the job has not succeeded
         ├── IdempotencyMismatch      the key was used with another body
         ├── LimitExceeded            an owner has as many as the settings allow
@@ -186,6 +187,13 @@ class JobFinished(Conflict):
 
     code = "job-finished"
     title = "The job has finished"
+
+
+class JobNotResumable(Conflict):
+    """The job was not interrupted, or what it needs is gone."""
+
+    code = "job-not-resumable"
+    title = "The job cannot be resumed"
 
 
 class CertificateNotIssued(Conflict):

@@ -84,6 +84,9 @@ TABLE: dict[type[GlocertError], Row] = {
         409, "Wait until the data set is `ready`; correct it when it is `rejected`."
     ),
     service.JobFinished: Row(409, "Nothing needs to be done."),
+    service.JobNotResumable: Row(
+        409, "Wait for a job that runs; send the request of another one as a new job."
+    ),
     service.CertificateNotIssued: Row(409, "Wait until the job has succeeded."),
     service.IdempotencyMismatch: Row(422, "Use a new key for a new request."),
     service.LimitExceeded: Row(409, "Delete what is not needed any more, or raise the limit."),

@@ -308,6 +308,17 @@ def cancel(job: JobId, as_json: AsJson = False, server: Server = LOCAL, key: Key
 
 
 @app.command()
+def resume(job: JobId, as_json: AsJson = False, server: Server = LOCAL, key: Key = "") -> None:
+    """Go on with a job that was cancelled, ran out of its budget or lost its worker; its rows stay."""
+    with answering(as_json), Client(server, key) as client:
+        found = client.resume(job)
+        if as_json:
+            write_json(found.data)
+        else:
+            stdout().print(f"{found.id} {found.status}")
+
+
+@app.command()
 def results(
     job: JobId, verdict: Verdict = "", as_json: AsJson = False, server: Server = LOCAL, key: Key = ""
 ) -> None:

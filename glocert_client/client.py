@@ -280,6 +280,10 @@ class Client:
         answer = self._transport.send(Request("GET", f"/v1/jobs/{id}"))
         return Job(self._transport, answer.json(), answer.headers.get("etag", ""))
 
+    def resume(self, id: str) -> Job:  # noqa: A002
+        """Go on with a segment certification that was interrupted, see ``Job.resume``, and return it."""
+        return self.job(id).resume()
+
     def jobs(self, **filters: str) -> Iterator[Job]:
         """Yield jobs from the newest to the oldest.
 

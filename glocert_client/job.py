@@ -191,6 +191,15 @@ class Job:
         self._transport.send(Request("POST", f"{self.path}/cancel"))
         return self.refresh()
 
+    def resume(self) -> Self:
+        """Have the service go on with the job after it was cancelled, overdue or lost; its rows stay.
+
+        Raises:
+            ServiceError: it was not interrupted, is no segment certification, or its model or data are gone.
+        """
+        self._transport.send(Request("POST", f"{self.path}/resume"))
+        return self.refresh()
+
     def __enter__(self) -> Self:
         return self
 

@@ -55,6 +55,8 @@ class Job(Base):
     inputs_total: Mapped[int] = mapped_column(default=0)
     """or epochs, or files: what the progress of the kind counts"""
     inputs_done: Mapped[int] = mapped_column(default=0)
+    inputs_done_before: Mapped[int] = mapped_column(default=0, server_default="0")
+    """how many of them were done when the job began, or went on after it was resumed"""
     clean_accuracy: Mapped[float | None]
     warnings: Mapped[list[Any]] = mapped_column(default=list)
     summary: Mapped[dict[str, Any] | None]

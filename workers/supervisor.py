@@ -155,7 +155,7 @@ class Supervisor:
         elif ending.end is End.PAUSED:
             self.persist(lambda session: leases.release(session, lease))
         elif ending.end is End.OVERDUE:
-            self.persist(lambda session: outcomes.fail_job(session, lease.subject, deadline_problem()))
+            self.persist(lambda session: outcomes.fail_held_job(session, lease, deadline_problem()))
         elif ending.end is End.REFUSED:
             self._refuse(lease, ending.problem())
         elif ending.end is End.DIED:
@@ -172,7 +172,7 @@ class Supervisor:
 
     def _refuse(self, lease: Lease, problem: dict[str, object]) -> None:
         if lease.of_job:
-            self.persist(lambda session: outcomes.fail_job(session, lease.subject, problem))
+            self.persist(lambda session: outcomes.fail_held_job(session, lease, problem))
         else:
             self.persist(lambda session: outcomes.record_inspection(session, lease, None, problem, {}))
 

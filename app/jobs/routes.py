@@ -148,6 +148,23 @@ def cancel_job(job_id: str, caller: Writer, session: SessionDep, response: Respo
     return showing.read(job)
 
 
+@router.post(
+    "/{job_id}/resume", status_code=202, operation_id="resumeJob", responses=ANSWER | problems(404, 409, 429)
+)
+def resume_job(
+    job_id: str, caller: Writer, session: SessionDep, settings: SettingsDep, response: Response
+) -> JobRead:
+    """Go on with a segment certification that was cancelled, ran out of its budget or lost its worker.
+
+    Rows that are there already stay and count; `budget.seconds` begins anew. An input that was being worked
+    on goes on from what was proven of it.
+    """
+    job = service.resume(session, caller, job_id, settings)
+    response.headers.update({"Location": f"/v1/jobs/{job.id}", "ETag": showing.etag(job)})
+    response.headers["Retry-After"] = RETRY_AFTER_S
+    return showing.read(job)
+
+
 @router.get(
     "/{job_id}/events",
     operation_id="followJob",

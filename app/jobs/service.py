@@ -11,15 +11,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app import paging
-from app.errors import IdempotencyMismatch, JobFinished, NotFound, TooManyJobs
+from app.errors import IdempotencyMismatch, JobFinished, JobNotResumable, NotFound, TooManyJobs
 from app.jobs import finishing, gloro, planning, repository
-from app.jobs.schemas import JobBody, JobFilter
+from app.jobs.schemas import SEGMENT, JobBody, JobFilter
 from app.keys.service import Caller
 from app.paging import Page
 from app.settings import Settings
 from app.units import service as units
-from glocert.errors import GlocertError
+from glocert.errors import DeadlineExceeded, GlocertError, WorkerLost
 from models import Job, JobStatus, TrainingEpoch, now
+
+INTERRUPTED = {f"/problems/{error.code}" for error in (DeadlineExceeded, WorkerLost)}
+"""types of the errors after which a job can go on"""
 
 
 def create(session: Session, caller: Caller, body: JobBody, key: str | None, settings: Settings) -> Job:
@@ -95,10 +98,51 @@ def cancel(session: Session, caller: Caller, job_id: str) -> Job:
     return job
 
 
+def resume(session: Session, caller: Caller, job_id: str, settings: Settings) -> Job:
+    """Queue what is left of a job that was interrupted; while it waits, asking again changes nothing.
+
+    Raises:
+        NotFound: there is none.
+        JobNotResumable: it was not interrupted, is of another kind, or its model or data are gone.
+        TooManyJobs: the caller has as many unfinished jobs as the settings allow.
+    """
+    job = get(session, caller, job_id)
+    if _waits(job):
+        return job
+    _refuse_unresumable(job)
+    _refuse_too_many(session, caller, settings)
+    if not units.resume(session, job) and not _waits(job):  # it has changed meanwhile
+        _refuse_unresumable(job)
+        raise JobNotResumable(f"The job is {job.status}.")
+    return job
+
+
+def _waits(job: Job) -> bool:
+    return job.status == JobStatus.QUEUED and not job.cancel_requested
+
+
+def _refuse_unresumable(job: Job) -> None:
+    if job.kind != SEGMENT:
+        raise JobNotResumable(f"Jobs of the kind {job.kind} cannot be resumed.")
+    failed = job.status == JobStatus.FAILED
+    interrupted = job.status == JobStatus.CANCELLED or (
+        failed and (job.error or {}).get("type") in INTERRUPTED
+    )
+    if not interrupted:
+        detail = (
+            "The job failed for a reason that would come back." if failed else f"The job is {job.status}."
+        )
+        raise JobNotResumable(detail, extra={"status": job.status})
+    gone = [name for name, kept in (("model", job.network_id), ("data set", job.dataset_id)) if kept is None]
+    if gone:
+        raise JobNotResumable(f"The {' and the '.join(gone)} of the job was deleted meanwhile.")
+
+
 def record_accuracy(session: Session, job: Job, outcome: Mapping[str, Any]) -> None:
     """Write down the clean accuracy and what is wrong with it."""
     job.clean_accuracy = outcome.get("clean_accuracy")
-    if warning := outcome.get("warning"):
+    warning = outcome.get("warning")
+    if warning and warning not in job.warnings:  # the unit may be done twice
         job.warnings = [*job.warnings, warning]
     job.version = _next_version()
     session.flush()

@@ -60,10 +60,11 @@ def summary(job: Job) -> AnySummary | None:
 def progress(job: Job) -> Progress:
     """Return how far a job is; rate and remaining time only while it runs and has shown a speed."""
     done, total, unit = job.inputs_done, job.inputs_total, COUNTED.get(job.kind, "inputs")
-    if job.status != JobStatus.RUNNING or job.started_at is None or not done:
+    here = done - job.inputs_done_before
+    if job.status != JobStatus.RUNNING or job.started_at is None or here <= 0:
         return Progress(done=done, total=total, unit=unit, rate=None, eta_s=None)
     seconds = max((now() - job.started_at).total_seconds(), 1e-3)
-    rate = done / seconds
+    rate = here / seconds
     eta_s = round((total - done) / rate, 1)
     return Progress(done=done, total=total, unit=unit, rate=round(rate, 4), eta_s=eta_s)
 

@@ -96,9 +96,24 @@ def fail_attempt(session: Session, lease: Lease, error: GlocertError, max_attemp
     if lease.attempt < max_attempts:
         release(session, lease, failed=True)
     elif lease.of_job:
-        fail_job(session, lease.subject, error.to_problem())
+        fail_held_job(session, lease, error.to_problem())
     else:
         record_inspection(session, lease, None, error.to_problem(), {})
+
+
+def fail_held_job(session: Session, lease: Lease, problem: dict[str, Any]) -> None:
+    """End the job of a unit with a problem that its worker has found.
+
+    A worker that has lost its unit must not end a job that was resumed meanwhile.
+    """
+    _fail_job_of(session, lease.unit_id, lease.subject, lease.token, problem)
+
+
+def _fail_job_of(session: Session, unit_id: str, job_id: str, token: str, problem: dict[str, Any]) -> None:
+    if repository.hold_job(session, job_id):
+        if not repository.close(session, unit_id, token, UnitStatus.CANCELLED, now()):
+            raise LeaseLost(unit_id)
+        fail_job(session, job_id, problem)
 
 
 def fail_job(session: Session, job_id: str, problem: dict[str, Any]) -> None:
@@ -113,7 +128,7 @@ def give_up(session: Session, unit_id: str, kind: UnitKind, subject: str, token:
     """End for good a unit that has lost its worker too often; the reaper's part."""
     if kind.of_job:
         detail = f"A unit of this job lost its worker or its process {attempts} times."
-        fail_job(session, subject, WorkerLost(detail).to_problem())
+        _fail_job_of(session, unit_id, subject, token, WorkerLost(detail).to_problem())
     elif repository.close(session, unit_id, token, UnitStatus.FAILED, now()):
         problem = InspectionFailed(f"The inspection lost its worker or its process {attempts} times.")
         _inspected(session, kind, subject, None, problem.to_problem(), {})

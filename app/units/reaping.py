@@ -109,8 +109,10 @@ class Reaper:
 
 
 def fail_overdue(session: Session, job_id: str) -> None:
-    """End a job whose budget is used up."""
-    outcomes.fail_job(session, job_id, deadline_problem())
+    """End a job whose budget is used up, unless it has begun anew."""
+    job = repository.job(session, job_id) if repository.hold_job(session, job_id) else None
+    if job is not None and seconds_left(job) <= 0:
+        outcomes.fail_job(session, job_id, deadline_problem())
 
 
 def deadline_problem() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, delete, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Row, Table, delete, exists, func, literal, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -69,9 +69,59 @@ def start_job(session: Session, job_id: str, moment: datetime) -> None:
     session.execute(
         update(Job)
         .where(Job.id == job_id, Job.status == JobStatus.QUEUED)
-        .values(status=JobStatus.RUNNING, started_at=moment, version=Job.version + 1)
+        .values(
+            status=JobStatus.RUNNING,
+            started_at=moment,
+            inputs_done_before=Job.inputs_done,
+            version=Job.version + 1,
+        )
         .execution_options(synchronize_session=False)
     )
+
+
+def reopen_job(session: Session, job_id: str) -> bool:
+    """Queue again a job that has failed or was cancelled, unless its model or its data are gone."""
+    done = session.execute(
+        update(Job)
+        .where(
+            Job.id == job_id,
+            Job.status.in_([JobStatus.FAILED, JobStatus.CANCELLED]),
+            Job.network_id.is_not(None),
+            Job.dataset_id.is_not(None),
+        )
+        .values(
+            status=JobStatus.QUEUED,
+            cancel_requested=False,
+            error=null(),
+            started_at=None,
+            finished_at=None,
+            version=Job.version + 1,
+        )
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return done.first() is not None
+
+
+def reopen_units(session: Session, job_id: str, moment: datetime) -> int:
+    """Queue again the units of a job that are not done, as if they were new, and return how many."""
+    done = session.execute(
+        update(Unit)
+        .where(Unit.subject == job_id, Unit.status != UnitStatus.DONE)
+        .values(
+            status=UnitStatus.QUEUED,
+            attempt=0,
+            token=None,
+            worker=None,
+            lease_until=None,
+            finished_at=None,
+            published_at=moment,
+            publications=1,
+        )
+        .returning(Unit.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(done.all())
 
 
 def job(session: Session, job_id: str) -> Job | None:
@@ -91,9 +141,14 @@ def lock_job(session: Session, job_id: str, **changes: Any) -> bool:
     return done.first() is not None
 
 
-def hold_job(session: Session, job_id: str) -> bool:
-    """Lock an active job until the transaction ends; nothing that its document shows is to change."""
+def hold_job(session: Session, job_id: str, *, to_cancel: bool = False) -> bool:
+    """Lock an active job until the transaction ends; nothing that its document shows changes.
+
+    With ``to_cancel`` only a job whose end was asked for.
+    """
     active = select(Job.id).where(Job.id == job_id, Job.status.in_(ACTIVE))
+    if to_cancel:
+        active = active.where(Job.cancel_requested.is_(True))
     return session.scalar(active.with_for_update(key_share=True)) is not None
 
 

@@ -89,9 +89,23 @@ def cancel(session: Session, job: Job) -> None:
     session.refresh(job)
 
 
+def resume(session: Session, job: Job) -> bool:
+    """Queue again what is not done of a job that has ended, with a deadline of its own.
+
+    Returns False when the job is no longer as it was read: it runs, or what it needs is gone.
+    """
+    reopened = repository.reopen_job(session, job.id)
+    if reopened:
+        waiting = repository.reopen_units(session, job.id, now())
+        ring_after_commit(session, Task.CERTIFY, job.id, job.priority, min(waiting, MAX_DOORBELLS))
+    session.refresh(job)
+    return reopened
+
+
 def settle_cancelled(session: Session, job_id: str) -> None:
-    """Cancel for good a job that is to be cancelled and on which nobody works any more."""
-    if not repository.has(session, job_id, UnitStatus.RUNNING):
+    """Cancel for good a job that is still to be cancelled and on which nobody works any more."""
+    to_cancel = repository.hold_job(session, job_id, to_cancel=True)
+    if to_cancel and not repository.has(session, job_id, UnitStatus.RUNNING):
         moment = now()
         repository.cancel_open(session, job_id, [UnitStatus.QUEUED], moment)
         repository.lock_job(session, job_id, status=JobStatus.CANCELLED, finished_at=moment)

@@ -123,6 +123,7 @@ def test_owners_see_only_what_is_theirs(keyed: Served) -> None:
         for path in (f"/v1/models/{model}", f"/v1/datasets/{dataset}"):
             assert code(stranger.delete(path)) == "not-found"
         assert code(stranger.post(f"{here}/cancel")) == "not-found"
+        assert code(stranger.post(f"{here}/resume")) == "not-found"
         body = keyed.body(model_id=model, dataset_id=dataset)
         assert code(stranger.post("/v1/jobs", json=body)) == "not-found"
 
