@@ -32,6 +32,7 @@ SHORT = {
     "GLOCERT_REAP_S": "0.5",
     "GLOCERT_REPUBLISH_S": "2",
     "GLOCERT_SLICE_S": "2",
+    "GLOCERT_PARTIAL_S": "0.2",
     "GLOCERT_STOP_S": "8",
     "GLOCERT_UNIT_INPUTS": "1",
     "GLOCERT_CHILD_THREADS": "1",
@@ -102,12 +103,21 @@ class Api:
 
         return until("the end of the job", ended)
 
+    def tell(self, job_id: str, verb: str) -> None:
+        """Cancel or resume a job."""
+        answer = self.client.post(f"/v1/jobs/{job_id}/{verb}")
+        assert answer.status_code == 202, answer.text
+
     def indices(self, job_id: str) -> list[int]:
         """Return the index of every row of results."""
+        return [row["index"] for row in self.rows(job_id)]
+
+    def rows(self, job_id: str) -> list[Any]:
+        """Return all rows of results."""
         found, cursor = [], None
         while True:
             page = self.get(f"/v1/jobs/{job_id}/results", limit=200, **({"cursor": cursor} if cursor else {}))
-            found += [row["index"] for row in page["items"]]
+            found += page["items"]
             cursor = page["next"]
             if cursor is None:
                 return found
@@ -243,6 +253,39 @@ def unlabelled(items: int) -> bytes:
     out = io.BytesIO()
     np.savez(out, images=rng.integers(0, 120, (items, 8, 8), dtype=np.uint8))
     return out.getvalue()
+
+
+def cancel_and_resume(api: Api, proven: Callable[[str], int]) -> None:
+    """Interrupt a job inside an input, have it go on, and hold it against one that nobody interrupted.
+
+    Args:
+        api: of a service that works.
+        proven: how many unfinished inputs of a job something is kept of.
+    """
+    model = api.upload("models", "long.onnx", slow_model(15))
+    dataset = api.upload("datasets", "two.npz", unlabelled(2))
+    path = {"type": "brightness", "from": 0.0, "to": 0.5}
+    whole, cut = (api.post_job(model, dataset, mutation=path) for _ in range(2))
+    until("something proven", lambda: proven(cut))
+    api.tell(cut, "cancel")
+    assert api.finished(cut)["status"] == "cancelled"
+    kept = len(api.rows(cut))
+    assert kept < 2
+    assert proven(cut) > 0
+    api.tell(cut, "resume")
+    plain, resumed = api.finished(whole), api.finished(cut)
+    assert (plain["status"], resumed["status"]) == ("succeeded", "succeeded")
+    assert [_said(row) for row in api.rows(cut)] == [_said(row) for row in api.rows(whole)]
+    assert resumed["certificate"] is not None
+    counts = ("inputs", "certified", "falsified", "undecided", "robust_mass")
+    assert [resumed["summary"][name] for name in counts] == [plain["summary"][name] for name in counts]
+    assert proven(cut) == 0
+
+
+def _said(row: Any) -> Any:
+    """Return what a row says, without how much work it was."""
+    members = ("index", "label", "predicted", "verdict", "robust_mass", "certified_to")
+    return {name: row[name] for name in members}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -20,6 +21,7 @@ from tests.e2e.fleet import (
     ROOT,
     Api,
     alive,
+    cancel_and_resume,
     computing,
     digits_data,
     digits_model,
@@ -60,10 +62,14 @@ def start(folder: Path, output: int = subprocess.DEVNULL) -> subprocess.Popen[by
 
 
 def unit_states(folder: Path, job_id: str) -> list[tuple[str, int]]:
+    return rows(folder, "SELECT status, attempt FROM unit WHERE subject = :id ORDER BY ordinal", job_id)
+
+
+def rows(folder: Path, sql: str, job_id: str) -> list[Any]:
     engine = create_engine(f"sqlite:///{folder}/glocert.sqlite3")
     try:
         with engine.connect() as connection:
-            statement = text("SELECT status, attempt FROM unit WHERE subject = :id ORDER BY ordinal")
+            statement = text(sql)
             return [tuple(row) for row in connection.execute(statement, {"id": job_id})]
     finally:
         engine.dispose()
@@ -104,6 +110,12 @@ def test_sigterm_ends_the_child_and_keeps_the_work(folder: Path) -> None:
         assert end(service.process, signal.SIGTERM) == 0
         assert not any(map(alive, children))
     assert unit_states(folder, job_id) == [("queued", 0), ("queued", 0)]
+
+
+def test_a_cancelled_job_goes_on_inside_the_input(folder: Path) -> None:
+    kept = "SELECT count(*) FROM partial_result WHERE job_id = :id"
+    with embedded(folder) as service:
+        cancel_and_resume(service.api, lambda job_id: rows(folder, kept, job_id)[0][0])
 
 
 def test_two_services_on_one_folder_are_one_too_many(folder: Path) -> None:

@@ -18,6 +18,7 @@ from tests.e2e.fleet import (
     STEADY,
     Fleet,
     alive,
+    cancel_and_resume,
     computing,
     digits_data,
     digits_model,
@@ -163,6 +164,12 @@ def test_a_job_out_of_budget_fails_and_its_rows_stay(system: Fleet, uploads: dic
     assert job["status"] == "failed"
     assert job["error"]["type"] == "/problems/deadline-exceeded"
     assert 0 < len(system.api.indices(job_id)) < SLOW_INPUTS
+
+
+def test_a_cancelled_job_goes_on_inside_the_input(system: Fleet) -> None:
+    system.steady_worker()
+    kept = "SELECT count(*) FROM partial_result WHERE job_id = :id"
+    cancel_and_resume(system.api, lambda job_id: rows(system, kept, id=job_id)[0][0])
 
 
 def test_sigterm_gives_the_unit_back(system: Fleet, uploads: dict[str, str]) -> None:

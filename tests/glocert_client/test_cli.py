@@ -228,6 +228,9 @@ def test_a_detached_job_is_watched_read_and_saved(
     finished = glocert("cancel", job, url=service_url)
     assert finished.returncode == 4
     assert "job-finished" in finished.stderr
+    again = glocert("resume", job, url=service_url)
+    assert again.returncode == 4
+    assert "job-not-resumable" in again.stderr
 
 
 def test_an_interrupted_run_cancels_its_jobs(

@@ -159,3 +159,14 @@ def test_leaving_by_an_exception_cancels(client: Client, slow_model: Path, noise
     with pytest.raises(JobFailed) as caught:
         client.job(job.id).wait(timeout_s=60)
     assert caught.value.status == "cancelled"
+
+
+def test_a_cancelled_job_is_resumed(client: Client, slow_model: Path, noise: Path) -> None:
+    model, dataset = client.upload_model(slow_model), client.upload_dataset(noise)
+    path = {"type": "noise", "from": 0.0, "to": 1.0, "seed": 2}
+    job = client.certify(client.wait_ready(model), client.wait_ready(dataset), path).cancel()
+    with pytest.raises(JobFailed):
+        job.wait(timeout_s=60)
+    assert client.resume(job.id).status in {"queued", "running"}
+    assert not job.refresh().data["cancel_requested"]
+    job.cancel()
