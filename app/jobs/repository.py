@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.db import hold
 from app.jobs.schemas import JobFilter
 from app.paging import After
 from app.storage import Blob
-from models import Artifact, Job, JobStatus, Result, TrainingEpoch
+from models import Artifact, Job, JobStatus, PartialResult, Result, TrainingEpoch
 
 UNFINISHED = [status for status in JobStatus if not status.final]
 NAMED = 10
@@ -61,14 +61,21 @@ def forget_network(session: Session, network_id: str) -> None:
     A job that came in since ``unfinished_with`` looked keeps its reference, and the database the network.
     """
     finished = Job.status.not_in(UNFINISHED)
+    _forget_partials(session, Job.network_id == network_id, finished)
     session.execute(update(Job).where(Job.network_id == network_id, finished).values(network_id=None))
 
 
 def forget_dataset(session: Session, dataset_id: str) -> None:
     """Cut the references of finished jobs to a data set, likewise."""
     finished = Job.status.not_in(UNFINISHED)
+    _forget_partials(session, Job.dataset_id == dataset_id, finished)
     for column in (Job.dataset_id, Job.validation_dataset_id):
         session.execute(update(Job).where(column == dataset_id, finished).values({column: None}))
+
+
+def _forget_partials(session: Session, *jobs: ColumnElement[bool]) -> None:
+    """Remove what was kept of unfinished inputs: such jobs cannot be resumed any more."""
+    session.execute(delete(PartialResult).where(PartialResult.job_id.in_(select(Job.id).where(*jobs))))
 
 
 def page(session: Session, owner: str, wanted: JobFilter, after: After | None, limit: int) -> Sequence[Job]:

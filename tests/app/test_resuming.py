@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.jobs import service
-from models import Job, Unit, UnitStatus
+from models import Job, PartialResult, Unit, UnitStatus
 from tests.app.serving import Served, code, row
 
 
@@ -85,11 +85,15 @@ def test_other_kinds_do_not(served: Served) -> None:
 @pytest.mark.parametrize(("kind", "name"), [("models", "model"), ("datasets", "data set")])
 def test_what_it_needs_must_still_be_there(on_each_database: Served, kind: str, name: str) -> None:
     job = cancelled(on_each_database)
+    with on_each_database.session() as session:
+        session.add(PartialResult(job_id=job["id"], index=0, state={}))
     subject = job["model_id"] if kind == "models" else job["dataset_id"]
     assert on_each_database.client.delete(f"/v1/{kind}/{subject}").status_code == 204
     answer = post(on_each_database, job, "resume")
     assert (answer.status_code, code(answer)) == (409, "job-not-resumable")
     assert name in answer.json()["detail"]
+    with on_each_database.session() as session:
+        assert session.query(PartialResult).count() == 0
 
 
 def test_what_it_needs_cannot_be_deleted_then(on_each_database: Served) -> None:
