@@ -5,13 +5,12 @@ largest score m of the other classes. Behind the network come nodes that compute
 where the property holds, and the difference of the two scores is its margin.
 
 m is found by a sorting network of comparators (Batcher's merge exchange, Knuth, The Art of Computer
-Programming, volume 3, algorithm 5.2.2M), of which only those are kept that reach the k-th place. One layer of
-comparators on disjoint pairs (i, j), i < j, is
-
-    r = relu(z_j - z_i),  z_i += r,  z_j -= r,
-
-so ``z_i, z_j`` become their maximum and minimum: piecewise linear, exact over the reals, and made of Gemm,
-Relu and Add, which every engine takes and whose rounding is charged like that of the network's own nodes.
+Programming, volume 3, algorithm 5.2.2M), of which only what reaches the k-th place is kept. One layer of
+comparators on disjoint pairs (i, j), i < j, puts their maximum in place i and ``-max(-z_i, -z_j)``, their
+minimum, in place j: one MaxPool over windows of two, between changes of sign. That is piecewise linear and
+exact over the reals, every engine takes it, and its rounding is charged like that of the network's own nodes.
+Maxima do not enlarge the errors of what they are made of, however many layers there are; comparators made of
+``relu(z_j - z_i)``, which is added here and subtracted there, would triple them in every layer.
 """
 
 from __future__ import annotations
@@ -29,7 +28,15 @@ from glocert.spec import MOST_RANKED
 WINNER = 0
 """class of the ranked network that stands for "among the k best\""""
 
+PAIRWISE: dict[str, Attribute] = {
+    "kernel_shape": (1, 2),
+    "strides": (1, 2),
+    "pads": (0, 0, 0, 0),
+    "dilations": (1, 1),
+}
 Pairs = list[tuple[int, int]]
+Output = tuple[int, tuple[int, int]]
+"""a place of a comparator's result, and its pair"""
 
 
 def check_rank(k: int, classes: int) -> None:
@@ -63,8 +70,8 @@ def ranked(network: Graph, label: int, k: int) -> Graph:
     flat = reshaped(network, (count,), "flat")
     behind = _Behind(flat)
     others = behind.gathered(flat.output, [at for at in range(count) if at != label])
-    for pairs in _kept(list(layers(count - 1)), k - 1):
-        others = behind.compared(others, pairs, count - 1)
+    for outputs in _kept(list(layers(count - 1)), k - 1):
+        others = behind.compared(others, outputs, count - 1)
     scores = behind.add("Concat", (behind.gathered(flat.output, [label]), behind.gathered(others, [k - 1])),
                         (2,), {"axis": 0})  # fmt: skip
     return behind.graph(scores)
@@ -84,14 +91,14 @@ def layers(count: int) -> Iterator[Pairs]:
         p //= 2
 
 
-def _kept(network: Sequence[Pairs], place: int) -> list[Pairs]:
-    """Return the comparators on which a place of the output depends."""
-    needed, kept = {place}, list[Pairs]()
+def _kept(network: Sequence[Pairs], place: int) -> list[list[Output]]:
+    """Return the outputs of comparators on which a place of the result depends, layer by layer."""
+    needed, kept = {place}, list[list[Output]]()
     for pairs in reversed(network):
-        used = [pair for pair in pairs if needed & set(pair)]
-        needed.update(*used)
+        used = [(at, pair) for pair in pairs for at in pair if at in needed]
+        needed.update(*(pair for _, pair in used))
         kept.append(used)
-    return [pairs for pairs in reversed(kept) if pairs]
+    return [outputs for outputs in reversed(kept) if outputs]
 
 
 class _Behind:
@@ -123,18 +130,23 @@ class _Behind:
         """Return some places of a vector."""
         return self.add("Gather", (x,), (len(places),), {"axis": 0, "indices": tuple(places)})
 
-    def compared(self, x: str, pairs: Pairs, count: int) -> str:
-        """Return a vector with the larger number of each pair in front."""
-        matrix = np.zeros((len(pairs), count))
-        for row, (i, j) in enumerate(pairs):
-            matrix[row, i], matrix[row, j] = -1.0, 1.0
-        rise = self.add("Relu", (self._product(x, matrix),), (len(pairs),))
-        return self.add("Add", (x, self._product(rise, -matrix.T)), (count,))
+    def compared(self, x: str, outputs: Sequence[Output], count: int) -> str:
+        """Return a vector with the larger number of each pair in front, in the places that matter."""
+        windows, signs = len(outputs), np.array([1.0 if at == i else -1.0 for at, (i, _) in outputs])
+        both = self.signed(self.gathered(x, [at for _, pair in outputs for at in pair]), signs.repeat(2))
+        rows = self.add("Reshape", (both,), (1, windows, 2), {"shape": (1, windows, 2)})
+        largest = self.add("MaxPool", (rows,), (1, windows, 1), PAIRWISE)
+        found = self.signed(self.add("Reshape", (largest,), (windows,), {"shape": (windows,)}), signs)
+        places = list(range(count))
+        for row, (at, _) in enumerate(outputs):
+            places[at] = count + row
+        return self.gathered(self.add("Concat", (x, found), (count + windows,), {"axis": 0}), places)
 
-    def _product(self, x: str, matrix: Array) -> str:
-        name = f"{self._prefix}.matrix{len(self._parameters)}"
-        self._parameters[name] = matrix
-        return self.add("Gemm", (x, name), matrix.shape[:1])
+    def signed(self, x: str, signs: Array) -> str:
+        """Return a vector with the signs of some of its numbers changed."""
+        name = f"{self._prefix}.signs{len(self._parameters)}"
+        self._parameters[name] = signs
+        return self.add("Mul", (x, name), signs.shape)
 
     def graph(self, output: str) -> Graph:
         """Return the network with the nodes behind it."""
