@@ -78,8 +78,11 @@ class Chain:
 
     @property
     def joints(self) -> tuple[float, ...]:
-        """Where one step meets the next."""
-        return self.ends[1:-1]
+        """Where one step meets the next, and where the steps should be cut themselves."""
+        found: list[float] = []
+        for step, start, stop in zip(self.steps, self.ends, self.ends[1:], strict=False):
+            found += [start, *(start + joint * (stop - start) for joint in step.joints)]
+        return tuple(sorted({t for t in found if 0 < t < 1}))
 
     def at(self, t: Sequence[float]) -> Float64:
         """Return the image at ``t`` in float64."""

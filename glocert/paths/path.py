@@ -60,9 +60,9 @@ class Path(Protocol):
 
     @property
     def joints(self) -> tuple[float, ...]:
-        """Parameters inside (0, 1), rising, at which pieces of another kind meet; only where k = 1.
+        """Parameters inside (0, 1), rising, at which a search should cut the path first; only where k = 1.
 
-        A row across a joint is enclosed soundly, but loosely: a search should cut there first.
+        Pieces of another kind meet there, or longer rows are enclosed loosely; always soundly.
         """
         ...
 

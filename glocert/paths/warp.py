@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from glocert.rounding import CHARGE, TINY, UP
 Float64 = NDArray[np.float64]
 _POINTS = 2**15
 """Sampling points of a block."""
+_STRIDE, _LOOKS = 1.0, 64
+"""Pixels that a piece of the path moves the corners by, and the most pieces."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +58,17 @@ class Warp:
 
     @property
     def joints(self) -> tuple[float, ...]:
-        """None: the path is one piece."""
-        return ()
+        """Cuts of the path into equal pieces on which no pixel moves much farther than ``_STRIDE``.
+
+        On longer rows all that is known of a pixel is the range of its neighbours.
+        """
+        if self.dimensions != 1:
+            return ()
+        corners = _offsets(self.shape)[:, :: self.shape[2] - 1 or 1]
+        places = np.stack([self.motion.at([t]) @ corners for t in np.linspace(0.0, 1.0, _LOOKS)])
+        length = float(np.hypot(*np.diff(places, axis=0).transpose(1, 0, 2)).max(1).sum())
+        pieces = min(_LOOKS, 2 ** math.ceil(math.log2(max(length / _STRIDE, 1.0))))
+        return tuple(i / pieces for i in range(1, pieces))
 
     def at(self, t: Sequence[float]) -> Float64:
         """Return the image at ``t`` in float64."""

@@ -62,7 +62,7 @@ def test_points_of_every_row_are_in_the_enclosure(steps, half):
 def test_rows_that_end_at_a_joint_are_as_narrow_as_any():
     """Rows overlap the joint by a few roundings; that must cost no more than rounding."""
     path = _chain(brighter, turned, brighter)
-    joint = path.joints[0]
+    joint = path.ends[1]
     pairs = [([joint - 1e-4], [1e-4]), ([joint + 1e-4], [1e-4]), ([joint], [0.0]), ([joint - 3e-4], [1e-4])]
     errors = path.loaded(CPU).enclose(*rows(pairs)).error.amax((1, 2, 3))
     assert float(errors.max()) < 1e-3
@@ -85,7 +85,8 @@ def test_the_second_step_is_the_true_motion_of_the_last_image():
 
 def test_images_are_clamped_between_steps_and_the_path_has_no_jump():
     path = _chain(brighter, turned)
-    assert path.joints == (0.5,)
+    assert path.joints[0] == 0.5
+    assert path.joints[1:] == tuple(0.5 + t / 2 for t in path.steps[1].joints)
     assert path.at([0.5]).max() == 1.0
     before, after = path.at([0.5 - 1e-9]), path.at([0.5 + 1e-9])
     assert np.abs(before - after).max() < 1e-7

@@ -61,7 +61,7 @@ def test_a_path_starts_at_from_and_the_middle_of_minus_and_plus_is_the_item():
 def test_a_composite_ends_where_its_last_step_ends():
     found, items = _path(REQUESTS[-1])
     assert isinstance(found, Chain)
-    assert found.joints == (0.25, 0.5, 0.75)
+    assert {0.25, 0.5, 0.75} <= set(found.joints)
     assert np.allclose(found.at([1.0]), items[3], atol=1e-12)
     assert isinstance(found.steps[1], Segment)
 

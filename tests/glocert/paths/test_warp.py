@@ -187,6 +187,15 @@ def test_wide_rows_are_between_the_pixels_in_reach():
     assert -0.01 < float(low.min()) < 0.1
 
 
+def test_a_path_is_cut_where_its_corners_have_moved_by_a_pixel():
+    image = np.zeros((1, 28, 28))
+    assert _warp(image, Translation((0.0, 0.0), (3.5, 0.0))).joints == (0.25, 0.5, 0.75)
+    assert _warp(image, Rotation(0.0, 0.1)).joints == ()
+    assert len(_warp(image, Rotation(-45.0, 45.0)).joints) == 31
+    assert len(_warp(image, Rotation(-360.0, 360.0)).joints) == 63
+    assert _warp(image[:, :1, :1], Rotation(0.0, 90.0)).joints == ()
+
+
 def test_only_images_move():
     with pytest.raises(InvalidSpec, match="only images"):
         Warp(np.zeros(4), np.zeros(4), Rotation(0.0, 1.0))
