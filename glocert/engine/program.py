@@ -23,7 +23,8 @@ class Program:
         graph: the network.
         device: torch device on which paths are followed.
         arithmetic: whose scores every answer is about.
-        exact: whether the curve domain can follow the network, so that every segment has an exact answer.
+        exact: whether the curve domain follows the network, so that every segment has an exact answer: not
+            where the answer is about executions.
     """
 
     graph: Graph
@@ -78,6 +79,8 @@ def prepare(graph: Graph, device: str = "cpu", arithmetic: Arithmetic = Arithmet
         UnsupportedOperators: names every node that no domain can take, or whose float32 execution is not
             specified.
     """
-    program = Program(graph, device, arithmetic, family(graph) is Family.EXACT)
+    # Executions have no exact answer, and bounds that went backwards err far less than a radius.
+    exact = family(graph) is Family.EXACT and arithmetic is Arithmetic.REAL
+    program = Program(graph, device, arithmetic, exact)
     _ = program.curve if program.exact else program.forms
     return program

@@ -48,8 +48,9 @@ def certify(
 ) -> SegmentReport:
     """Decide whether ``label`` beats every other class by more than ``margin`` on the whole segment.
 
-    The answer is a theorem about the graph in real arithmetic with its stored parameters: ``certified`` and
-    ``falsified`` are proven, rounding included; ties and numbers that are not finite are never certified.
+    The answer is a theorem about the graph with its stored parameters, in the arithmetic that the program was
+    made for: ``certified`` and ``falsified`` are proven, rounding included; ties and numbers that are not
+    finite are never certified.
 
     Args:
         graph: the network, or a program made of it by ``prepare`` (worth it for more than one segment).
