@@ -43,8 +43,6 @@ RESULTS = ROOT / "benchmarks" / "results" / "latent.json"
 SLACK = 0.01
 POINTS = 60_000
 SEED = 2
-_LONGER = 6.0
-"""how much longer the chord of the memory task is; it ends where it has enough breakpoints"""
 TASKS = ("prove", "curve", "memory", "stop")
 BARS = {"full chord, s": 1.5, "hundredth, s": 0.1, "memory, MiB": 256.0, "stop, s": 2.0}
 
@@ -116,7 +114,7 @@ def prove(options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, share, bar in (("full", 1.0, 1.5), ("hundredth", 0.01, 0.1)):
         path = chord(graph, share)
-        floor = float(outputs(graph, path, 4000).min()) - SLACK
+        floor = float(outputs(graph, path, 1000).min()) - SLACK
         program = engine.prepare(above(graph, floor))
         seconds, report = [], None
         for _ in range(options.repeat + 1):
@@ -170,9 +168,11 @@ def curve(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def memory(options: argparse.Namespace) -> dict[str, Any]:
-    """Follow a longer chord for so many breakpoints, and see what it holds at most."""
+    """Follow a chord seven times as long for so many breakpoints, and see what it holds at most."""
     graph = composed(options.data)
-    program, path = segments.prepare(graph), chord(graph, _LONGER)
+    program, usual = segments.prepare(graph), chord(graph, 1.0)
+    step = usual.stop - usual.start
+    path = Segment(usual.start - 3 * step, usual.stop + 3 * step, usual.radius)
     peak, began, points, done = Peak("cpu"), time.process_time(), 1, 0.0
     for block in blocks(program, path, Budget()):
         points, done = points + len(block.t) - 1, float(block.t[-1])
