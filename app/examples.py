@@ -138,6 +138,7 @@ BY_SCHEMA: Mapping[str, Any] = {
     "Capabilities": {
         "version": "0.1.0", "authentication": "keys", "kinds": ["segment-certification", "precheck"],
         "analyses": ["complete", "quantitative", "incomplete"], "arithmetics": ["real", "float32"],
+        "properties": ["label", "band", "top_k"], "laws": ["uniform", "beta"],
         "mutations": {"brightness": "intensity", "fog": "density"}, "model_formats": ["onnx", "pt2"],
         "roles": ["classifier", "regressor", "generator", "encoder"],
         "dataset_formats": ["npz", "npy", "zip", "csv"], "sandbox": "require",

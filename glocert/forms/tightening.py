@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from glocert.forms import backward
 from glocert.forms.backward import Reversal, Tape
 from glocert.forms.decision import Decided
-from glocert.forms.form import Form
 from glocert.forms.margins import Margins
-from glocert.rounding import CHARGE, UP
 
 Ints = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -46,8 +43,8 @@ def tightened(
     rows, most = list(chosen), max(map(len, chosen.values()))
     columns = np.array([one + one[:1] * (most - len(one)) for one in chosen.values()], np.int64)
     index = torch.tensor(rows, device=tape.scores.centre.device)
-    form = reversal.functionals(tape.rows(index), _weights(columns, labels[rows], tape))
-    return rows, _better(known.rows(rows), form, columns, required[rows, None])
+    asked = labels[rows], required[rows]
+    return rows, backward.tightened(reversal, tape.rows(index), known.rows(rows), asked, columns)
 
 
 def _open(known: Margins, found: Decided) -> list[int]:
@@ -66,32 +63,3 @@ def _chosen(known: Margins, row: int) -> list[int]:
         return [lowest]
     order = unproven[np.argsort(centre[unproven])]
     return order.tolist() if len(order) <= _MOST else []
-
-
-def _weights(columns: Ints, labels: Ints, tape: Tape) -> torch.Tensor:
-    """Return one functional, label less rival, for every row and column."""
-    classes = tape.scores.centre.shape[1]
-    weights = np.zeros((*columns.shape, classes))
-    rivals = columns + (columns >= labels[:, None])
-    rows, places = np.indices(columns.shape)
-    weights[rows, places, labels[:, None]] = 1.0
-    weights[rows, places, rivals] = -1.0
-    return torch.from_numpy(weights).to(tape.scores.centre.device)
-
-
-def _better(known: Margins, form: Form, columns: Ints, required: Float64) -> Margins:
-    """Take each line that has less error: one rounding of the centre, seven of evaluating it."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return _merged(known, form, columns, required)
-
-
-def _merged(known: Margins, form: Form, columns: Ints, required: Float64) -> Margins:
-    centre, slope = form.centre.cpu().numpy(), form.slopes[0].cpu().numpy()
-    size = (form.magnitude().cpu().numpy() + np.abs(required)) * (2 * CHARGE)
-    error = (form.error.cpu().numpy() + size) * (UP * UP)
-    rows = np.arange(len(columns))[:, None]
-    merged = [array.copy() for array in (known.centre, known.slope, known.error)]
-    better = error < known.error[rows, columns]
-    for whole, part in zip(merged, (centre - required, slope, error), strict=True):
-        whole[rows, columns] = np.where(better, part, whole[rows, columns])
-    return replace(known, centre=merged[0], slope=merged[1], error=merged[2])

@@ -54,6 +54,11 @@ def open_margins(known: Margins, most: int) -> Columns:
 
 def _better(known: Margins, found: Form, margin: Float64, others: Columns) -> Margins:
     """Take each line that has less error: one rounding of the centre, seven of evaluating it."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _merged(known, found, margin, others)
+
+
+def _merged(known: Margins, found: Form, margin: Float64, others: Columns) -> Margins:
     size = (found.magnitude().cpu().numpy() + np.abs(margin)) * (2 * CHARGE)
     error = (found.error.cpu().numpy() + size) * (UP * UP)
     centre, slope = found.centre.cpu().numpy() - margin, found.slopes[0].cpu().numpy()
