@@ -163,6 +163,25 @@ def test_a_killed_child_s_input_goes_on_from_what_was_proven(bench: Callable[...
     assert desk.read(PartialResult, (second, 0)) is None
 
 
+def test_a_job_that_lost_its_worker_is_resumed_inside_the_input(bench: Callable[..., Bench]) -> None:
+    desk, mark = bench(partial_s=0.1, max_attempts=1), 10**6
+    (job_id,) = long_jobs(desk, 15)
+    thread = begin(desk, job_id)
+    kill_children(desk)
+    thread.join()
+    assert desk.read(Job, job_id).error["type"] == "/problems/worker-lost"
+    with desk.sessions() as session, session.begin():
+        kept = session.get_one(PartialResult, (job_id, 0))
+        kept.state = kept.state | {"proven": kept.state["proven"] | {"pieces": mark}}
+    with desk.sessions() as session, session.begin():
+        assert service.resume(session, session.get_one(Job, job_id))
+    desk.supervisor.serve(job_id)
+    job = desk.read(Job, job_id)
+    assert (job.status, job.error, job.inputs_done) == (JobStatus.SUCCEEDED, None, 1)
+    row = desk.read(Result, (job_id, 0)).row
+    assert (row["verdict"], row["pieces"] > mark) == ("certified", True)
+
+
 def test_cancelling_keeps_what_was_proven_and_takes_a_moment(bench: Callable[..., Bench]) -> None:
     desk = bench(partial_s=0.1)
     (job_id,) = long_jobs(desk, 17)
