@@ -30,6 +30,7 @@ NAMES = (
     "lipschitz",
     "gloro",
     "gloro_wrap",
+    "vnnlib",
 )
 LONG = ("agreement",)
 """campaigns of hours"""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks import gloro, gloro_wrap, lipschitz, page_engine, rotation
+from benchmarks import gloro, gloro_wrap, lipschitz, page_engine, rotation, vnnlib
 from benchmarks.service import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -39,6 +39,7 @@ def text() -> str:
         "lipschitz": lambda found: lipschitz.page(found, _table),
         "gloro": lambda found: gloro.page(found, _table),
         "gloro_wrap": lambda found: gloro_wrap.page(found, _table),
+        "vnnlib": lambda found: vnnlib.page(found, _table),
     }
     for name, section in sections.items():
         file = RESULTS / f"{name}.json"

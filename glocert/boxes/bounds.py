@@ -13,6 +13,7 @@ from torch import Tensor
 from glocert.boxes import symbols
 from glocert.boxes.boxes import Boxes
 from glocert.boxes.groups import Groups
+from glocert.boxes.symbols import Naming
 from glocert.boxes.unsafe import Functionals
 from glocert.forms.form import Form
 from glocert.forms.program import Program
@@ -73,19 +74,19 @@ class Bounding:
         path: its inputs over [0, 1]^k.
         functionals: left-hand sides of the inequalities.
         groups: how they are combined.
-        symbols: how many errors of each row and node become slopes of their own.
+        naming: which errors become slopes of their own.
     """
 
     program: Program
     path: Loaded
     functionals: Functionals
     groups: Groups
-    symbols: int
+    naming: Naming
 
     @property
     def named(self) -> int:
         """How many slopes there may be besides those of the parameters."""
-        return self.symbols * len(symbols.bent(self.program))
+        return self.naming.most * len(symbols.bent(self.program))
 
     def __call__(self, boxes: Boxes) -> Bounds:
         """Bound every inequality on every box."""
@@ -93,7 +94,7 @@ class Bounding:
             torch.as_tensor(array, device=self.program.device) for array in (boxes.middle, boxes.half)
         )
         enclosed = self.path.enclose(middle, half)
-        return self._bounds(Form.of(enclosed.lines, enclosed.error), self.symbols)
+        return self._bounds(Form.of(enclosed.lines, enclosed.error), self.naming)
 
     def points(self, t: Tensor) -> Bounds:
         """Bound every inequality at points, shape (rows, k): only rounding and the path's error are left.
@@ -105,10 +106,10 @@ class Bounding:
 
     def at(self, x: Form) -> Bounds:
         """Bound every inequality at inputs, one per row, that are known up to an error."""
-        return self._bounds(x, 0)
+        return self._bounds(x, Naming())
 
-    def _bounds(self, x: Form, most: int) -> Bounds:
-        named = symbols.scores(self.program, x, most)
+    def _bounds(self, x: Form, naming: Naming) -> Bounds:
+        named = symbols.scores(self.program, x, naming)
         flat = Form.of(x.lines().flatten(2), x.error.flatten(1))
         found = self.functionals(flat, named.form)
         return summary(found, named.origins, self.functionals.scale(flat, named.form), self.groups)

@@ -8,6 +8,7 @@ all that is made of it. Nothing is rounded here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +18,21 @@ from glocert.forms.form import Form
 from glocert.forms.program import Program
 from glocert.graph.families import is_nonlinear
 
-_SHARE, _ROWS = 0.9, 0.75
-"""So much of the errors is named on so many of the rows, where ``most`` allows."""
+_ROWS = 0.75
+"""So many of the rows get the share of their errors named that ``Naming`` asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How many errors of a node become slopes of their own.
+
+    Attributes:
+        most: at most so many of each row, the largest first; 0 names none.
+        share: as many as it takes to name that much of their sum.
+    """
+
+    most: int = 0
+    share: float = 0.9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,15 +48,15 @@ class Named:
     origins: Tensor
 
 
-def scores(program: Program, x: Form, most: int) -> Named:
+def scores(program: Program, x: Form, naming: Naming) -> Named:
     """Take forms of the input through the network; errors of nonlinear nodes become slopes.
 
     Args:
         program: the network.
         x: k slopes.
-        most: how many errors of each row and node are named, the largest first; 0 names none.
+        naming: which errors.
     """
-    graph, naming, parameters = program.graph, bent(program), len(x.slopes)
+    graph, places, parameters = program.graph, bent(program), len(x.slopes)
     live, named, origins = (
         {graph.input: program.entered(x)},
         parameters,
@@ -51,8 +65,8 @@ def scores(program: Program, x: Form, most: int) -> Named:
     for step in program.steps:
         inputs = [padded(live[name], named) if len(step.inputs) > 1 else live[name] for name in step.inputs]
         output = step.transfer(*inputs)
-        if step.output in naming and most:
-            output, origin = promoted(padded(output, named), most, parameters)
+        if step.output in places and naming.most:
+            output, origin = promoted(padded(output, named), naming, parameters)
             named += origin.shape[1]
             origins.append(origin)
         live[step.output] = output
@@ -76,7 +90,7 @@ def padded(x: Form, slopes: int) -> Form:
     return Form.of(torch.cat([x.lines(), x.centre.new_zeros(missing, *x.centre.shape)]), x.error)
 
 
-def promoted(x: Form, most: int, parameters: int) -> tuple[Form, Tensor]:
+def promoted(x: Form, naming: Naming, parameters: int) -> tuple[Form, Tensor]:
     """Turn the largest errors of each row into further slopes.
 
     Each row names its own errors: symbol j of two rows has nothing to do with each other.
@@ -87,8 +101,8 @@ def promoted(x: Form, most: int, parameters: int) -> tuple[Form, Tensor]:
     """
     rows = len(x.centre)
     error = x.error.reshape(rows, -1)
-    size, where = error.topk(min(most, error.shape[1]), dim=1)
-    count = _worth(size, error.sum(1))
+    size, where = error.topk(min(naming.most, error.shape[1]), dim=1)
+    count = _worth(size, error.sum(1) * naming.share)
     size, where = size[:, :count], where[:, :count]
     fresh = error.new_zeros(count, rows, error.shape[1])
     symbols, lines = torch.arange(count)[:, None], torch.arange(rows)[None]
@@ -101,13 +115,13 @@ def promoted(x: Form, most: int, parameters: int) -> tuple[Form, Tensor]:
     return Form.of(slopes, rest.view(x.error.shape)), origin
 
 
-def _worth(size: Tensor, total: Tensor) -> int:
-    """Return how many errors have to be named on most rows so that hardly anything is left.
+def _worth(size: Tensor, wanted: Tensor) -> int:
+    """Return how many errors have to be named on most rows for their sum to reach what is wanted.
 
     Args:
         size: largest errors, shape (rows, n), descending.
-        total: of all errors, shape (rows,).
+        wanted: shape (rows,).
     """
-    missing = (size.cumsum(1) < _SHARE * total[:, None]).sum(1)
-    needed = torch.where(total > 0, missing + 1, 0).sort().values
-    return min(int(needed[int(_ROWS * (len(needed) - 1))]), size.shape[1]) if len(needed) else 0
+    missing = (size.cumsum(1) < wanted[:, None]).sum(1)
+    needed = torch.where(wanted > 0, missing + 1, 0).sort().values
+    return min(int(needed[math.ceil(_ROWS * (len(needed) - 1))]), size.shape[1]) if len(needed) else 0

@@ -14,7 +14,7 @@ from glocert.boxes.groups import Groups
 from glocert.boxes.ledger import enclosing
 from glocert.boxes.report import BoxReport
 from glocert.boxes.search import Search
-from glocert.boxes.symbols import bent
+from glocert.boxes.symbols import Naming
 from glocert.boxes.unsafe import Functionals, Unsafe
 from glocert.budget import Budget
 from glocert.forms.program import Program, prepare
@@ -31,11 +31,6 @@ _NEXT_STEPS = {
 }
 _CORNER = 2.0**-7
 """Width of the open box in which the proven corner may end."""
-
-_FEWEST, _MOST = 16, 256
-_NUMBERS_A_SYMBOL = 64
-_NUMBERS = 2**26
-"""How many numbers all symbols of one row may hold."""
 
 
 def certify(
@@ -70,7 +65,7 @@ def certify(
     program = graph if isinstance(graph, Program) else prepare(graph, device)
     check_question(program.graph, path, label, margin)
     unsafe = Unsafe.wrong_label(label, math.prod(program.graph.output_shape), margin)
-    bounding = bounding_of(program, path, unsafe)
+    bounding = bounding_of(program, path, unsafe, Naming())
     search = Search(bounding, path.dimensions, budget or Budget(), keep=True)
     search.run(lambda: search.broken and search.undecided() <= gap)
     search.nearest = True
@@ -78,27 +73,12 @@ def certify(
     return report(search)
 
 
-def bounding_of(program: Program, path: Path, unsafe: Unsafe) -> Bounding:
-    """Load a question onto the program's device; as many errors are named as memory allows."""
+def bounding_of(program: Program, path: Path, unsafe: Unsafe, naming: Naming) -> Bounding:
+    """Load a question onto the program's device."""
     graph, device = program.graph, program.device
     sizes = math.prod(graph.output_shape), math.prod(graph.input_shape)
-    return Bounding(
-        program,
-        path.loaded(device),
-        Functionals.of(unsafe, sizes, device),
-        Groups.of(unsafe, device),
-        _symbols(program, path.dimensions),
-    )
-
-
-def _symbols(program: Program, parameters: int) -> int:
-    """Return how many errors of each row and node are named.
-
-    Boxes of small networks are cheap, and many of them cost less than many symbols; of large networks it is
-    the other way round. Measured on ACAS Xu and on a generator with a classifier behind it.
-    """
-    wanted = min(_MOST, max(_FEWEST, parameters, program.width // _NUMBERS_A_SYMBOL))
-    return min(wanted, _NUMBERS // (program.width * max(len(bent(program)), 1)))
+    functionals, groups = Functionals.of(unsafe, sizes, device), Groups.of(unsafe, device)
+    return Bounding(program, path.loaded(device), functionals, groups, naming)
 
 
 def report(search: Search) -> BoxReport:

@@ -20,6 +20,7 @@ import numpy as np
 from glocert.errors import InvalidSpec
 from glocert.paths import patterns
 from glocert.paths.items import Float32, Items
+from glocert.paths.layered import Layer
 from glocert.paths.overlay import overlay_image
 from glocert.paths.rounded import Rounded
 from glocert.paths.segment import Float64, Segment
@@ -111,6 +112,25 @@ def segment_from(request: Mutation, start: Rounded, *, items: Items) -> Segment:
         )
     first, last = ends
     return Segment(first.value, last.value, np.maximum(first.radius, last.radius))
+
+
+def layer_from(request: Mutation, shape: tuple[int, ...], *, items: Items) -> Layer:
+    """Return a mutation as what it does to any image of a shape: all of them are affine in the image, too.
+
+    The shift is what becomes of an image of zeros; the gain is what one more in every number adds to it.
+
+    Raises:
+        InvalidSpec: see ``segment``.
+    """
+    nothing = segment_from(request, Rounded.exact(np.zeros(shape)), items=items)
+    scene, path = Scene(request, items, shape), MUTATIONS[request.type]
+    gains = []
+    for value in (request.start, request.stop):
+        parameter = Rounded.exact(value)
+        one, zero = (path(Rounded.exact(np.full(shape, level)), parameter, scene) for level in (1.0, 0.0))
+        gains.append((one - zero).like(shape))
+    first, last = gains
+    return Layer(Segment(first.value, last.value, np.maximum(first.radius, last.radius)), nothing)
 
 
 @mutation("brightness")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 
@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from glocert.boxes import Bounding, Search, bounding_of
+from glocert.boxes import Bounding, Naming, Search, bounding_of
+from glocert.boxes.boxes import Boxes
+from glocert.boxes.symbols import bent
 from glocert.budget import Budget
 from glocert.vnnlib.attack import Attack
 from glocert.vnnlib.grid import Grid
@@ -23,6 +25,15 @@ Float64 = NDArray[np.float64]
 
 _STARTS = 36
 _TRIED = 8
+_SMALL = 4096
+"""Networks with no more numbers alive than this are bounded on many boxes, with few symbols."""
+
+_FEW = Naming(16, 0.9)
+_MANY, _SHARE = 384, 0.99
+_NUMBERS = 2**28
+"""How many numbers all symbols of one row may hold."""
+
+_ATTACKS = 4
 _WIDE = 64
 """With more inputs than this, halving one of them changes too little: the box is bounded once."""
 
@@ -113,13 +124,28 @@ class _Hunt:
     @classmethod
     def of(cls, network: Network, region: Region) -> _Hunt:
         path, grid = RegionPath.of(region, network.graph.input_shape), Grid.of(region)
-        bounding = bounding_of(network.program, path, region.unsafe)
+        bounding = bounding_of(network.program, path, region.unsafe, _naming(network, path))
         return cls(network, grid, path, bounding, Attack.on(bounding, grid))
 
     def attack(self, budget: Budget) -> None:
-        """Descend from points all over the box."""
-        if not budget.out_of_time:
-            self._try(self.aim.starts(_STARTS), descend=True)
+        """Descend from points all over the box, then from where the bounds of the whole box point to."""
+        for seed in range(_ATTACKS if self.path.dimensions > _WIDE else 1):
+            if self.witness is None and not budget.out_of_time:
+                self._try(self.aim.starts(_STARTS, seed), descend=True)
+
+        if self.witness is None and not budget.out_of_time:
+            self._try(self._trends(), descend=True)
+
+    def _trends(self) -> torch.Tensor:
+        """Return the corner at which each inequality is lowest as far as the slopes on the whole box know.
+
+        Where a network is flat around a point, its gradient there leads nowhere; these slopes are of the box.
+        """
+        with torch.no_grad():
+            found = replace(self.bounding, naming=Naming())(Boxes.whole(self.path.dimensions))
+        corners = (found.slopes[:, 0].t() < 0).double().cpu().numpy()[:_STARTS]
+        x = torch.from_numpy(np.stack([self.path.at(t).ravel() for t in corners]))
+        return x.repeat_interleave(max(_STARTS // len(x), 1), 0)
 
     def search(self, budget: Budget) -> None:
         """Branch and bound."""
@@ -159,3 +185,16 @@ class _Hunt:
         for point, level in zip(points[:_TRIED], levels[:_TRIED].tolist(), strict=True):
             if self.witness is None and level <= 0:
                 self.witness = confirmed(self.network, self.bounding, self.grid, point.numpy())
+
+
+def _naming(network: Network, path: RegionPath) -> Naming:
+    """Return which errors are named.
+
+    Boxes of small networks are cheap, and many of them cost less than many symbols; of large networks, or
+    with many inputs, it is the other way round.
+    """
+    program = network.program
+    if program.width <= _SMALL and path.dimensions <= _WIDE:
+        return _FEW
+    numbers = program.width * max(len(bent(program)), 1)
+    return Naming(min(_MANY, _NUMBERS // numbers), _SHARE)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from glocert.boxes import symbols
 from glocert.boxes.boxes import Boxes
-from glocert.boxes.symbols import promoted, scores
+from glocert.boxes.symbols import Naming, promoted, scores
 from glocert.forms import prepare
 from glocert.forms.form import Form
 from tests.glocert.boxes.planes import network, random_plane
@@ -21,7 +21,7 @@ from tests.glocert.segments.rational import exactly
 def test_every_row_keeps_its_range(seed, most):
     rng = np.random.default_rng(seed)
     form = random_form(rng, (2, 3), slopes=2)
-    named, origin = promoted(form, most, 2)
+    named, origin = promoted(form, Naming(most, float(rng.random())), 2)
     extra = exactly(named.slopes[2:].numpy())
     total = exactly(named.error.numpy()) + abs(extra).sum(axis=0)
     assert (total == exactly(form.error.numpy())).all()
@@ -40,7 +40,7 @@ def test_scores_hold_everywhere_on_boxes(seed, most):
     for _ in range(int(rng.integers(0, 5))):
         boxes = boxes.halves(rng.integers(0, 2, len(boxes)))
     enclosed = plane.enclose(torch.from_numpy(boxes.middle), torch.from_numpy(boxes.half))
-    named = scores(prepare(graph), Form.of(enclosed.lines, enclosed.error), most)
+    named = scores(prepare(graph), Form.of(enclosed.lines, enclosed.error), Naming(most, 1.0))
     centre, slopes = exactly(named.form.centre.numpy()), exactly(named.form.slopes.numpy())
     rest = abs(slopes[2:]).sum(axis=0) + exactly(named.form.error.numpy())
     for _ in range(5):
@@ -58,7 +58,7 @@ def test_symbols_cancel_where_two_branches_meet():
     enclosed = plane.enclose(torch.full((1, 2), 0.5).double(), torch.full((1, 2), 0.5).double())
     form = Form.of(enclosed.lines, enclosed.error)
     program = prepare(graph)
-    plain, named = (scores(program, form, most).form for most in (0, 50))
+    plain, named = (scores(program, form, Naming(most, 1.0)).form for most in (0, 50))
     widths = [(high - low).sum() for low, high in (plain.bounds(), named.bounds())]
     assert widths[1] < widths[0]
 

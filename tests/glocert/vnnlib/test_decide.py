@@ -146,14 +146,15 @@ def test_a_point_that_only_onnxruntime_breaks_is_no_witness(monkeypatch: pytest.
 
 
 QUICK = ("acasxu_1_1__prop_1", "acasxu_1_1__prop_2", "acasxu_1_1__prop_3", "acasxu_3_3", "prop_0_input",
-         "prop_1_input", "test_nano", "mnist_fc_256x2__prop_14", "mnist_fc_256x6__prop_7")  # fmt: skip
+         "prop_1_input", "test_nano", "mnist_fc_256x2__prop_0", "mnist_fc_256x2__prop_14",
+         "mnist_fc_256x6__prop_7")  # fmt: skip
 
 
 @pytest.mark.shared
 def test_the_competition_agrees(shared_data: Path) -> None:
     cases = json.loads((shared_data / "manifest.json").read_text())["vnnlib"]
     chosen = [case for case in cases if any(name in case["vnnlib"] for name in QUICK)]
-    assert len(chosen) == 11
+    assert len(chosen) == 12
     for case in chosen:
         network = Network.read((shared_data / "models" / f"{case['model']}.onnx").read_bytes())
         question = read_property((shared_data / case["vnnlib"]).read_bytes())
