@@ -323,6 +323,8 @@ def _pair(body: SegmentCertification, of: Subject) -> list[Offence]:
 
 
 def _law(body: SegmentCertification) -> list[Offence]:
+    if body.law.type == "uniform":
+        return []
     path = Mutation.from_json(body.mutation.stored())
     found = faults(law_from_json(body.law.model_dump()), path.start, path.stop)
     return [Offence(f"/law{where}", detail) for where, detail in found]
