@@ -66,7 +66,10 @@ Which = Annotated[str, typer.Option("--decision", metavar="max|min", help="Which
 
 Mutations = Annotated[
     list[str] | None,
-    typer.Option(metavar="TYPE=[FROM:]TO", help="brightness=0.2, contrast=0.5:1.5, chord=7...; repeatable."),
+    typer.Option(
+        metavar="TYPE=[FROM:]TO",
+        help="rotation=-10:10, translation=2,0, blur=1+fog=0.3...; repeatable.",
+    ),
 ]
 Epsilons = Annotated[
     list[float] | None,
