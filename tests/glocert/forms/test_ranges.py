@@ -16,7 +16,10 @@ from glocert.forms.form import Form
 from glocert.forms.program import prepare as prepare_forms
 from glocert.forms.ranges import Range
 from glocert.graph.ir import Graph
+from glocert.spec import Arithmetic
+from tests.glocert.executed import Execution
 from tests.glocert.forms.exactness import exact_node, member, outside, parameters, random_form
+from tests.glocert.forms.test_executed import ROUNDS
 from tests.glocert.segments.networks import Draft, Wild, mlp
 from tests.glocert.segments.rational import Exact, exactly
 
@@ -126,3 +129,19 @@ def test_intervals_are_wider_on_chains():
     reversal = reversal_of(graph, x)
     plain, both = intervals(reversal, x).output, intersected(reversal, x).output
     assert (both.high - both.low < plain.high - plain.low).all()
+
+
+@pytest.mark.parametrize("rounded", ROUNDS)
+@settings(max_examples=10)
+@given(st.integers(0, 10**9), DTYPES)
+def test_what_float32_executes_is_in_the_ranges(rounded, seed, dtype):
+    rng = np.random.default_rng(seed)
+    graph = Wild(rng).build(int(rng.integers(1, 4)))
+    reversal = prepare(prepare_forms(graph, dtype=dtype, arithmetic=Arithmetic.FLOAT32))
+    x = random_form(rng, graph.input_shape)
+    point = Form.of(x.lines() * torch.tensor([1.0, 0.0]).reshape(2, *[1] * x.centre.ndim), x.error * 0)
+    executed = [dict(Execution(graph, rng, ROUNDS[rounded]).run(image)) for image in point.centre.numpy()]
+    for found in (intervals(reversal, point), intersected(reversal, point)):
+        for name, known in found.ranges.items():
+            exact = exactly(np.stack([values[name] for values in executed]).astype(object))
+            assert contains(known, exact), name
