@@ -14,7 +14,7 @@ from glocert.forms.backward import Reversal, prepare
 from glocert.forms.backward.ranged import Ranged, intersected, intervals
 from glocert.forms.form import Form
 from glocert.forms.program import prepare as prepare_forms
-from glocert.forms.ranges import Range
+from glocert.forms.ranges import Range, image
 from glocert.graph.ir import Graph
 from glocert.spec import Arithmetic
 from tests.glocert.executed import Execution
@@ -145,3 +145,13 @@ def test_what_float32_executes_is_in_the_ranges(rounded, seed, dtype):
         for name, known in found.ranges.items():
             exact = exactly(np.stack([values[name] for values in executed]).astype(object))
             assert contains(known, exact), name
+
+
+def test_a_product_at_an_end_is_rounded():
+    alpha, low = 0.1, -np.abs(np.random.default_rng(0).standard_normal(100))
+    draft = Draft(100)
+    graph = draft.graph(draft.same("LeakyRelu", "x", alpha=alpha))
+    (step,) = prepare_forms(graph).steps
+    point = torch.from_numpy(low)[None]
+    found = image(step.transfer, [Range(point, point.clone())], 1)
+    assert contains(found, Fraction(alpha) * exactly(low)[None])
