@@ -39,10 +39,11 @@ def normal(t: float) -> float:
 def test_the_mass_of_a_row_is_the_probability_under_the_law(one, tmp_path, law, mass, analysis):
     (report,) = run(one, SegmentSpec(BRIGHTER, analysis, law=law), [0], tmp_path)
     found = report.to_json()["robust_mass"]
-    assert report.verdict is Verdict.FALSIFIED
     assert found["law"] == law.to_json()["type"]
     assert found["lower"] - 1e-12 <= mass <= found["upper"] + 1e-12
-    assert found["upper"] - found["lower"] <= 1e-9
+    if analysis is not Analysis.INCOMPLETE:
+        assert report.verdict is Verdict.FALSIFIED
+        assert found["upper"] - found["lower"] <= 1e-9
 
 
 def test_a_likely_value_on_the_boundary_is_a_tie(one, tmp_path):
