@@ -105,8 +105,9 @@ class Bounding:
         return self.at(Form.of(enclosed.lines[:1], enclosed.error))
 
     def at(self, x: Form) -> Bounds:
-        """Bound every inequality at inputs, one per row, that are known up to an error."""
-        return self._bounds(x, Naming())
+        """Bound every inequality at inputs, one per row, known up to an error; slopes do not count."""
+        nothing = torch.cat([x.lines()[:1], torch.zeros_like(x.centre)[None]])  # transfers want a slope
+        return self._bounds(Form.of(nothing, x.error), Naming())
 
     def _bounds(self, x: Form, naming: Naming) -> Bounds:
         named = symbols.scores(self.program, x, naming)

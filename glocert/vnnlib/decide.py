@@ -14,6 +14,7 @@ from glocert.boxes import Bounding, Naming, Search, bounding_of
 from glocert.boxes.boxes import Boxes
 from glocert.boxes.symbols import bent
 from glocert.budget import Budget
+from glocert.graph.families import COUPLED, is_bilinear
 from glocert.vnnlib.attack import Attack
 from glocert.vnnlib.grid import Grid
 from glocert.vnnlib.network import Network
@@ -133,8 +134,13 @@ class _Hunt:
             if self.witness is None and not budget.out_of_time:
                 self._try(self.aim.starts(_STARTS, seed), descend=True)
 
-        if self.witness is None and not budget.out_of_time:
+        if self.witness is None and not budget.out_of_time and not self._too_many:
             self._try(self._trends(), descend=True)
+
+    @property
+    def _too_many(self) -> bool:
+        """Whether products of activations forbid a slope per input: their cost is quadratic in slopes."""
+        return self.path.dimensions > _WIDE and _has_products(self.network)
 
     def _trends(self) -> torch.Tensor:
         """Return the corner at which each inequality is lowest as far as the slopes on the whole box know.
@@ -151,6 +157,9 @@ class _Hunt:
         """Branch and bound."""
         if budget.out_of_time:
             self.reason = "the budget ended"
+            return
+        if self._too_many:
+            self.reason = f"{self.path.dimensions} inputs vary: too many where activations are multiplied"
             return
         pieces = 1 if self.path.dimensions > _WIDE else budget.pieces
         limits = Budget(budget.deadline, pieces, budget.block_bytes, budget.clock)
@@ -194,7 +203,15 @@ def _naming(network: Network, path: RegionPath) -> Naming:
     with many inputs, it is the other way round.
     """
     program = network.program
+    if _has_products(network):
+        return Naming()
     if program.width <= _SMALL and path.dimensions <= _WIDE:
         return _FEW
     numbers = program.width * max(len(bent(program)), 1)
     return Naming(min(_MANY, _NUMBERS // numbers), _SHARE)
+
+
+def _has_products(network: Network) -> bool:
+    """Whether activations are multiplied with each other, as softmax does, too."""
+    graph = network.graph
+    return any(node.operator in COUPLED or is_bilinear(graph, node) for node in graph.nodes)

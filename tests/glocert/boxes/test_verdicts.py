@@ -129,6 +129,22 @@ def test_what_a_budget_leaves_open_is_undecided_and_counted():
     assert more.robust_mass.upper - more.robust_mass.lower < few.robust_mass.upper - few.robust_mass.lower
 
 
+def test_networks_with_softmax_and_products_are_taken():
+    draft = Draft(2)
+    shares = draft.same("Softmax", draft.gemm("x", [[1.0, 0.0], [0.0, 1.0]]), axis=0)
+    graph = draft.graph(draft.same("Mul", shares, [1.0, 0.5]))
+    bilinear = Draft(2)
+    product = bilinear.node("Mul", ["x", "x"], (2,))
+    squares = bilinear.graph(bilinear.gemm(product, [[1.0, 0.0], [0.0, -1.0]], [0.5, 0.0]))
+    for network_ in (graph, squares):
+        report = certify(network_, Plane(np.array([0.2, 0.1]), np.eye(2) * 2), 0, gap=0.05)
+        assert report.verdict is not Verdict.UNDECIDED
+        if len(report.safe):
+            t = samples(np.random.default_rng(0), report.safe, 200)
+            y = run(network_, torch.from_numpy(np.stack([[0.2, 0.1] + 2 * row for row in t]))).numpy()
+            assert (y[:, 0] > y[:, 1]).all()
+
+
 def test_infinite_weights_decide_nothing():
     draft = Draft(2)
     graph = draft.graph(draft.gemm("x", np.array([[np.inf, 1.0], [0.0, 0.0]], np.float32)))
