@@ -25,7 +25,7 @@ from glocert_client.mutation import describe_mutation, parse_mutation
 from glocert_client.run import wait
 
 SAMPLES = Path(__file__).with_name("digits")
-MUTATIONS = ("brightness=0.3", "contrast=0.4", "fog=0.4,seed=1")
+MUTATIONS = ("brightness=0.3", "contrast=0.4", "fog=0.4,seed=1", "rotation=20")
 DIGITS = 60
 
 
