@@ -14,6 +14,9 @@ from glocert.graph.families import Family, family
 from glocert.graph.ir import Graph
 from glocert.spec import Arithmetic
 
+_FEW = 2
+"""questions from which nothing is concluded"""
+
 
 @dataclass(slots=True, eq=False)
 class Program:
@@ -23,6 +26,8 @@ class Program:
         graph: the network.
         device: torch device on which paths are followed.
         arithmetic: whose scores every answer is about.
+        tried: questions that were first bounded in float32.
+        lost: those of them about which float32 could say nothing: its rounding exceeded the margins.
         exact: whether the curve domain follows the network, so that every segment has an exact answer: not
             where the answer is about executions.
     """
@@ -31,10 +36,17 @@ class Program:
     device: str
     arithmetic: Arithmetic
     exact: bool
+    tried: int = 0
+    lost: int = 0
     _forms: bounding.Program | None = field(default=None, repr=False)
     _double: Reversal | None = field(default=None, repr=False)
     _single: Reversal | None = field(default=None, repr=False)
     _curve: segments.Program | None = field(default=None, repr=False)
+
+    @property
+    def single_pays(self) -> bool:
+        """Whether float32 bounds are worth a try; only speed depends on it."""
+        return self.lost < _FEW or 2 * self.lost <= self.tried
 
     @property
     def forms(self) -> bounding.Program:

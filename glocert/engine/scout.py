@@ -18,7 +18,7 @@ from glocert.graph.ir import Graph, Node
 from glocert.graph.run import run
 from glocert.paths.path import Path
 
-POINTS = 17
+POINTS = 7
 _KINKS = frozenset({"Relu", "LeakyRelu", "Clip"})
 
 

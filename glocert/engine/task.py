@@ -21,12 +21,15 @@ from glocert.paths.segment import Segment
 from glocert.report import LabelInterval, SegmentReport
 from glocert.spec import Analysis
 
-_ROWS = 4, 32
+_ROWS = 4, 128
 """fewest and most parts of a path in the first round"""
 _A_ROW = 150
 """breakpoints of a part that bounds may well decide"""
 _PATIENCE = 0.5
-"""Share of what following the rest exactly would cost that bounding may have cost before."""
+"""share of what bounding has cost so far that following the rest may cost"""
+_HARDER = 4.0
+"""how much more what is left may cost to bound than what is decided did, for its length"""
+_UNKNOWN = 1e-6
 
 
 @dataclass(slots=True)
@@ -43,6 +46,7 @@ class Task:
         spent: cost of bounding so far.
         seconds: its share of the time of all rounds.
         ended: whether a limit has ended it.
+        tries: whether it began in float32.
     """
 
     question: Question
@@ -54,9 +58,11 @@ class Task:
     spent: float = 0.0
     seconds: float = 0.0
     ended: bool = False
+    tries: bool = False
 
     def begin(self) -> None:
         """Go on from what is known, with rows as many as the path seems to need."""
+        self.tries = self.search.single
         if self.question.known:
             self.search.ledger = Ledger.from_json(self.question.known)
             self.search.ledger.stuck.clear()
@@ -68,6 +74,12 @@ class Task:
             self.search.begin(span, self.question.path.joints, min(max(rows, _ROWS[0]), _ROWS[1]))
         if self.scouted is not None:
             self.search.points += [Row(t, t, single=self.search.single) for t in self.scouted.worst()]
+
+    def settle(self) -> None:
+        """Tell the program whether float32 was of use."""
+        if self.tries:
+            self.program.tried += 1
+            self.program.lost += not self.search.single
 
     @property
     def done(self) -> bool:
@@ -94,7 +106,11 @@ class Task:
         rows = self.search.unsettled
         points = sum(self.scouted.breakpoints(row.start, row.stop) for row in rows)
         price = self.cost.following(points, len(self._spans(rows)))
-        return price <= max(_PATIENCE * self.spent, self.cost.bounding(2 * len(rows), single=False))
+        if price <= self.cost.bounding(2 * len(rows), single=False):
+            return True
+        left = min(1.0, sum(row.width for row in rows))
+        expected = self.spent * left / max(1.0 - left, _UNKNOWN)
+        return price <= min(_PATIENCE * self.spent, _HARDER * expected)
 
     def state(self) -> dict[str, Any]:
         """What is proven so far: a question that knows it goes on from there."""

@@ -192,6 +192,7 @@ def _searched(
             if not task.done and task.worth_following():
                 task.follow(partial(watch, at, task.state))
             if task.done:
+                task.settle()
                 del tasks[at]
                 yield Answer(at, task.report(), task.seconds)
         if tasks and bounds is not None:
@@ -215,7 +216,7 @@ def _tasks(program: Program, cost: Cost, questions: dict[int, Question], budget:
     tasks = {}
     for at, question in questions.items():
         search = Search(
-            question.path.loaded(program.forms.device), question.label, question.margin, single=True
+            question.path.loaded(program.forms.device), question.label, question.margin, program.single_pays
         )
         tasks[at] = Task(question, program, cost, budget, search)
     exact = [at for at, task in tasks.items() if program.exact and isinstance(task.question.path, Segment)]

@@ -160,9 +160,8 @@ class Search:
 
     def _rounded(self, row: Row, left: Row) -> bool:
         """Whether float32 is what keeps a part undecided: it goes on in float64."""
-        error = left.error
-        much = error > _SHRUNK * row.error and row.width <= 2.0**-6
-        return not np.isfinite(error) or error <= _FLOOR * self.floor or much or left.width < row.width / 8
+        stuck = left.error > _SHRUNK * row.error and row.width <= 2.0**-4
+        return not np.isfinite(left.error) or stuck or left.width < row.width / 8
 
     def _answered(self, doubt: Row, known: Margins, at: int) -> None:
         """Look at a doubtful part again, or give it up: its middle, a point, is undecided."""
