@@ -73,8 +73,8 @@ class ResultRead(Answer):
     """whether the network was followed exactly, or bounded on parts of the path"""
     analysis: Literal["incomplete"] | None = None
     """of rows whose path was bounded once: undecided says nothing about the network"""
-    method: Literal["interval", "zonotope", "crown"] | None = None
-    """how it was bounded"""
+    method: str | None = None
+    """of an incomplete analysis: interval, zonotope or crown; of a Lipschitz certification: whose radius it is"""
     partition: list[PartRead] | None = None
     centre: list[float] | None = None
     """of a band: the outputs at the start of the path in float64, about which the band is certified"""
