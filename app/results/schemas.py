@@ -74,7 +74,7 @@ class ResultRead(Answer):
     analysis: Literal["incomplete"] | None = None
     """of rows whose path was bounded once: undecided says nothing about the network"""
     method: str | None = None
-    """of an incomplete analysis: interval, zonotope or crown; of a Lipschitz certification: whose radius it is"""
+    """interval, zonotope or crown of an incomplete analysis; whose radius a Lipschitz certification gives"""
     partition: list[PartRead] | None = None
     centre: list[float] | None = None
     """of a band: the outputs at the start of the path in float64, about which the band is certified"""
