@@ -1,4 +1,4 @@
-"""Pictures for people: a counterexample beside its original, and the path as a film strip."""
+"""Pictures for people: a counterexample beside its original, the path as a film strip or as a map."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 Pixels = NDArray[np.floating]
+Colour = tuple[int, int, int]
 PROVEN, WRONG, OPEN = (0, 158, 115), (213, 94, 0), (200, 200, 200)
 """Colours that colour-blind readers can tell apart (Okabe and Ito): certified, wrong label, not proven."""
 LEGEND = ((PROVEN, "proven"), (WRONG, "another label wins"), (OPEN, "not shown either way"))
 _INK, _PAPER = (30, 30, 30), (255, 255, 255)
 _TILE, _GAP, _LINE = 168, 12, 16
+_PLANE, _MARK = 360, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,33 @@ class Stretch:
 
     start: float
     stop: float
-    colour: tuple[int, int, int]
+    colour: Colour
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A coloured rectangle of a map, in shares of its sides; ``bottom`` is 0 at the lower edge."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+    colour: Colour
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What is written along a side of a map.
+
+    Attributes:
+        title: what grows along it.
+        start: its value at 0.
+        stop: its value at 1.
+    """
+
+    title: str
+    start: str
+    stop: str
 
 
 def drawable(shape: Sequence[int]) -> bool:
@@ -79,6 +107,42 @@ def strip(
         canvas.rectangle(ends, fill=part.colour)
     _legend(canvas, row.height + 3 * _GAP)
     return picture
+
+
+def plane(
+    patches: Sequence[Patch], axes: tuple[Axis, Axis], point: Sequence[float] | None = None
+) -> Image.Image:
+    """Return a map of two parameters that says what is proven where.
+
+    Args:
+        patches: painted in order over the colour ``OPEN``.
+        axes: the one to the right, and the one upwards.
+        point: of a counterexample, marked by a cross; both numbers in [0, 1].
+    """
+    font, (across, up) = ImageFont.load_default(12), axes
+    left = 2 * _GAP + int(max(font.getlength(text) for text in (up.start, up.stop)))
+    top, bottom = _GAP + _LINE, _GAP + _LINE + _PLANE
+    picture = Image.new("RGB", (left + _PLANE + 2 * _GAP, bottom + 2 * _LINE + 3 * _GAP), _PAPER)
+    canvas = ImageDraw.Draw(picture)
+    for part in (Patch(0.0, 0.0, 1.0, 1.0, OPEN), *patches):
+        ends = (left + part.left * _PLANE, bottom - part.top * _PLANE,
+                left + part.right * _PLANE, bottom - part.bottom * _PLANE)  # fmt: skip
+        canvas.rectangle(ends, fill=part.colour)
+    if point is not None:
+        _cross(canvas, left + point[0] * _PLANE, bottom - point[1] * _PLANE)
+    for text, x, y, anchor in (
+        (up.title, left, top - 4, "ls"), (up.stop, left - 6, top, "rt"), (up.start, left - 6, bottom, "rs"),
+        (across.start, left, bottom + 4, "lt"), (across.stop, left + _PLANE, bottom + 4, "rt"),
+        (across.title, left + _PLANE / 2, bottom + 4, "mt"),
+    ):  # fmt: skip
+        canvas.text((x, y), text, fill=_INK, font=font, anchor=anchor)
+    _legend(canvas, bottom + _LINE + 2 * _GAP)
+    return picture
+
+
+def _cross(canvas: ImageDraw.ImageDraw, x: float, y: float) -> None:
+    for slope in (-_MARK, _MARK):
+        canvas.line((x - _MARK, y - slope, x + _MARK, y + slope), fill=_INK, width=2)
 
 
 def _legend(canvas: ImageDraw.ImageDraw, top: int) -> None:

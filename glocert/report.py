@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from glocert.spec import Verdict
+from glocert.spec import Parameter, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,10 @@ class SegmentReport:
         verdict: ``certified``, ``falsified`` or ``undecided``; ``falsified`` here means that the violation is
             proven in real arithmetic, the caller still confirms it by running the network.
         robust_mass: probability under ``law`` that the property holds, enclosed.
-        certified_to: the property is proven on all of [0, certified_to]; -1.0 when not even at t = 0.
-        min_margin: smallest margin found on the computed curve.
+        certified_to: the property is proven on all of [0, certified_to]^dimensions; -1.0 when not even at
+            t = 0.
+        min_margin: smallest margin found on the computed curve; means nothing with several parameters, like
+            the two that follow.
         min_margin_at: its t.
         radius: proven bound on the error of every margin of the computed curve.
         witnesses: t of proven violations, best first; empty unless ``verdict`` is ``falsified``.
@@ -57,6 +59,7 @@ class SegmentReport:
         law: name of the law of t; with ``uniform`` the robust mass is a share of [0, 1].
         method: of an incomplete analysis, which may leave open what is true; else empty. Its ``min_margin``
             is the lowest proven lower bound.
+        dimensions: parameters of the path. With several, ``witnesses`` is empty: a point is no number.
     """
 
     verdict: Verdict
@@ -73,6 +76,7 @@ class SegmentReport:
     family: str = "exact"
     law: str = "uniform"
     method: str = ""
+    dimensions: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +84,22 @@ class Counterexample:
     """An input on the path that the network gets wrong, seen in more than one runtime.
 
     Attributes:
-        t: where on the path.
-        value: the mutation's parameter there.
+        t: where on the path; ``None`` where it has several parameters.
+        value: the mutation's parameter there; likewise.
         predicted: label that the runtimes give; ``None`` where the property is no label's.
         confirmed_in: names of the runtimes, float32.
         image: name of the picture file in the unit's output folder, ``None`` for inputs that are no pictures.
         outputs: of the network in torch; empty where the property is a label's.
+        parameters: where, on a path of several parameters; else empty.
     """
 
-    t: float
-    value: float
+    t: float | None
+    value: float | None
     predicted: int | None
     confirmed_in: tuple[str, ...]
     image: str | None = "counterexample.png"
     outputs: tuple[float, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the member of the row."""
@@ -104,6 +110,8 @@ class Counterexample:
             "image": self.image,
             "confirmed_in": list(self.confirmed_in),
         }
+        if self.parameters:
+            members["parameters"] = [parameter.to_json() for parameter in self.parameters]
         return members | ({"outputs": list(self.outputs)} if self.outputs else {})
 
 
@@ -126,6 +134,8 @@ class InputReport:
         files: names of its pictures.
         centre: the float64 numbers about which a band is certified; empty where the property is a label's.
         outputs: of the network at the original input, float32 in torch; empty likewise.
+        certified_parameters: where ``segment.certified_to`` of every range ends, on a path of several
+            parameters; else empty.
     """
 
     index: int
@@ -142,6 +152,7 @@ class InputReport:
     files: tuple[str, ...] = field(default=())
     centre: tuple[float, ...] = ()
     outputs: tuple[float, ...] = ()
+    certified_parameters: tuple[Parameter, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the row of ``GET /v1/jobs/{id}/results``."""
@@ -167,18 +178,23 @@ class InputReport:
     def _segment_json(self, segment: SegmentReport) -> dict[str, Any]:
         members: dict[str, Any] = {
             "robust_mass": {**segment.robust_mass.to_json(), "law": segment.law},
-            "min_margin": {"value": segment.min_margin, "t": segment.min_margin_at},
-            "error_radius": segment.radius,
             "pieces": segment.pieces,
             "family": segment.family,
+            "certified_to": self._reached(segment),
         }
-        members["certified_to"] = (
-            {"t": segment.certified_to, "value": self.certified_value, "unit": self.unit}
-            if segment.certified_to >= 0
-            else None
-        )
+        if segment.dimensions == 1:
+            members["min_margin"] = {"value": segment.min_margin, "t": segment.min_margin_at}
+            members["error_radius"] = segment.radius
         if segment.method:
             members |= {"analysis": "incomplete", "method": segment.method}
         if segment.partition:
             members["partition"] = [part.to_json() for part in segment.partition]
         return members
+
+    def _reached(self, segment: SegmentReport) -> dict[str, Any] | None:
+        if segment.certified_to < 0:
+            return None
+        reached = {"t": segment.certified_to, "value": self.certified_value, "unit": self.unit}
+        if not self.certified_parameters:
+            return reached
+        return reached | {"parameters": [parameter.to_json() for parameter in self.certified_parameters]}

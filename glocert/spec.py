@@ -7,7 +7,7 @@ pydantic before anything is stored, so a ``KeyError`` here means a bug, not bad 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
@@ -62,6 +62,7 @@ MUTATION_UNITS: Mapping[str, str] = {
     "translation": "pixels",
     "blur": "pixels",
     "composite": "steps",
+    "box": "share",
 }
 """Mutation type -> unit of its parameter, which is affine in t."""
 
@@ -82,16 +83,39 @@ _STOPS: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
     "translation": lambda options: _distance(float(options["x"]), float(options["y"])),
     "blur": lambda options: float(options["sigma"]),
     "composite": lambda options: float(len(options["steps"])),
+    "box": lambda _: 1.0,
 }
 """Types that are not written with ``from`` and ``to``: their parameter starts at 0 and ends at this."""
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """A value of one mutation's parameter.
+
+    Attributes:
+        type: of the mutation.
+        t: share of its range, in [0, 1].
+        value: the parameter there.
+        unit: of the value.
+    """
+
+    type: str
+    t: float
+    value: float
+    unit: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that rows show."""
+        return {"type": self.type, "t": self.t, "value": self.value, "unit": self.unit}
+
+
+@dataclass(frozen=True, slots=True)
 class Mutation:
-    """A one-parameter family of images.
+    """A one-parameter family of images, or a ``box``: several of them at once.
 
     A ``translation`` has the distance that was moved as its parameter, a ``blur`` its sigma. The parameter of
-    a ``composite`` counts steps: at 1.25 the first step is over and a quarter of the second is done.
+    a ``composite`` counts steps: at 1.25 the first step is over and a quarter of the second is done. A
+    ``box`` has a parameter for each of its mutations; its own is the share s: [0, s] of all ranges.
 
     Attributes:
         type: a key of ``MUTATION_UNITS``.
@@ -99,7 +123,8 @@ class Mutation:
         stop: value at t = 1.
         options: what the type needs besides: ``about`` (contrast), ``seed`` (fog, haze, noise),
             ``overlay`` (blend: ``{"item": i}``, ``{"level": x}`` or ``{"png": base64}``), ``item`` (chord),
-            ``x`` and ``y`` (translation), ``sigma`` (blur), ``steps`` (composite: mutations as JSON).
+            ``x`` and ``y`` (translation), ``sigma`` (blur), ``steps`` (composite: mutations as JSON),
+            ``mutations`` (box: likewise).
     """
 
     type: str
@@ -133,6 +158,20 @@ class Mutation:
     def steps(self) -> tuple[Mutation, ...]:
         """The steps of a ``composite``."""
         return tuple(Mutation.from_json(step) for step in self.options["steps"])
+
+    @property
+    def mutations(self) -> tuple[Mutation, ...]:
+        """The mutations of a ``box``, one per parameter; none of any other type."""
+        return tuple(Mutation.from_json(one) for one in self.options.get("mutations", ()))
+
+    def parameters_at(self, t: Sequence[float]) -> tuple[Parameter, ...]:
+        """Return the parameters of a ``box`` at a point, each correctly rounded."""
+        pairs = zip(self.mutations, t, strict=True)
+        return tuple(Parameter(one.type, at, one.value_at(at), one.unit) for one, at in pairs)
+
+    def parameters_within(self, t: float) -> tuple[Parameter, ...]:
+        """Return where [0, t] of every range of a ``box`` ends, rounded towards ``start``; else nothing."""
+        return tuple(Parameter(one.type, t, one.value_within(t), one.unit) for one in self.mutations)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Mutation:

@@ -17,7 +17,7 @@ from rich.table import Table
 from glocert_client.decision import VERDICTS, Decision, Judgement
 from glocert_client.errors import ClientError, ProblemError, ServiceError
 from glocert_client.job import Job
-from glocert_client.junit import describe_counterexample, describe_reason
+from glocert_client.junit import describe_counterexample, describe_parameters, describe_reason
 from glocert_client.radial import RADIAL, RADIAL_TITLES, radial_cells
 
 PIPE_WIDTH = 160
@@ -156,6 +156,8 @@ def extent_of(row: Mapping[str, Any]) -> str:
     if "radius" in row:
         return "unbounded" if row["radius"] is None else f"{row['radius']:.4g}"
     reached = row.get("certified_to")
+    if reached and reached.get("parameters"):
+        return describe_parameters(reached["parameters"], 4)
     return f"{reached['value']:.4g} {reached['unit']}" if reached else "-"
 
 

@@ -122,13 +122,20 @@ def describe_counterexample(row: Mapping[str, Any]) -> str:
         sentence = "an output leaves its band"
     else:
         sentence = f"classified {found.get('predicted', '?')} instead of {row['label']}"
-    if "value" in found:
+    if found.get("parameters"):
+        sentence += f" at {describe_parameters(found['parameters'], 6)}"
+    elif "value" in found:
         sentence += (
             f" at {found['value']:.6g} {reached.get('unit', '')}".rstrip() + f" (t = {found['t']:.6g})"
         )
     if found.get("confirmed_in"):
         sentence += f", confirmed in {' and '.join(found['confirmed_in'])}"
     return sentence
+
+
+def describe_parameters(parameters: Sequence[Mapping[str, Any]], digits: int) -> str:
+    """Write the parameters of several mutations at once."""
+    return ", ".join(f"{one['type']} {one['value']:.{digits}g} {one['unit']}" for one in parameters)
 
 
 def describe_reason(row: Mapping[str, Any]) -> str:

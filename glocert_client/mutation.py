@@ -1,7 +1,8 @@
 """Mutations as they are written on a command line.
 
 ``brightness=0.2``, ``contrast=0.5:1.5,about=0.4``, ``rotation=-45:45``, ``translation=2,-1``, ``blur=1.5``;
-and steps one after the other, joined by plus signs: ``rotation=10+brightness=0.1``.
+and steps one after the other, joined by plus signs: ``rotation=10+brightness=0.1``; and two or three at once,
+every combination of their parameters, joined by asterisks: ``rotation=15*brightness=0.2``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ STARTS: Mapping[str, float] = {
 
 _AND = re.compile(r"\+(?=\s*[a-z])")
 """A plus sign before a word; those in 1e+5 are followed by digits."""
+_TIMES = re.compile(r"\*(?=\s*[a-z])")
 OPTIONS = {"about": float, "seed": int, "overlay": int}
 
 
@@ -38,11 +40,16 @@ def parse_mutation(text: str) -> dict[str, Any]:
     Args:
         text: ``TYPE=TO`` or ``TYPE=FROM:TO``, then options as ``,name=value``; ``chord=ITEM`` for the
             straight line to another item of the data set; ``translation=X,Y``; ``blur=SIGMA``; several of
-            these joined by ``+`` for one after the other.
+            these joined by ``+`` for one after the other, or by ``*`` for all at once.
 
     Raises:
         UnreadableMutation: the text is something else.
     """
+    at_once = _TIMES.split(text)
+    if len(at_once) > 1:
+        if _AND.search(text):
+            raise UnreadableMutation(f"{text!r}: join mutations by + (steps) or by * (at once), not by both")
+        return {"type": "box", "mutations": [_step(part) for part in at_once]}
     steps = [_step(part) for part in _AND.split(text)]
     return steps[0] if len(steps) == 1 else {"type": "composite", "steps": steps}
 
@@ -72,6 +79,8 @@ def describe_mutation(mutation: Mapping[str, Any]) -> str:
     kind = members.pop("type")
     if kind == "composite":
         return "+".join(map(describe_mutation, members["steps"]))
+    if kind == "box":
+        return "*".join(map(describe_mutation, members["mutations"]))
     if kind == "translation":
         return f"{kind}={members.get('x', 0.0):g},{members.get('y', 0.0):g}"
     if kind == "blur":

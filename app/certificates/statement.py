@@ -56,6 +56,14 @@ MASS_UNDER_LAW = (
     "encloses the probability that the inequality holds where the mutation's parameter follows the law; "
     "the verdict is about every t in [0, 1], likely or not"
 )
+ONE = "t in [0, 1]"
+"""as formulas write it"""
+AT_ONCE = (
+    "x(t) is the path of several mutations, of which mutation j has the parameter t_j: motions first, "
+    "as one, or a blur; the others follow in their order, and nothing is clamped before the end"
+)
+BOXES = "the bounds of every box of parameters include every rounding; boxes that are proven count as a whole"
+CURVE = "error_radius of each result bounds the error of every margin on the path"
 PAIRED = (
     "every input is two images on the channel axis: x(t) is the first one mutated, and behind it the second "
     "one unchanged"
@@ -107,8 +115,8 @@ def _property(job: Job) -> dict[str, Any]:
     return {
         "standard": "ISO/IEC 24029-2:2023",
         "kind": "stability",
-        "formula": FORMULAS[_type(job)],
-        "robust_mass": MASS if _is_uniform(job) else MASS_UNDER_LAW,
+        "formula": _over(job, FORMULAS[_type(job)]),
+        "robust_mass": _over(job, MASS) if _is_uniform(job) else MASS_UNDER_LAW,
         "law": _law(job),
         **{name: value for name, value in (job.spec.get("property") or {}).items() if name != "type"},
         "margin": job.spec["margin"],
@@ -119,16 +127,34 @@ def _property(job: Job) -> dict[str, Any]:
 def _domain(
     job: Job, network: Network, dataset: Dataset, rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    mutation = job.spec["mutation"]
+    at_once = len(_at_once(job))
     return {
         "dataset": dataset_of(dataset),
         "indices": [row["index"] for row in rows],
         "labels": _labels(job, dataset),
         "preprocessing": network.preprocessing,
-        "mutation": mutation | {"unit": MUTATION_UNITS[mutation["type"]]},
+        "mutation": _with_units(job.spec["mutation"]),
+        **({"at_once": AT_ONCE} if at_once else {}),
         **({"paired": PAIRED} if job.spec.get("paired") else {}),
-        "t": [0.0, 1.0],
+        "t": [[0.0, 1.0]] * at_once if at_once else [0.0, 1.0],
     }
+
+
+def _at_once(job: Job) -> list[dict[str, Any]]:
+    """Return the mutations of a box, each with a parameter of its own; none of other jobs."""
+    return list(job.spec["mutation"].get("mutations") or ())
+
+
+def _over(job: Job, text: str) -> str:
+    """Return what is said about every t, of a box for as many t as it has mutations."""
+    at_once = len(_at_once(job))
+    return text.replace(ONE, f"{ONE}^{at_once}") if at_once else text
+
+
+def _with_units(mutation: Mapping[str, Any]) -> dict[str, Any]:
+    at_once = [_with_units(one) for one in mutation.get("mutations") or ()]
+    found = {**mutation, "unit": MUTATION_UNITS[mutation["type"]]}
+    return found | ({"mutations": at_once} if at_once else {})
 
 
 def _not_claimed(job: Job) -> list[str]:
@@ -170,7 +196,7 @@ def _method(job: Job) -> dict[str, Any]:
         "arithmetic": job.spec["arithmetic"],
         "execution": "real numbers" if job.spec["arithmetic"] == "real" else EXECUTIONS,
         "gap": job.spec["gap"],
-        "error_budget": "error_radius of each result bounds the error of every margin on the path",
+        "error_budget": BOXES if _at_once(job) else CURVE,
     }
 
 
@@ -181,7 +207,7 @@ def _result(row: Mapping[str, Any], pictures: Mapping[int, str]) -> dict[str, An
     )  # fmt: skip
     result = {name: finite(row[name]) for name in names if name in row}
     if found := row.get("counterexample"):
-        members = ("t", "value", "predicted", "outputs", "confirmed_in")
+        members = ("t", "value", "parameters", "predicted", "outputs", "confirmed_in")
         kept = {name: found[name] for name in members if name in found}
         result["counterexample"] = kept | {"image_sha256": pictures.get(row["index"])}
     return result
@@ -194,5 +220,6 @@ def _aggregate(job: Job) -> dict[str, Any]:
 def _seeds(job: Job) -> dict[str, int]:
     mutation = job.spec["mutation"]
     parts = {"mutation": mutation}
-    parts |= {f"mutation.steps[{at}]": step for at, step in enumerate(mutation.get("steps") or ())}
+    for name in ("steps", "mutations"):
+        parts |= {f"mutation.{name}[{at}]": part for at, part in enumerate(mutation.get(name) or ())}
     return {name: part["seed"] for name, part in parts.items() if part.get("seed") is not None}

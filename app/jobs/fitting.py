@@ -11,7 +11,7 @@ from typing import Any
 from app.datasets import arrays
 from app.errors import DatasetNotReady, NetworkNotReady
 from app.jobs.lipschitz import LipschitzCertification, TopKBody
-from app.jobs.mutations import OF_IMAGES, Blend, Chord, Composite, OverlayItem, Translation
+from app.jobs.mutations import OF_IMAGES, Blend, Box, Chord, Composite, OverlayItem, Translation
 from app.jobs.precheck import PrecheckJob
 from app.jobs.schemas import BandProperty, SegmentCertification, TopKProperty
 from app.schemas import Body
@@ -117,7 +117,7 @@ def check(body: Asked, of: Subject, chosen: list[int], settings: Settings) -> No
         offences = [
             *_property(body, of), *_once(body), *admitted(of.network, "segment"), *_executed(body, of),
             *_shapes(of),
-            *(_labels(of, chosen) if labelled else ()), *_mutation(body, of), *_law(body),
+            *(_labels(of, chosen) if labelled else ()), *_mutation(body, of), *_law(body), *_at_once(body),
             *_pair(body, of),
         ]  # fmt: skip
     offences += budget(body.budget, settings)
@@ -283,6 +283,8 @@ def _relaxation(body: LipschitzCertification, of: Subject) -> list[Offence]:
 
 def _mutation(body: SegmentCertification | PrecheckJob, of: Subject) -> list[Offence]:
     mutation = body.mutation
+    if isinstance(mutation, Box):
+        return _box(mutation, of)
     if not isinstance(mutation, Composite):
         return _change(mutation, of, "/mutation")
     offences = [
@@ -292,6 +294,38 @@ def _mutation(body: SegmentCertification | PrecheckJob, of: Subject) -> list[Off
     ]  # fmt: skip
     for at, step in enumerate(mutation.steps):
         offences += _change(step, of, f"/mutation/steps/{at}")
+    return offences
+
+
+def _box(box: Box, of: Subject) -> list[Offence]:
+    where = "/mutation/mutations"
+    offences = [
+        Offence(f"{where}/{at}/type", "A chord is a path of its own, and not had at once with others.",
+                way_out='Use a blend towards the item: "overlay": {"item": …}.')
+        for at, one in enumerate(box.mutations) if isinstance(one, Chord)
+    ]  # fmt: skip
+    detail = "A blur cannot be had at once with another one, or with a motion of the picture."
+    offences += [
+        Offence(f"{where}/{at}/type", detail, way_out="Use a composite: one after the other.")
+        for at in box.misfits
+    ]
+    for at, one in enumerate(box.mutations):
+        offences += _change(one, of, f"{where}/{at}")
+    return offences
+
+
+def _at_once(body: SegmentCertification) -> list[Offence]:
+    """Say what is not offered about several parameters."""
+    if not isinstance(body.mutation, Box):
+        return []
+    offences = []
+    if body.analysis == "incomplete":
+        detail = "An incomplete analysis takes one mutation at a time."
+        offences.append(Offence("/analysis", detail, way_out='Send "analysis": "complete".'))
+    if body.partition:
+        offences.append(Offence("/partition", "Several mutations at once have no labels along one path."))
+    if body.law.type != "uniform":
+        offences.append(Offence("/law", "Laws are about one parameter, not about several at once."))
     return offences
 
 
@@ -323,7 +357,7 @@ def _pair(body: SegmentCertification, of: Subject) -> list[Offence]:
 
 
 def _law(body: SegmentCertification) -> list[Offence]:
-    if body.law.type == "uniform":
+    if body.law.type == "uniform" or isinstance(body.mutation, Box):
         return []
     path = Mutation.from_json(body.mutation.stored())
     found = faults(law_from_json(body.law.model_dump()), path.start, path.stop)

@@ -19,6 +19,8 @@ Factor = Annotated[float, Field(ge=0.1, le=10, allow_inf_nan=False)]
 Slant = Annotated[float, Field(ge=-4, le=4, allow_inf_nan=False)]
 Pixels = Annotated[float, Field(ge=-1024, le=1024, allow_inf_nan=False)]
 MOST_SIGMA, MOST_STEPS = 16, 8
+_MOTIONS = frozenset({"rotation", "scaling", "shear", "translation"})
+_RESAMPLING = _MOTIONS | {"blur"}
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Index = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -178,6 +180,31 @@ class Composite(_Path):
         ]
 
 
+class Box(_Path):
+    """Two or three mutations at once, each with a parameter of its own: all their combinations."""
+
+    type: Literal["box"]
+    mutations: Annotated[
+        list[OneBody],
+        Field(
+            min_length=2,
+            max_length=3,
+            description="Rotation, scaling, shear and translation act first, as one motion, or one blur "
+            "does; the others follow in their order. Nothing is clamped in between.",
+        ),
+    ]
+
+    @property
+    def misfits(self) -> list[int]:
+        """Positions of the mutations that cannot be had at once with those before them."""
+        kinds = [one.type for one in self.mutations]
+        return [
+            at
+            for at, kind in enumerate(kinds)
+            if (kind == "blur" and _RESAMPLING & {*kinds[:at]}) or (kind in _MOTIONS and "blur" in kinds[:at])
+        ]
+
+
 MutationBody = Annotated[
     Brightness
     | Contrast
@@ -190,7 +217,8 @@ MutationBody = Annotated[
     | Shear
     | Translation
     | Blur
-    | Composite,
+    | Composite
+    | Box,
     Field(discriminator="type", title="Mutation"),
 ]
 OF_IMAGES = (Veil, Rotation, Scaling, Shear, Translation, Blur)

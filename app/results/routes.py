@@ -65,7 +65,7 @@ def get_result(job_id: str, index: Index, caller: Reader, session: SessionDep) -
 def get_result_file(
     job_id: str, index: Index, name: Name, caller: Reader, session: SessionDep
 ) -> FileResponse:
-    """Give a picture of one input: `counterexample.png` or `path.png`."""
+    """Give a picture of one input: `counterexample.png`, `path.png` or `map.png`."""
     job = jobs.get(session, caller, job_id)
     return _file(*service.get_file(session, job, index, name))
 

@@ -16,11 +16,23 @@ class ResultFilter(Listing):
     verdict: Verdict | None = None
 
 
+class ParameterRead(Answer):
+    type: str
+    """of the mutation"""
+    t: float
+    """share of its range"""
+    value: float
+    """of its parameter"""
+    unit: str
+
+
 class CertifiedTo(Answer):
     t: float
     value: float
-    """of the mutation's parameter"""
+    """of the mutation's parameter; of several at once the share of every range"""
     unit: str
+    parameters: list[ParameterRead] | None = None
+    """of several mutations at once: where that share of each range ends"""
 
 
 class MinMargin(Answer):
@@ -29,8 +41,12 @@ class MinMargin(Answer):
 
 
 class CounterexampleRead(Answer):
-    t: float
-    value: float
+    t: float | None
+    """share of the path; null for several mutations at once"""
+    value: float | None
+    """of the mutation's parameter; likewise"""
+    parameters: list[ParameterRead] | None = None
+    """of several mutations at once"""
     predicted: int | None
     """label that the runtimes give; null for bands"""
     image: str | None
@@ -61,12 +77,16 @@ class ResultRead(Answer):
     """why undecided or skipped"""
     next_step: str | None = None
     robust_mass: RobustMass | None = None
-    """encloses the probability under the law that the property holds; uniform: the share of the path"""
+    """encloses the probability under the law that the property holds; uniform: the share of the path, or of
+    all combinations of several parameters"""
     certified_to: CertifiedTo | None = None
-    """the property holds from the start of the path to here"""
+    """the property holds from the start of the path to here; for all combinations of several parameters up to
+    here"""
     min_margin: MinMargin | None = None
+    """absent for several mutations at once"""
     error_radius: float | None = None
-    """bounds the error of every margin: of rounding, and of the bounds where the family is enclosure"""
+    """bounds the error of every margin: of rounding, and of the bounds where the family is enclosure; absent
+    for several mutations at once"""
     pieces: int | None = None
     """of the exact curve, or parts of the path that were bounded"""
     family: Literal["exact", "enclosure"] | None = None

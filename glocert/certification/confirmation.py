@@ -29,29 +29,30 @@ class Confirmed:
     """A violation that both runtimes show.
 
     Attributes:
-        t: where on the path.
+        t: where on the path; a tuple where it has several parameters.
         image: float32, image domain: the path at ``t`` after the clamp, rounded to float32.
         predicted: label with the highest score in torch.
         runtimes: names of the runtimes.
         outputs: of the network in torch, float32.
     """
 
-    t: float
+    t: float | tuple[float, ...]
     image: Float32
     predicted: int
     runtimes: tuple[str, ...]
     outputs: tuple[float, ...] = ()
 
 
-def image_at(path: Path, t: float, domain: Preprocessing) -> Float32:
-    """Return a path of one parameter at ``t``, clamped to the domain and rounded to float32."""
-    return np.clip(path.at([t]), domain.lower, domain.upper).astype(np.float32)
+def image_at(path: Path, t: float | Sequence[float], domain: Preprocessing) -> Float32:
+    """Return a path at ``t``, clamped to the domain and rounded to float32."""
+    point = [t] if isinstance(t, float) else t
+    return np.clip(path.at(point), domain.lower, domain.upper).astype(np.float32)
 
 
 def confirm(
     runtimes: Executions,
     path: Path,
-    witnesses: Sequence[float],
+    witnesses: Sequence[float | tuple[float, ...]],
     *,
     wrong: Callable[[Float32], bool],
     domain: Preprocessing,
@@ -60,7 +61,7 @@ def confirm(
 
     Args:
         runtimes: execute the network.
-        path: of one parameter.
+        path: of any number of parameters.
         witnesses: t of violations that are proven in real arithmetic, best first.
         wrong: whether scores violate the property; never true of a tie or of a number that is not finite.
         domain: bounds of the images.

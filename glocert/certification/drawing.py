@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL.Image import Image
 
 from glocert import pictures
+from glocert.boxes.report import BoxReport, Float64
 from glocert.certification.confirmation import Confirmed, image_at
 from glocert.paths.items import Float32
 from glocert.paths.path import Path
-from glocert.pictures import Stretch
+from glocert.pictures import Axis, Colour, Patch, Stretch
 from glocert.report import SegmentReport
 from glocert.spec import Mutation, Preprocessing
 
 FRAMES = 9
 DECIDED = 1e-6
 """Share of the path that no picture can show."""
-COUNTEREXAMPLE, PATH = "counterexample.png", "path.png"
+COUNTEREXAMPLE, PATH, MAP = "counterexample.png", "path.png", "map.png"
+_PLANE = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +37,7 @@ class Story:
         domain: bounds of the values.
         answer: the engine's, after confirmation.
         found: the confirmed violation, for falsified inputs.
+        region: which boxes are proven, where the path has several parameters.
     """
 
     item: Float32
@@ -44,17 +47,24 @@ class Story:
     domain: Preprocessing
     answer: SegmentReport
     found: Confirmed | None
+    region: BoxReport | None = None
 
     def draw(self, folder: pathlib.Path) -> tuple[str, ...]:
         """Write the pictures into ``folder`` (made if need be) and return their names; none for features."""
         if not pictures.drawable(self.item.shape):
             return ()
-        folder.mkdir(exist_ok=True)
-        self._strip().save(folder / PATH)
-        if self.found is None:
-            return (PATH,)
-        self._comparison(self.found).save(folder / COUNTEREXAMPLE)
-        return (COUNTEREXAMPLE, PATH)
+        drawn: dict[str, Image] = {}
+        if self.found is not None:
+            drawn[COUNTEREXAMPLE] = self._comparison(self.found)
+        if self.region is None:
+            drawn[PATH] = self._strip()
+        elif len(self.mutation.mutations) == _PLANE:
+            drawn[MAP] = self._map(self.region)
+        if drawn:
+            folder.mkdir(exist_ok=True)
+        for name, picture in drawn.items():
+            picture.save(folder / name)
+        return tuple(drawn)
 
     def _comparison(self, found: Confirmed) -> Image:
         largest = float(np.abs(found.image.astype(np.float64) - self.item).max())
@@ -80,8 +90,19 @@ class Story:
             upper=self.domain.upper,
         )
 
-    def _value(self, t: float) -> str:
-        return f"{self.mutation.unit} {self.mutation.value_at(t):.3g}"
+    def _map(self, region: BoxReport) -> Image:
+        """Draw what is proven of the plane of two parameters; boxes proven in part stay open."""
+        patches = [*_patches(region.safe, pictures.PROVEN), *_patches(region.violated, pictures.WRONG)]
+        across, up = (
+            Axis(f"{one.type} ({one.unit})", f"{one.start:.3g}", f"{one.stop:.3g}")
+            for one in self.mutation.mutations
+        )
+        return pictures.plane(patches, (across, up), None if self.found is None else _point(self.found.t))
+
+    def _value(self, t: float | Sequence[float]) -> str:
+        if isinstance(t, float):
+            return f"{self.mutation.unit} {self.mutation.value_at(t):.3g}"
+        return "\n".join(f"{one.type} {one.value:.3g}" for one in self.mutation.parameters_at(t))
 
     def _bar(self) -> Iterator[Stretch]:
         """Yield what is proven, then what is known to be wrong."""
@@ -95,4 +116,15 @@ class Story:
             if part.label != self.label:
                 yield Stretch(part.start, part.stop, pictures.WRONG)
         if self.found is not None:
-            yield Stretch(max(0.0, self.found.t - 0.003), min(1.0, self.found.t + 0.003), pictures.WRONG)
+            (t,) = _point(self.found.t)
+            yield Stretch(max(0.0, t - 0.003), min(1.0, t + 0.003), pictures.WRONG)
+
+
+def _point(t: float | tuple[float, ...]) -> tuple[float, ...]:
+    return (t,) if isinstance(t, float) else t
+
+
+def _patches(boxes: Float64, colour: Colour) -> Iterator[Patch]:
+    """Yield boxes, shape (n, 2, 2), as patches of the plane."""
+    for (left, bottom), (right, top) in boxes.tolist():
+        yield Patch(left, bottom, right, top, colour)

@@ -88,7 +88,7 @@ def _of_band(
     row = InputReport(index, None, None, Verdict.SKIPPED, 0.0, spec.mutation.unit)
     if outside:
         return _skipped(row, "outside-domain")
-    centre = outputs_at(subject.network, path.at([0.0]))
+    centre = outputs_at(subject.network, path.at([0.0] * path.dimensions))
     if not (np.isfinite(outputs).all() and np.isfinite(centre).all()):
         return _skipped(row, "non-finite")
     row = replace(row, centre=tuple(centre.tolist()), outputs=tuple(outputs.tolist()))

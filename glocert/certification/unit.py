@@ -12,6 +12,7 @@ from typing import Any
 
 from glocert import engine
 from glocert.budget import Budget
+from glocert.certification.at_once import Found, answered
 from glocert.certification.case import Case, Subject, load
 from glocert.certification.confirmation import Confirmed, confirm
 from glocert.certification.drawing import COUNTEREXAMPLE, Story
@@ -19,7 +20,7 @@ from glocert.certification.journal import Entry, Journal, State, digest
 from glocert.certification.opening import Opening, opening
 from glocert.certification.question import Question
 from glocert.certification.runtimes import Runtimes
-from glocert.engine import Answer, Program, certify_many, prepare
+from glocert.engine import Program, certify_many, prepare
 from glocert.graph.ir import Graph
 from glocert.laws import law_of
 from glocert.paths.items import Float32
@@ -102,7 +103,7 @@ class _Unit:
     def reports(self, indices: Sequence[int], out: pathlib.Path) -> Iterator[InputReport]:
         """Yield the rows of some inputs in order, and leave the pictures of each in its folder."""
         inputs = [self._opened(index) for index in indices]
-        answers, ready = self._answers(inputs), dict[int, Answer]()
+        answers, ready = self._answers(inputs), dict[int, Found]()
         for at, one in enumerate(inputs):
             began = time.monotonic()
             row, seconds = one.opening.row, one.seconds
@@ -111,7 +112,7 @@ class _Unit:
                     answer = next(answers)
                     ready[answer.position] = answer
                 found, began = ready.pop(at), time.monotonic()
-                row = self._certified(one, one.opening.question, found.report, out / str(one.index))
+                row = self._certified(one, one.opening.question, found, out / str(one.index))
                 seconds += found.seconds
             yield replace(row, seconds=seconds + time.monotonic() - began)
 
@@ -128,7 +129,7 @@ class _Unit:
         found = opening(self._subject, self._spec, index, item, path)
         return _Input(index, item, path, found, shown, scene, time.monotonic() - began)
 
-    def _answers(self, inputs: Sequence[_Input]) -> Iterator[Answer]:
+    def _answers(self, inputs: Sequence[_Input]) -> Iterator[Found]:
         """Yield the engine's answers by position in ``inputs``; those about one network go together."""
         asked = [(at, one, one.opening.question) for at, one in enumerate(inputs) if one.opening.question]
         networks = [self._network(question) for _, _, question in asked]
@@ -138,7 +139,7 @@ class _Unit:
             pairs = list(group)
             about = [(one, question) for _, (_, one, question) in pairs]
             for answer in self._decided(pairs[0][0], about):
-                yield answer._replace(position=pairs[answer.position][1][0])
+                yield replace(answer, position=pairs[answer.position][1][0])
 
     def _network(self, question: Question) -> Graph:
         """Return the network that a question is about; one for all questions with the same key."""
@@ -148,8 +149,12 @@ class _Unit:
             self._networks[question.key] = question.network(self._subject.network)
         return self._networks[question.key]
 
-    def _decided(self, network: Graph, asked: Sequence[tuple[_Input, Question]]) -> Iterator[Answer]:
+    def _decided(self, network: Graph, asked: Sequence[tuple[_Input, Question]]) -> Iterator[Found]:
         """Yield the engine's answers about one network, by position in ``asked``."""
+        if self._spec.mutation.mutations:
+            paths = [(one.path, question) for one, question in asked]
+            yield from answered(self._prepared(network), paths, self._spec, self._block_bytes)
+            return
         entries = [self._entry(network, *pair) for pair in asked]
         questions = [
             self._question(one, question, entry.before())
@@ -160,7 +165,7 @@ class _Unit:
             entries[position].note(state)
 
         budget = Budget(block_bytes=self._block_bytes)
-        yield from certify_many(self._prepared(network), questions, budget, watch)
+        yield from map(Found.of, certify_many(self._prepared(network), questions, budget, watch))
 
     def _entry(self, network: Graph, one: _Input, question: Question) -> Entry:
         """Begin to write down what becomes known of an input."""
@@ -183,21 +188,21 @@ class _Unit:
             spec.parts,
         )
 
-    def _certified(
-        self, one: _Input, question: Question, answer: SegmentReport, folder: pathlib.Path
-    ) -> InputReport:
-        row, answer = one.opening.row, replace(answer, law=self._spec.law.to_json()["type"])
-        found = self._confirmed(one.path, answer, question)
+    def _certified(self, one: _Input, question: Question, known: Found, folder: pathlib.Path) -> InputReport:
+        row, mutation = one.opening.row, self._spec.mutation
+        answer = replace(known.report, law=self._spec.law.to_json()["type"])
+        found = self._confirmed(one.path, known, question)
         if answer.verdict is Verdict.FALSIFIED and found is None:
             answer = _unconfirmed(answer, self._spec.arithmetic)
         seen = None if found is None else replace(found, image=found.image[: len(one.shown)])
-        story = Story(one.shown, row.label, one.scene, self._spec.mutation, self._domain, answer, seen)
-        files = story.draw(folder)
+        story = Story(one.shown, row.label, one.scene, mutation, self._domain, answer, seen, known.region)
+        files, reached = story.draw(folder), max(0.0, answer.certified_to)
         return replace(
             row,
             verdict=answer.verdict,
             segment=answer,
-            certified_value=self._spec.mutation.value_within(max(0.0, answer.certified_to)),
+            certified_value=mutation.value_within(reached),
+            certified_parameters=mutation.parameters_within(reached),
             counterexample=None if found is None else self._counterexample(row, found, files),
             reason=answer.reason,
             next_step=answer.next_step,
@@ -210,16 +215,19 @@ class _Unit:
             self._program = network, prepare(network, self._device, self._spec.arithmetic)
         return self._program[1]
 
-    def _confirmed(self, path: Path, answer: SegmentReport, question: Question) -> Confirmed | None:
-        if answer.verdict is not Verdict.FALSIFIED:
+    def _confirmed(self, path: Path, known: Found, question: Question) -> Confirmed | None:
+        if known.report.verdict is not Verdict.FALSIFIED:
             return None
-        return confirm(self._runtimes, path, answer.witnesses, wrong=question.violated, domain=self._domain)
+        return confirm(self._runtimes, path, known.points, wrong=question.violated, domain=self._domain)
 
     def _counterexample(self, row: InputReport, found: Confirmed, files: tuple[str, ...]) -> Counterexample:
-        value, image = self._spec.mutation.value_at(found.t), COUNTEREXAMPLE if files else None
-        if row.label is None:
-            return Counterexample(found.t, value, None, found.runtimes, image, found.outputs)
-        return Counterexample(found.t, value, found.predicted, found.runtimes, image)
+        mutation, image = self._spec.mutation, COUNTEREXAMPLE if files else None
+        predicted, outputs = (None, found.outputs) if row.label is None else (found.predicted, ())
+        if isinstance(found.t, float):
+            value = mutation.value_at(found.t)
+            return Counterexample(found.t, value, predicted, found.runtimes, image, outputs)
+        parameters = mutation.parameters_at(found.t)
+        return Counterexample(None, None, predicted, found.runtimes, image, outputs, parameters)
 
     @property
     def _domain(self) -> Preprocessing:

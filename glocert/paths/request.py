@@ -19,7 +19,7 @@ from glocert.paths.rounded import Rounded
 from glocert.paths.warp import Warp
 from glocert.spec import NEUTRAL, Mutation
 
-COMPOSITE = "composite"
+COMPOSITE, BOX = "composite", "box"
 _AT_ONCE = (2, 3)
 
 
@@ -35,12 +35,12 @@ MOTIONS: dict[str, Callable[[Mutation], Motion]] = {
 }
 """Mutation type -> how it moves the plane."""
 
-TYPES = frozenset({*MUTATIONS, *MOTIONS, "blur", COMPOSITE})
+TYPES = frozenset({*MUTATIONS, *MOTIONS, "blur", COMPOSITE, BOX})
 """Every type of mutation."""
 
 
 def path(request: Mutation, item: Float32, *, items: Items) -> Path:
-    """Return the path of one item, before the clamp.
+    """Return the path of one item, before the clamp; that of a ``box`` has a parameter per mutation.
 
     Args:
         request: type, parameter at both ends, options.
@@ -51,6 +51,8 @@ def path(request: Mutation, item: Float32, *, items: Items) -> Path:
         InvalidSpec: the type is unknown, does not suit the items, or the path is not finite; a step of a
             composite does not start where the one before ends.
     """
+    if request.type == BOX:
+        return box(request.mutations, item, items=items)
     start = Rounded.exact(item.astype(np.float64))
     if request.type != COMPOSITE:
         return _step(request, items, start)

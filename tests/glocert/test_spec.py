@@ -32,7 +32,7 @@ def test_certified_values_never_lie_beyond_what_is_certified(start, stop, t):
 
 
 @given(
-    kind=st.sampled_from(sorted(MUTATION_UNITS.keys() - {"translation", "blur", "composite"})),
+    kind=st.sampled_from(sorted(MUTATION_UNITS.keys() - {"translation", "blur", "composite", "box"})),
     start=values,
     stop=values,
     options=st.dictionaries(st.sampled_from(["seed", "item", "about"]), st.integers(0, 9)),
