@@ -209,7 +209,10 @@ class Search:
         hardly wider than what rounding makes of the point.
         """
         reasons = [""] * len(left)
-        rows = np.flatnonzero((left.half.max(1) <= _NARROW) | (seen.axis < 0))
+        small = left.half.max(1) <= _NARROW
+        if self.measuring:  # rounding is in the error of a box as well
+            small |= np.isfinite(seen.width) & (seen.error * _NUMB >= seen.width)
+        rows = np.flatnonzero(small | (seen.axis < 0))
         if not len(rows):
             return reasons
         middles = torch.from_numpy(left.middle[rows]).to(self.bounding.program.device)
@@ -218,8 +221,8 @@ class Search:
         error = points.error.amax(1)
         relative = (points.error / points.scale).amax(1)
         numb = undecided & ~(torch.from_numpy(seen.width[rows]).to(error.device) > _NUMB * error)
-        for row, small, noise in zip(rows.tolist(), numb.tolist(), relative.tolist(), strict=True):
-            if small or seen.axis[row] < 0:
+        for row, is_numb, noise in zip(rows.tolist(), numb.tolist(), relative.tolist(), strict=True):
+            if is_numb or seen.axis[row] < 0:
                 reasons[row] = _reason(noise)
         return reasons
 

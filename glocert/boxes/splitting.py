@@ -28,12 +28,14 @@ class Outlook:
         corner: t at which the critical inequality is lowest, shape (rows, k).
         level: its value there less its error, shape (rows,): the lower, the closer to a violation.
         width: half of the range of the critical inequality, error included; inf where nothing is known.
+        error: part of it that no slope explains.
     """
 
     axis: NDArray[np.intp]
     corner: Float64
     level: Float64
     width: Float64
+    error: Float64
 
 
 def outlook(boxes: Boxes, found: Bounds, groups: Groups) -> Outlook:
@@ -55,6 +57,7 @@ def outlook(boxes: Boxes, found: Bounds, groups: Groups) -> Outlook:
         corner,
         (centre - swing).cpu().numpy(),
         (swing + error).cpu().numpy(),
+        error.cpu().numpy(),
     )
 
 

@@ -63,6 +63,32 @@ def test_it_says_what_was_shown_about_what(served: Served) -> None:
     assert predicate["claims_not_made"]
 
 
+def test_several_mutations_at_once_have_a_parameter_each(served: Served) -> None:
+    parts = [{"type": "rotation", "to": 10}, {"type": "fog", "to": 0.5, "seed": 7}]
+    job = served.job(inputs={"indices": [2]}, mutation={"type": "box", "mutations": parts})
+    there = [
+        {"type": "rotation", "t": 0.5, "value": 5.0, "unit": "degrees"},
+        {"type": "fog", "t": 1.0, "value": 0.5, "unit": "density"},
+    ]
+    found = {"t": None, "value": None, "parameters": there, "predicted": 2, "image": "counterexample.png",
+             "confirmed_in": ["torch", "onnxruntime"]}  # fmt: skip
+    reached = {"t": 0.0, "value": 0.0, "unit": "share", "parameters": there}
+    served.work(job["id"], [row(2, "falsified", counterexample=found, certified_to=reached)])
+    served.finish(job["id"])
+    (shown,) = served.client.get(f"/v1/jobs/{job['id']}/results").json()["items"]
+    assert shown["counterexample"]["parameters"] == shown["certified_to"]["parameters"] == there
+    assert (shown["counterexample"]["t"], shown["counterexample"]["value"]) == (None, None)
+    predicate = served.client.get(f"/v1/jobs/{job['id']}/certificate").json()["predicate"]
+    assert "every t in [0, 1]^2" in predicate["property"]["formula"]
+    assert "share of t in [0, 1]^2" in predicate["property"]["robust_mass"]
+    mutation = predicate["domain"]["mutation"]
+    assert [one["unit"] for one in mutation["mutations"]] == ["degrees", "density"]
+    assert (mutation["unit"], predicate["domain"]["t"]) == ("share", [[0.0, 1.0]] * 2)
+    assert predicate["results"][0]["counterexample"]["parameters"] == there
+    assert predicate["reproducibility"]["seeds"] == {"mutation.mutations[1]": 7}
+    assert "error_radius" not in predicate["method"]["error_budget"]
+
+
 def test_it_says_which_executions_it_covers(served: Served) -> None:
     def predicate(**body: object) -> dict[str, Any]:
         return served.client.get(certified(served, **body)["certificate"]["href"]).json()["predicate"]

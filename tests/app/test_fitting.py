@@ -9,6 +9,13 @@ import pytest
 from app.networks import service as networks
 from tests.app.serving import Served, code
 
+LIGHT: dict[str, Any] = {"type": "brightness", "to": 0.1}
+BLUR: dict[str, Any] = {"type": "blur", "sigma": 1}
+
+
+def at_once(*others: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "box", "mutations": [LIGHT, *others]}
+
 
 def cancel(served: Served, answer: httpx.Response) -> None:
     if answer.status_code == 202:
@@ -41,6 +48,21 @@ def cancel(served: Served, answer: httpx.Response) -> None:
             },
             "/mutation/steps/1/from",
         ),
+        ({"mutation": {"type": "box"}}, "/mutation/mutations"),
+        ({"mutation": {"type": "box", "mutations": [LIGHT]}}, "/mutation/mutations"),
+        ({"mutation": {"type": "box", "mutations": [LIGHT] * 4}}, "/mutation/mutations"),
+        ({"mutation": at_once({"type": "rain", "to": 1})}, "/mutation/mutations/1"),
+        ({"mutation": at_once({"type": "composite", "steps": [LIGHT]})}, "/mutation/mutations/1"),
+        ({"mutation": at_once({"type": "box", "mutations": [LIGHT, LIGHT]})}, "/mutation/mutations/1"),
+        ({"mutation": at_once({"type": "chord", "item": 3})}, "/mutation/mutations/1/type"),
+        ({"mutation": at_once({"type": "fog", "to": 1.5})}, "/mutation/mutations/1/to"),
+        ({"mutation": at_once({"type": "translation"})}, "/mutation/mutations/1"),
+        ({"mutation": at_once(BLUR, BLUR)}, "/mutation/mutations/2/type"),
+        ({"mutation": at_once(BLUR, {"type": "rotation", "to": 3})}, "/mutation/mutations/2/type"),
+        ({"mutation": at_once({"type": "shear", "to": 0.1}, BLUR)}, "/mutation/mutations/2/type"),
+        ({"mutation": at_once(LIGHT), "partition": True}, "/partition"),
+        ({"mutation": at_once(LIGHT), "analysis": "incomplete"}, "/analysis"),
+        ({"mutation": at_once(LIGHT), "law": {"type": "beta", "a": 1, "b": 2}}, "/law"),
         ({"mutation": {"type": "brightness"}}, "/mutation/to"),
         ({"mutation": {"type": "brightness", "to": 0.2, "seed": 1}}, "/mutation/seed"),
         ({"mutation": {"type": "brightness", "to": "bright"}}, "/mutation/to"),

@@ -68,6 +68,18 @@ PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
             },
         ),
         (
+            {
+                "type": "box",
+                "mutations": [{"type": "rotation", "to": 3}, {"type": "fog", "to": 1, "seed": 2}],
+            },
+            {
+                "mutations": [
+                    {"type": "rotation", "from": 0.0, "to": 3.0},
+                    {"type": "fog", "from": 0.0, "to": 1.0, "seed": 2},
+                ]
+            },
+        ),
+        (
             {"type": "blend", "to": 1, "overlay": {"item": 5}},
             {"from": 0.0, "to": 1.0, "overlay": {"item": 5}},
         ),

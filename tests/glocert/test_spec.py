@@ -59,6 +59,41 @@ def test_a_request_survives_json(
     assert SegmentSpec.from_json(spec.to_json()) == spec
 
 
+BOX = {
+    "type": "box",
+    "mutations": [
+        {"type": "rotation", "from": -15.0, "to": 15.0},
+        {"type": "blur", "sigma": 1.5},
+        {"type": "fog", "from": 0.0, "to": 0.3, "seed": 3},
+    ],
+}
+
+
+def test_a_box_survives_json_and_has_a_parameter_for_each_of_its_mutations():
+    box = Mutation.from_json(BOX)
+    assert box == Mutation("box", 0.0, 1.0, {"mutations": BOX["mutations"]})
+    assert box.to_json() == BOX
+    assert SegmentSpec.from_json(SegmentSpec(box).to_json()) == SegmentSpec(box)
+    assert (box.unit, box.value_at(0.25), box.value_within(0.25)) == ("share", 0.25, 0.25)
+    found = [one.to_json() for one in box.parameters_at((0.0, 1.0, 0.5))]
+    assert found == [
+        {"type": "rotation", "t": 0.0, "value": -15.0, "unit": "degrees"},
+        {"type": "blur", "t": 1.0, "value": 1.5, "unit": "pixels"},
+        {"type": "fog", "t": 0.5, "value": 0.15, "unit": "density"},
+    ]
+
+
+@given(t=shares)
+def test_no_parameter_of_a_proven_corner_lies_beyond_it(t):
+    for one, found in zip(BOX["mutations"], Mutation.from_json(BOX).parameters_within(t), strict=True):
+        start, stop = Fraction(one.get("from", 0.0)), Fraction(one.get("to", one.get("sigma")))
+        assert start <= Fraction(found.value) <= start + Fraction(t) * (stop - start)
+
+
+def test_other_mutations_have_no_parameters_of_their_own():
+    assert Mutation("fog", 0.0, 1.0).parameters_within(0.5) == ()
+
+
 @given(
     scale=st.booleans(),
     mean=st.lists(values, max_size=3).map(tuple),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glocert_client.console import extent_of
 from glocert_client.junit import Suite, Undecided, write
 
 FALSIFIED = {
@@ -52,6 +53,21 @@ def test_every_input_is_a_test_case() -> None:
     )
     assert (failure.text or "").endswith("http://localhost/v1/jobs/1/results/3/counterexample.png")
     assert next(case.get("name") for case in root.iter("testcase")) == "brightness=0:0.2 input 3 (label 7)"
+
+
+def test_where_several_mutations_at_once_break_is_said_of_each() -> None:
+    there = [
+        {"type": "rotation", "t": 0.5, "value": 5.0, "unit": "degrees"},
+        {"type": "brightness", "t": 1.0, "value": 0.1, "unit": "intensity"},
+    ]
+    found = {**FALSIFIED["counterexample"], "t": None, "value": None, "parameters": there}
+    (failure,) = parse(suite({**FALSIFIED, "counterexample": found})).iter("failure")
+    assert failure.get("message") == (
+        "classified 2 instead of 7 at rotation 5 degrees, brightness 0.1 intensity, "
+        "confirmed in torch and onnxruntime"
+    )
+    reached = {"t": 0.5, "value": 0.5, "unit": "share", "parameters": there}
+    assert extent_of({"certified_to": reached}) == "rotation 5 degrees, brightness 0.1 intensity"
 
 
 def test_undecided_inputs_fail_where_that_is_the_policy() -> None:

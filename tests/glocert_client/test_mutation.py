@@ -24,6 +24,17 @@ from glocert_client.mutation import STARTS, UnreadableMutation, describe_mutatio
         ("translation=2", {"type": "translation", "x": 2.0, "y": 0.0}),
         ("blur=1.5", {"type": "blur", "sigma": 1.5}),
         (
+            "rotation=-5:5 * fog=0.2,seed=3*translation=1,-2",
+            {
+                "type": "box",
+                "mutations": [
+                    {"type": "rotation", "from": -5.0, "to": 5.0},
+                    {"type": "fog", "from": 0.0, "to": 0.2, "seed": 3},
+                    {"type": "translation", "x": 1.0, "y": -2.0},
+                ],
+            },
+        ),
+        (
             "rotation=1e+1 + fog=0.2,seed=3+translation=1,0",
             {
                 "type": "composite",
@@ -55,6 +66,9 @@ def test_what_is_written_is_what_is_sent(text: str, body: dict[str, object]) -> 
         ("translation=1,2,3", "translation=X,Y"),
         ("translation=a,2", "'a' is not a number"),
         ("rotation=10+blur", "TYPE=TO"),
+        ("rotation=10*blur", "TYPE=TO"),
+        ("rotation=10*", "is not a number"),
+        ("rotation=10*blur=1+fog=1", "not by both"),
     ],
 )
 def test_what_cannot_be_read_says_what_was_expected(text: str, expected: str) -> None:
@@ -86,7 +100,14 @@ def test_a_chord_reads_back_too() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["translation=2,-1.5", "blur=0.5", "rotation=-45:45", "rotation=0:10+contrast=1:1.5,about=0.4+blur=1"],
+    [
+        "translation=2,-1.5",
+        "blur=0.5",
+        "rotation=-45:45",
+        "rotation=0:10+contrast=1:1.5,about=0.4+blur=1",
+        "rotation=0:15*brightness=0:0.2",
+        "blur=1*contrast=1:1.5,about=0.4*noise=0:0.1,seed=4",
+    ],
 )
 def test_geometric_mutations_read_back_too(text: str) -> None:
     assert describe_mutation(parse_mutation(text)) == text

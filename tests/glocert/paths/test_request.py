@@ -52,6 +52,14 @@ def test_every_type_of_the_vocabulary_has_a_path():
     assert MUTATION_UNITS.keys() == TYPES
 
 
+def test_a_box_has_a_parameter_for_each_of_its_mutations():
+    found, items = _path({"type": "box", "mutations": [REQUESTS[0], REQUESTS[1]]})
+    assert (found.shape, found.dimensions) == ((1, 6, 5), 2)
+    turned, _ = _path(REQUESTS[1])
+    assert np.allclose(found.at([0.25, 0.75]), turned.at([0.75]) + 0.25 * 0.2, atol=1e-12)
+    assert np.allclose(found.at([0.0, 0.5]), items[1], atol=1e-12)
+
+
 def test_a_path_starts_at_from_and_the_middle_of_minus_and_plus_is_the_item():
     found, items = _path({"type": "rotation", "from": -20.0, "to": 20.0})
     assert np.allclose(found.at([0.5]), items[1], atol=1e-12)
