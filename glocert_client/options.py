@@ -68,7 +68,7 @@ Mutations = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TYPE=[FROM:]TO",
-        help="rotation=-10:10, translation=2,0, blur=1+fog=0.3...; repeatable.",
+        help="rotation=-10:10, translation=2,0, blur=1+fog=0.3, rotation=9*fog=0.1...; repeatable.",
     ),
 ]
 Epsilons = Annotated[

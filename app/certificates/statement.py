@@ -62,7 +62,7 @@ AT_ONCE = (
     "x(t) is the path of several mutations, of which mutation j has the parameter t_j: motions first, "
     "as one, or a blur; the others follow in their order, and nothing is clamped before the end"
 )
-BOXES = "the bounds of every box of parameters include every rounding; boxes that are proven count as a whole"
+BOXES = "every bound on a box of parameters includes every rounding"
 CURVE = "error_radius of each result bounds the error of every margin on the path"
 PAIRED = (
     "every input is two images on the channel axis: x(t) is the first one mutated, and behind it the second "
