@@ -157,7 +157,8 @@ def conv_network(rng, residual=True):
 
 
 @pytest.mark.parametrize("kind", ["conv", "deep", "wide"])
-def test_small_blocks_give_the_same_curve_bit_for_bit(kind):
+def test_small_blocks_give_the_same_curve(kind):
+    """Up to the last bits, in which some processors' matrix products depend on the number of rows."""
     rng = np.random.default_rng(0)
     graph = {
         "conv": lambda: conv_network(rng),
@@ -170,8 +171,9 @@ def test_small_blocks_give_the_same_curve_bit_for_bit(kind):
         parts = runs_of(graph, segment, Budget(block_bytes=block_bytes))
         assert len(parts) > 1 or block_bytes > 2**14
         curve = trace(graph, segment, Budget(block_bytes=block_bytes))
-        np.testing.assert_array_equal(curve.t, whole.t)
-        np.testing.assert_array_equal(curve.scores, whole.scores)
+        assert curve.t.shape == whole.t.shape
+        np.testing.assert_allclose(curve.t, whole.t, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(curve.scores, whole.scores, rtol=1e-12, atol=1e-12)
 
 
 def test_pieces_are_bounded_by_the_product_of_the_layers_and_grow_with_depth():
