@@ -20,6 +20,7 @@ from glocert_client.console import answering, show_rows, stderr, stdout, write_j
 from glocert_client.decision import Decision
 from glocert_client.making import train, wrap
 from glocert_client.options import (
+    RADII,
     Analysis,
     Arithmetic,
     Artifact,
@@ -217,13 +218,13 @@ def certify(
         "limit": limit,
         "budget": read_budget(seconds_per_input, deadline),
         "tags": read_tags(tag or []),
-        "method": method or None,
         "arithmetic": arithmetic or None,
     }
-    along = {"analysis": analysis or None, "parts": parts, "margin": margin, "gap": gap,
-             "partition": partition or None, "paired": paired or None, "law": read_law(law),
-             "property": read_property(property, band)}  # fmt: skip
-    within = {"norm": norm or None,
+    radii = method in RADII
+    along = {"analysis": analysis or None, "method": None if radii else method or None, "parts": parts,
+             "margin": margin, "gap": gap, "partition": partition or None, "paired": paired or None,
+             "law": read_law(law), "property": read_property(property, band)}  # fmt: skip
+    within = {"norm": norm or None, "method": method if radii else None,
               "relaxation": None if top_k is None else {"top_k": top_k}}  # fmt: skip
     bodies = read_questions(mutation or [], epsilon or [], shared, along, within, min_vra)
     settings = run.ModelSettings(

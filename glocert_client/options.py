@@ -218,6 +218,8 @@ def read_questions(
     return [{"mutation": one, **shared, **along} for one in read_mutations(mutations)]
 
 
+RADII = frozenset({"global", "local", "portfolio"})
+"""methods of --epsilon; all others are of --mutation"""
 NAMED = {"relaxation": "top_k"}
 """members that another option than their own name stands for"""
 
