@@ -58,10 +58,8 @@ def certify(
     program = graph if isinstance(graph, Program) else prepare(graph, device)
     check_question(program.graph, path, label, margin)
     limits = budget or Budget()
-    bounds, search = (
-        Bounds(prepare_reversal(program), None, limits.block_bytes),
-        Search(path.loaded(program.device), label, margin),
-    )
+    bounds = Bounds(prepare_reversal(program), None, limits.block_bytes)
+    search = Search(path.loaded(program.device), label, margin)
     search.ledger.law = law
     search.begin(joints=path.joints)
 
