@@ -3,7 +3,17 @@
 from models.access import ApiKey, Worker
 from models.base import Base, new_id, now
 from models.dataset import Dataset
-from models.job import Artifact, Job, JobStatus, LipschitzBound, PartialResult, Result, TrainingEpoch
+from models.direction import Direction
+from models.job import (
+    Artifact,
+    Job,
+    JobNetwork,
+    JobStatus,
+    LipschitzBound,
+    PartialResult,
+    Result,
+    TrainingEpoch,
+)
 from models.network import Network, UploadStatus
 from models.unit import Unit, UnitKind, UnitStatus
 
@@ -12,7 +22,9 @@ __all__ = [
     "Artifact",
     "Base",
     "Dataset",
+    "Direction",
     "Job",
+    "JobNetwork",
     "JobStatus",
     "LipschitzBound",
     "Network",

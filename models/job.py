@@ -74,6 +74,20 @@ class Job(Base):
     finished_at: Mapped[datetime | None]
 
 
+class JobNetwork(Base):
+    """Another network that a job needs: the generator or the encoder of a latent mutation or a mining.
+
+    It cannot be deleted while the job runs; the rows of finished jobs go with it.
+    """
+
+    __tablename__ = "job_network"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    role: Mapped[str] = mapped_column(primary_key=True)
+    """``generator`` or ``encoder``"""
+    network_id: Mapped[str] = mapped_column(ForeignKey("network.id"), index=True)
+
+
 class Result(Base):
     """The answer about one input; written once, never changed."""
 

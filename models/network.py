@@ -56,4 +56,6 @@ class Network(Base):
     """report of the inspection; ``docs/api.md`` lists its members"""
     rejection: Mapped[dict[str, Any] | None]
     """an RFC 9457 problem that names every offending node"""
+    card: Mapped[dict[str, Any] | None]
+    """what is known of a network that a job has trained; of a generator at least ``prior`` and ``image``"""
     created_at: Mapped[datetime] = mapped_column(default=now)

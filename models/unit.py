@@ -24,6 +24,8 @@ class UnitKind(StrEnum):
     LIPSCHITZ = "lipschitz"
     GLORO_WRAP = "gloro-wrap"
     GLORO_TRAINING = "gloro-training"
+    GENERATOR_TRAINING = "generator-training"
+    DIRECTION_MINING = "direction-mining"
 
     @property
     def of_job(self) -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from sqlalchemy import select, union_all
 from sqlalchemy.orm import Session
 
-from models import Artifact, Dataset, Job, LipschitzBound, Network
+from models import Artifact, Dataset, Direction, Job, LipschitzBound, Network
 
 REFERENCES = (
     Network.sha256, Network.graph_sha256, Dataset.sha256, Dataset.inputs_sha256, Dataset.labels_sha256,
-    Artifact.sha256, Job.certificate_sha256, LipschitzBound.sha256,
+    Artifact.sha256, Job.certificate_sha256, LipschitzBound.sha256, Direction.preview_sha256,
 )  # fmt: skip
 
 

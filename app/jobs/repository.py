@@ -11,7 +11,7 @@ from app.db import hold
 from app.jobs.schemas import JobFilter
 from app.paging import After
 from app.storage import Blob
-from models import Artifact, Job, JobStatus, PartialResult, Result, TrainingEpoch
+from models import Artifact, Job, JobNetwork, JobStatus, PartialResult, Result, TrainingEpoch
 
 UNFINISHED = [status for status in JobStatus if not status.final]
 NAMED = 10
@@ -39,6 +39,18 @@ def add(session: Session, job: Job) -> None:
         session.flush()
 
 
+def add_network(session: Session, job_id: str, role: str, network_id: str) -> None:
+    """Note another network that a job needs: it stays until the job has ended."""
+    session.add(JobNetwork(job_id=job_id, role=role, network_id=network_id))
+    session.flush()
+
+
+def networks(session: Session, job_id: str) -> dict[str, str]:
+    """Return the other networks that a job needs: role -> id."""
+    found = session.scalars(select(JobNetwork).where(JobNetwork.job_id == job_id))
+    return {row.role: row.network_id for row in found}
+
+
 def count_unfinished(session: Session, owner: str) -> int:
     """Return how many unfinished jobs an owner has; nobody adds one until the transaction ends."""
     hold(session, f"jobs of {owner}")
@@ -49,7 +61,8 @@ def count_unfinished(session: Session, owner: str) -> int:
 def unfinished_with(session: Session, *, network_id: str = "", dataset_id: str = "") -> list[str]:
     """Return some unfinished jobs that need a network or a data set."""
     if network_id:
-        needs: ColumnElement[bool] = Job.network_id == network_id
+        besides = select(JobNetwork.job_id).where(JobNetwork.network_id == network_id)
+        needs: ColumnElement[bool] = or_(Job.network_id == network_id, Job.id.in_(besides))
     else:
         needs = or_(Job.dataset_id == dataset_id, Job.validation_dataset_id == dataset_id)
     return list(session.scalars(select(Job.id).where(needs, Job.status.in_(UNFINISHED)).limit(NAMED)))
@@ -63,6 +76,8 @@ def forget_network(session: Session, network_id: str) -> None:
     finished = Job.status.not_in(UNFINISHED)
     _forget_partials(session, Job.network_id == network_id, finished)
     session.execute(update(Job).where(Job.network_id == network_id, finished).values(network_id=None))
+    besides = JobNetwork.job_id.in_(select(Job.id).where(finished))
+    session.execute(delete(JobNetwork).where(JobNetwork.network_id == network_id, besides))
 
 
 def forget_dataset(session: Session, dataset_id: str) -> None:

@@ -26,6 +26,8 @@ TASKS = {
     UnitKind.LIPSCHITZ: Task.CERTIFY,
     UnitKind.GLORO_WRAP: Task.CERTIFY,
     UnitKind.GLORO_TRAINING: Task.CERTIFY,
+    UnitKind.GENERATOR_TRAINING: Task.CERTIFY,
+    UnitKind.DIRECTION_MINING: Task.CERTIFY,
 }
 ALONE = {
     precheck.KIND: UnitKind.PRECHECK,

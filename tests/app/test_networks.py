@@ -129,6 +129,21 @@ def test_deleting_is_refused_while_a_job_needs_the_model(on_each_database: Serve
     assert served.client.get(f"/v1/jobs/{job['id']}").json()["model_id"] == job["model_id"]
 
 
+def test_a_model_that_a_job_needs_besides_stays_until_the_job_has_ended(on_each_database: Served) -> None:
+    served = on_each_database
+    generator = served.ready_model(b"generator", role="generator")
+    job = served.job(inputs={"limit": 1})
+    with served.session() as session:
+        jobs.add_network(session, job["id"], "generator", generator)
+        assert jobs.networks(session, job["id"]) == {"generator": generator}
+    answer = served.client.delete(f"/v1/models/{generator}")
+    assert (answer.status_code, code(answer), answer.json()["jobs"]) == (409, "in-use", [job["id"]])
+    served.client.post(f"/v1/jobs/{job['id']}/cancel")
+    assert served.client.delete(f"/v1/models/{generator}").status_code == 204
+    with served.session() as session:
+        assert jobs.networks(session, job["id"]) == {}
+
+
 def test_a_job_that_came_in_since_anyone_looked_keeps_its_model(on_each_database: Served) -> None:
     served = on_each_database
     job = served.job(inputs={"limit": 1})

@@ -1,0 +1,1 @@
+"""Generators: encoding, Jacobians, directions, measures of continuity and independency, training."""
