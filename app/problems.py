@@ -50,6 +50,9 @@ TABLE: dict[type[GlocertError], Row] = {
     core.UnsupportedOutput: Row(422, "Export the network with one output of class scores."),
     core.ModelTooLarge: Row(422, "Use a smaller network, or raise the limit in the settings."),
     core.ImportMismatch: Row(422, "Report it: the importer misreads this network, so nothing was certified."),
+    core.NoDirection: Row(
+        422, "Use another mask or mode, or a generator that was trained with such a mutation."
+    ),
     core.UnverifiedArtifact: Row(422, "Take the files of one gloro-wrap job as they are, manifest included."),
     core.DatasetRejected: Row(422, REUPLOAD),
     core.UnreadableDataset: Row(422, REUPLOAD),

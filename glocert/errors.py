@@ -18,6 +18,7 @@
     │   ├── InvalidImages            dtype, rank, size or values of the inputs
     │   ├── InvalidLabels            dtype, number or range of the labels
     │   └── DatasetTooLarge          a limit of the settings is exceeded
+    ├── NoDirection              a generator has no mutation of the kind that was looked for
     ├── UnverifiedArtifact       a wrapped file or its manifest was changed, or claims what is not proved
     ├── InspectionFailed         the locked-down child died: time, memory or a refused system call
     ├── SandboxUnavailable       a layer of the lock-down that the policy requires is missing
@@ -144,6 +145,13 @@ class ImportMismatch(ModelRejected):
 
     code = "import-mismatch"
     title = "The imported graph does not compute what the upload computes"
+
+
+class NoDirection(GlocertError):
+    """The generator has no mutation of the kind that was looked for."""
+
+    code = "no-direction"
+    title = "The generator has no such direction"
 
 
 class UnverifiedArtifact(GlocertError):
