@@ -115,7 +115,7 @@ def _balance(primal: float, dual: float, step: int) -> float:
     """Return by what to change the weight, so that both residuals fall alike whatever the spectrum."""
     if step % _BALANCED or step > _FREE:  # it converges once the weight stays
         return 1.0
-    return min(_FACTOR, max(1.0 / _FACTOR, (primal / max(dual, 1e-300)) ** 0.5))
+    return float(min(_FACTOR, max(1.0 / _FACTOR, (primal / max(dual, 1e-300)) ** 0.5)))
 
 
 def _singular_values_shrunk(matrix: Tensor, by: float) -> Tensor:
