@@ -138,13 +138,16 @@ class LipschitzRow:
         certified: per epsilon, in the order of the request.
         robust: per epsilon: certified, and the label is among what is guaranteed (plain: is the answer).
             Unlabelled inputs: the same as ``certified``.
-        method: which radius won: ``global``, ``local`` or ``box``; empty for skipped inputs.
+        method: which radius won: ``global``, ``local`` or ``backward``; empty for skipped inputs.
         seconds: wall time spent on this input, its share of the batch.
         guaranteed: per epsilon the numbers k for which the set of the k best classes is certified; empty
             without a relaxation.
         plain: radius without the relaxation, ``None`` where there is none.
         reason: why ``undecided`` or ``skipped``.
         next_step: what the user can do about it.
+        members: method -> radius that was proven when it was done, without the relaxation; empty for skipped
+            inputs.
+        forward: seconds of ``seconds`` after which the global radius was known.
     """
 
     index: int
@@ -159,11 +162,18 @@ class LipschitzRow:
     plain: float | None = None
     reason: str = ""
     next_step: str = ""
+    members: Mapping[str, float] = field(default_factory=dict)
+    forward: float = 0.0
 
     @property
     def correct(self) -> bool | None:
         """Whether the network answers the label; ``None`` where there is no label."""
         return None if self.label is None else self.predicted == self.label
+
+    @property
+    def without_relaxation(self) -> float:
+        """Radius of the best class alone."""
+        return self.radius if self.plain is None else self.plain
 
     @property
     def verdict(self) -> Verdict:
@@ -188,7 +198,9 @@ class LipschitzRow:
             "certified": dict(self.certified),
             "robust": dict(self.robust),
             "method": self.method,
+            "members": {name: _number(radius) for name, radius in self.members.items()},
             "seconds": self.seconds,
+            "forward_seconds": self.forward,
         }
         if self.plain is not None:
             row["plain_radius"] = _number(self.plain)
@@ -214,6 +226,8 @@ class LipschitzRow:
             plain=_read(plain) if "plain_radius" in row else None,
             reason=row.get("reason", ""),
             next_step=row.get("next_step", ""),
+            members={name: _read(radius) for name, radius in row.get("members", {}).items()},
+            forward=float(row.get("forward_seconds", row["seconds"])),
         )
 
 

@@ -75,7 +75,7 @@ def build(job: Job, network: Network, dataset: Dataset, rows: Sequence[Mapping[s
                 "bound": finite(bound),
             },
             "results": [_result(row) for row in rows],
-            "aggregate": finite({name: value for name, value in summary.items() if name not in TIMED}),
+            "aggregate": finite(_untimed(summary)),
             "warnings": job.warnings,
             "claims_not_made": list(CLAIMS_NOT_MADE),
             "reproducibility": reproducibility(network, {}),
@@ -84,8 +84,17 @@ def build(job: Job, network: Network, dataset: Dataset, rows: Sequence[Mapping[s
     }
 
 
-TIMED = frozenset({"seconds", "milliseconds_per_input"})
+TIMED = frozenset(
+    {"seconds", "forward_seconds", "milliseconds_per_input", "fine_tuning_seconds_per_1000_inputs"}
+)
+
+
+def _untimed(value: Any) -> Any:
+    """Return plain data without what the clock said, at any depth."""
+    if isinstance(value, Mapping):
+        return {name: _untimed(part) for name, part in value.items() if name not in TIMED}
+    return value
 
 
 def _result(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: finite(value) for name, value in row.items() if name not in {"seconds", "next_step"}}
+    return {name: finite(value) for name, value in _untimed(row).items() if name != "next_step"}

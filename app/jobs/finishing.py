@@ -17,7 +17,7 @@ from app.jobs.summary import summarise
 from app.networks import service as networks
 from app.storage import Blob
 from glocert.errors import GlocertError
-from glocert.report_lipschitz import Curve, curve, svg
+from glocert.report_curve import Curve, curve, svg
 from glocert.report_lipschitz import summarise as summarise_lipschitz
 from glocert.spec_lipschitz import LipschitzRow, LipschitzSpec
 from models import Artifact, Job

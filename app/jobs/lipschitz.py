@@ -73,7 +73,7 @@ class LipschitzCertification(Body):
         Literal["global", "local", "portfolio"],
         Field(
             description="`global`: one bound for all inputs; `local`: a bound per input; `portfolio`: the "
-            "best of all, per input."
+            "best of all and of backward bounds, per input."
         ),
     ] = "global"
     relaxation: Annotated[
@@ -129,6 +129,9 @@ class LipschitzSummary(Answer):
     """`scores` and `pairs` of the whole network, and `parts`, each with method and tightness"""
     methods: dict[str, int]
     """how often each one won"""
+    members: dict[str, Any]
+    """per method: how many inputs were `certified` at each epsilon when it was done, how many of them it
+    `added`, and the `median_radius` of the right ones"""
     usefulness: dict[str, Any]
     """`verdict` (`useful` or `vacuous`) and what to do next"""
     milliseconds_per_input: float | None

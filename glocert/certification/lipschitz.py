@@ -1,5 +1,7 @@
 """Certify the inputs of one unit of work in batches: one forward pass and a closed form for each.
 
+Other methods than the global one go on from there, input by input (``_Unit``).
+
 Entry points for the certification child::
 
     subject = load(case, indices)
@@ -19,8 +21,9 @@ from torch import Tensor
 
 from glocert.certification.case import Case, Subject, load
 from glocert.certification.lipschitz_analysis import Analysis, analyse
+from glocert.certification.lipschitz_backward import Backward
 from glocert.certification.lipschitz_rows import Answers, rows_of, skipped
-from glocert.certification.lipschitz_scores import Scores, measured
+from glocert.certification.lipschitz_scores import Scores, from_l2, measured
 from glocert.errors import InvalidSpec
 from glocert.lipschitz.heads import scored
 from glocert.lipschitz.local import LocalNetwork
@@ -90,16 +93,20 @@ class _Unit:
     def __init__(self, subject: Subject, spec: LipschitzSpec, analysis: Analysis) -> None:
         self._subject, self._spec, self._analysis = subject, spec, analysis
         self._network, _ = scored(subject.network)
+        plain = spec.relaxation is None
         self._local: LocalNetwork | None = None
-        if spec.method is not LipschitzMethod.GLOBAL and spec.relaxation is None:
+        self._backward: Backward | None = None
+        if plain and spec.method is not LipschitzMethod.GLOBAL:
             self._local = LocalNetwork.of(self._network, analysis.ledger)
+        if plain and spec.method is LipschitzMethod.PORTFOLIO:
+            self._backward = Backward.of(self._network, analysis.ledger, self._local, spec)
 
     def rows(self, indices: Sequence[int]) -> list[LipschitzRow]:
         """Return the rows of one batch."""
         began = time.monotonic()
         labels = [self._subject.label(index) for index in indices]
         images = np.stack([self._subject.item(index) for index in indices])
-        answers = self._answers(images)
+        answers = self._answers(images, began)
         seconds = (time.monotonic() - began) / len(indices)
         found = rows_of(answers, self._spec, indices, labels, int(images[0].size), seconds)
         return [
@@ -107,28 +114,39 @@ class _Unit:
             for row, image in zip(found, images, strict=True)
         ]
 
-    def _answers(self, images: Float32) -> Answers:
+    def _answers(self, images: Float32, began: float) -> Answers:
         """Return what is proven of a batch of images of the domain."""
         scores = measured(self._network, self._analysis.ledger, images, self._spec)
         pairs, values = self._analysis.bound.pairs, scores.values
         plain = scores.best(lambda slack: radii(values, pairs, slack).radius)
-        methods = ["global"] * len(values)
-        if self._local is not None:
-            plain, methods = self._improved(self._local, images, scores, plain)
         relaxed = None
         if self._spec.relaxation is not None:
             most, groups = _sets(self._spec.relaxation)
             sets = scores.best(lambda slack: top_sets(values, pairs, slack, most, groups).sets)
             relaxed = RelaxedRadii(values.argsort(dim=1, descending=True, stable=True), sets)
-        return Answers(values, plain, relaxed, methods)
+        forward = (time.monotonic() - began) / len(images)
+        return Answers(values, self._members(images, scores, plain), relaxed, forward)
 
-    def _improved(
-        self, local: LocalNetwork, images: Float32, scores: Scores, plain: Tensor
-    ) -> tuple[Tensor, list[str]]:
-        x = torch.from_numpy(images).double()
-        limit = self._spec.seconds_per_input * len(x)
-        found = local.improve(x, scores.values, plain, scores.slack, seconds=limit)
-        return found, ["local" if better else "global" for better in (found > plain).tolist()]
+    def _members(self, images: Float32, scores: Scores, plain: Tensor) -> dict[str, Tensor]:
+        """Return the radii that each method proves, the cheapest first, in the norm of the request.
+
+        Each begins with the best so far, and none goes below it.
+        """
+        stop = time.monotonic() + self._spec.seconds_per_input * len(images)
+        x, norm, size = torch.from_numpy(images).double(), self._spec.norm, images[0].size
+        found = {"global": from_l2(plain, norm, size)}
+        if self._local is not None:
+            share = 0.5 if self._backward is not None else 1.0
+            limit = share * (stop - time.monotonic())
+            near = self._local.improve(x, scores.values, plain, scores.slack, seconds=limit)
+            found["local"] = from_l2(near, norm, size)
+        if self._backward is not None:
+            best = torch.stack(list(found.values())).amax(dim=0)
+            known = torch.isfinite(scores.values).all(dim=1)
+            limit = stop - time.monotonic()
+            better = self._backward.improve(x, scores.values.argmax(dim=1), best, seconds=limit)
+            found["backward"] = torch.where(known, better, best)
+        return found
 
 
 def _sets(relaxation: Relaxation) -> tuple[int, tuple[tuple[int, ...], ...]]:

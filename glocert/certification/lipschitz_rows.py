@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,19 +23,30 @@ UNDECIDED = {
 
 @dataclass(slots=True)
 class Answers:
-    """What is proven of a batch, in the l2 norm.
+    """What is proven of a batch.
 
     Attributes:
         scores: float64, shape (N, classes).
-        plain: radius of the best class, shape (N,).
-        relaxed: radii of the best sets; ``None`` without a relaxation.
-        methods: whose radius counts.
+        members: method -> radii of the best class in the norm of the request, shape (N,), none below those of
+            the method before it.
+        relaxed: radii of the best sets in the l2 norm; ``None`` without a relaxation.
+        forward: seconds that each input took until its global radius was known.
     """
 
     scores: Tensor
-    plain: Tensor
+    members: Mapping[str, Tensor]
     relaxed: RelaxedRadii | None
-    methods: list[str]
+    forward: float
+
+    @property
+    def plain(self) -> Tensor:
+        """Largest radius of the best class; shape (N,)."""
+        return list(self.members.values())[-1]
+
+    def method(self, place: int) -> str:
+        """Return the first method that proves the largest radius of an input."""
+        best = self.plain[place]
+        return next(name for name, radii in self.members.items() if bool(radii[place] == best))
 
 
 def rows_of(
@@ -58,7 +69,7 @@ def rows_of(
     """
     finite = torch.isfinite(answers.scores).all(dim=1).tolist()
     predicted = answers.scores.argmax(dim=1).tolist()
-    plain = from_l2(answers.plain, spec.norm, coordinates)
+    plain = answers.plain
     sets = (
         plain[:, None] if answers.relaxed is None else from_l2(answers.relaxed.sets, spec.norm, coordinates)
     )
@@ -76,8 +87,10 @@ def rows_of(
             float(best.radius[place]),
             {key: bool(each[place].any()) for key, each in certified.items()},
             {key: bool(each[place]) for key, each in robust.items()},
-            answers.methods[place],
+            answers.method(place),
             seconds,
+            members={name: float(radii[place]) for name, radii in answers.members.items()},
+            forward=answers.forward,
         )
         if answers.relaxed is not None:
             sizes = {key: _sizes(each[place]) for key, each in certified.items()}
@@ -106,6 +119,7 @@ def skipped(row: LipschitzRow, reason: str) -> LipschitzRow:
         certified=nothing,
         robust=dict(nothing),
         method="",
+        members={},
         guaranteed=dict.fromkeys(row.guaranteed, ()),
         plain=None if row.plain is None else 0.0,
         reason=reason,

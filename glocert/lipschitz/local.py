@@ -109,6 +109,21 @@ class LocalNetwork:
         worst = torch.where(torch.isnan(steps), 0.0, steps).amin(dim=1)
         return worst * trial * (1 - 4 * UNIT)
 
+    def boxes(self, x: Tensor, radius: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return the ends of boxes that tensors stay in, in exact numbers, by their names.
+
+        Args:
+            x: float64, shape (N, *input shape).
+            radius: float64, shape (N,), > 0, l2.
+        """
+        found: dict[str, tuple[Tensor, Tensor]] = {}
+        ball = Ball.around(x, radius, self._drifts(x))
+        for link in self.links:
+            stages = link.stages(ball)
+            found |= {name: (stage.lower, stage.upper) for name, stage in stages}
+            ball = stages[-1][1]
+        return found
+
     def _drifts(self, x: Tensor) -> dict[str, Tensor]:
         """Return bounds on the l2 error of computing every tensor at the input itself."""
         return self.ledger.drifts(x.flatten(1).norm(dim=1) * grow(x[0].numel()), UNIT)

@@ -76,9 +76,13 @@ def _column(values: Tensor, like: Tensor) -> Tensor:
 class Link:
     """A part of a network in front of the last affine one."""
 
+    def stages(self, ball: Ball) -> list[tuple[str, Ball]]:
+        """Return what the part makes of a ball, and of what is in between, by the names of the tensors."""
+        raise NotImplementedError
+
     def through(self, ball: Ball) -> Ball:
         """Return what the part makes of a ball."""
-        raise NotImplementedError
+        return self.stages(ball)[-1][1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +115,7 @@ class Affine(Link):
         absolute = linear_part(graph, absolute=True)
         return cls(graph, absolute, majorant(graph), _row_norms(graph, matrix), norm, matrix)
 
-    def through(self, ball: Ball) -> Ball:
+    def stages(self, ball: Ball) -> list[tuple[str, Ball]]:
         """Return what the part makes of a ball."""
         centre = run(self.graph, ball.centre)
         middle, half = _halves(ball)
@@ -123,7 +127,7 @@ class Affine(Link):
         reach = _column(made.radius, centre)
         if self.rows is not None:
             reach = torch.minimum(reach, self.rows[None] * _column(ball.radius, centre) * grow(4))
-        return made.tightened(self.graph.output, reach)
+        return [(self.graph.output, made.tightened(self.graph.output, reach))]
 
     def reduced(self, before: Ball, after: Ball, norm: float) -> Ball:
         """Shrink the ball behind a kink with a constant: only rows and columns that can change count."""
@@ -172,11 +176,12 @@ class Kink(Link):
     grows: bool
     before: Affine | None
 
-    def through(self, ball: Ball) -> Ball:
-        """Return what the part makes of a ball."""
-        entry = ball
+    def stages(self, ball: Ball) -> list[tuple[str, Ball]]:
+        """Return what the affine part in front makes of a ball, and then this one."""
+        entry, found = ball, []
         if self.before is not None:
-            ball = self.before.through(entry)
+            found = self.before.stages(entry)
+            ball = found[-1][1]
         centre = run(self.graph, ball.centre)
         radius = ball.radius * self.norm * grow(2)
         infinite = torch.full_like(centre, torch.inf)
@@ -188,7 +193,10 @@ class Kink(Link):
         after = Ball(centre, radius, lower, upper, self._alive(ball, centre), ball.drifts)
         if self.before is not None and after.alive.shape == ball.alive.shape:
             after = self.before.reduced(entry, after, self.norm)
-        return after.tightened(self.graph.output, _column(after.radius, centre))
+        return [
+            *found,
+            (self.graph.output, after.tightened(self.graph.output, _column(after.radius, centre))),
+        ]
 
     def _alive(self, ball: Ball, centre: Tensor) -> Tensor:
         """Return which outputs can change."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 from xml.etree import ElementTree
 
-from glocert.report_lipschitz import curve, quantile, summarise, svg
+from glocert.report_curve import curve, svg
+from glocert.report_lipschitz import quantile, summarise
 from glocert.spec_lipschitz import LipschitzMethod, LipschitzRow, LipschitzSpec, epsilon_key
 
 SPEC = LipschitzSpec((0.1, 0.5))
@@ -18,7 +20,9 @@ def row(radius: float, *, label: int | None = 1, predicted: int = 1, method: str
     right = label is None or predicted == label
     robust = {key: holds and right for key, holds in certified.items()}
     reason = "misclassified" if not right else ""
-    return LipschitzRow(0, label, predicted, radius, certified, robust, method, 0.001, reason=reason)
+    return LipschitzRow(
+        0, label, predicted, radius, certified, robust, method, 0.001, reason=reason, forward=0.001
+    )
 
 
 def many(seed: int) -> list[LipschitzRow]:
@@ -88,6 +92,29 @@ def test_a_median_below_a_tenth_of_the_smallest_epsilon_is_vacuous() -> None:
     portfolio = LipschitzSpec((0.1, 0.5), method=LipschitzMethod.PORTFOLIO)
     (step,) = summarise([row(0.0)], portfolio)["usefulness"]["next_steps"]
     assert "gloro-training" in step
+
+
+def tried(*proven: float) -> LipschitzRow:
+    members = dict(zip(("global", "local", "backward"), proven, strict=False))
+    return replace(row(proven[-1], method="backward"), members=members)
+
+
+def test_members_say_what_each_method_added_and_what_the_global_bound_is_worth_alone() -> None:
+    portfolio = LipschitzSpec((0.1, 0.5), method=LipschitzMethod.PORTFOLIO)
+    found = summarise([tried(0.001, 0.2, 0.2), tried(0.002, 0.01, 0.6), tried(0.3, 0.3, 0.3)], portfolio)
+    assert found["members"] == {
+        "global": {"certified": {"0.1": 1, "0.5": 0}, "added": {"0.1": 1, "0.5": 0}, "median_radius": 0.002},
+        "local": {"certified": {"0.1": 2, "0.5": 0}, "added": {"0.1": 1, "0.5": 0}, "median_radius": 0.2},
+        "backward": {"certified": {"0.1": 3, "0.5": 1}, "added": {"0.1": 1, "0.5": 1}, "median_radius": 0.3},
+    }
+    assert found["usefulness"]["verdict"] == "useful"
+    alone = found["usefulness"]["global"]
+    assert alone["verdict"] == "vacuous"
+    assert "gloro-training" in alone["next_steps"][0]
+    assert alone["fine_tuning_seconds_per_1000_inputs"] > 0
+    good = summarise([tried(0.2, 0.3, 0.4)], portfolio)["usefulness"]["global"]
+    assert good == {"verdict": "useful", "median_radius": 0.2}
+    assert "global" not in summarise([row(0.2)], SPEC)["usefulness"]
 
 
 def test_the_picture_is_the_same_for_the_same_curve_and_is_well_formed() -> None:

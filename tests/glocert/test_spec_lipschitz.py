@@ -53,6 +53,7 @@ def row(**members: object) -> LipschitzRow:
     [
         row(),
         row(radius=math.inf, label=None),
+        row(members={"global": 0.1, "backward": math.inf}, method="backward", forward=0.125),
         row(plain=math.inf, guaranteed={"0.3": (1, 3)}),
         row(method="", predicted=None, radius=0.0, reason="non-finite", next_step="Check the weights."),
     ],

@@ -68,9 +68,25 @@ class Reversal:
         exact, weights = weights, weights.to(self.program.dtype)
         if not torch.equal(weights.double(), exact.double()):
             raise ValueError("the program's number type does not have these weights")
-        graph = self.program.graph
-        sweep = Sweep.of(weights, len(tape.scores.slopes))
-        live = {graph.output: weights.reshape(*weights.shape[:2], *graph.shapes[graph.output])}
+        sweep, live = self.swept(tape, weights, self.program.graph.output)
+        for name, adjoint in live.items():
+            sweep.substitute(adjoint, tape.forms[name])
+        return sweep.result(tape.scores)
+
+    def swept(self, tape: Tape, weights: Tensor, start: str) -> tuple[Sweep, dict[str, Tensor]]:
+        """Go back from an activation as far as nodes can be substituted.
+
+        Args:
+            tape: of the rows; it may end with ``start``.
+            weights: C, shape (rows, functionals, numbers of ``start``), in the program's type.
+            start: name of the activation.
+
+        Returns:
+            What was collected, and the adjoints of the activations that are left: the network's input alone,
+            where every node in between could be substituted or was replaced by its form.
+        """
+        sweep = Sweep.of(weights, len(tape.forms[start].slopes))
+        live = {start: weights.reshape(*weights.shape[:2], *self.program.graph.shapes[start])}
         for step in reversed(self.program.steps):
             adjoint, node = live.pop(step.output, None), self.nodes.get(step.output)
             if adjoint is None:
@@ -82,9 +98,7 @@ class Reversal:
             sweep.through(adjoint, local)
             for name, part in zip(step.inputs, node.back(adjoint, local.gains), strict=True):
                 live[name] = sweep.joined(live[name], part, tape.forms[name]) if name in live else part
-        for name, adjoint in live.items():
-            sweep.substitute(adjoint, tape.forms[name])
-        return sweep.result(tape.scores)
+        return sweep, live
 
 
 def prepare(program: Program) -> Reversal:
