@@ -22,7 +22,7 @@ from glocert.lipschitz.network import bound
 from glocert.paths.preprocessing import prepend_preprocessing
 from glocert.spec import Preprocessing
 
-MODELS = ["mnist_fc_3layer", "mnist_conv_small", "mnist_avgpool", "mnist_lenet_maxpool", "mnist_keras_nhwc"]
+MODELS = ["mnist_fc_3layer", "mnist_conv_small", "mnist_lenet_maxpool", "mnist_keras_nhwc"]
 
 
 class Draft:
