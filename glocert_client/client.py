@@ -210,6 +210,43 @@ class Client:
         body = {"kind": "gloro-wrap", "model_id": id_of(model), "epsilon": epsilon}
         return self.start(body | {name: value for name, value in members.items() if value is not None})
 
+    def predict(
+        self,
+        source: Model | Job | str,
+        dataset: Dataset | str,
+        epsilons: Sequence[float] | None = None,
+        *,
+        limit: int | None = None,
+        indices: Sequence[int] | None = None,
+        format: str | None = None,  # noqa: A002
+        **settings: Any,
+    ) -> Job:
+        """Start answering a data set with a wrapped network: class or bottom, margin and radius per item.
+
+        The answers are the artifact ``predictions.npz``, ``.csv`` or ``.jsonl`` of the job.
+
+        Args:
+            source: a finished job ``gloro-wrap``, or a model, which is wrapped first; or the id of one.
+            dataset: the inputs, or their id.
+            epsilons: l2, in the unit of the data's domain; that of the wrapped file by default.
+            limit: only the first so many inputs.
+            indices: only these inputs.
+            format: ``npz`` (the default), ``csv`` or ``jsonl``.
+            settings: other members of the body: ``budget``, ``tags``, ``priority``.
+        """
+        name = source if isinstance(source, str) else source.id
+        inputs = {"limit": limit, "indices": list(indices) if indices is not None else None}
+        members = {
+            "wrap_job_id" if name.startswith("job_") else "model_id": name,
+            "dataset_id": id_of(dataset),
+            "inputs": {key: value for key, value in inputs.items() if value is not None},
+            "epsilons": None if epsilons is None else list(epsilons),
+            "format": format,
+            **settings,
+        }
+        given = {key: value for key, value in members.items() if value is not None}
+        return self.start({"kind": "gloro-prediction", **given})
+
     def train(
         self,
         dataset: Dataset | str,

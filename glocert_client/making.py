@@ -16,6 +16,7 @@ from glocert_client.decision import Decision, Judgement, judge
 from glocert_client.errors import ClientError
 from glocert_client.job import Job
 from glocert_client.options import (
+    AnswerFormat,
     Architecture,
     AsJson,
     DataOrId,
@@ -27,11 +28,14 @@ from glocert_client.options import (
     Key,
     Layout,
     LeastVra,
+    Limit,
     Loss,
     Mean,
     ModelOrId,
     Others,
     OutFolder,
+    PredictorOrId,
+    Radii,
     Radius,
     Scale,
     Seed,
@@ -76,6 +80,37 @@ def wrap(
         job = client.wrap(
             network, epsilon, formats=to, budget=read_budget(None, deadline), tags=read_tags(tag or [])
         )
+        raise typer.Exit(_conclude(job, out, None, as_json=as_json))
+
+
+def predict(
+    source: PredictorOrId,
+    data: DataOrId,
+    out: OutFolder,
+    epsilon: Radii = None,
+    file_format: AnswerFormat = "npz",
+    limit: Limit = None,
+    deadline: Deadline = None,
+    tag: Tags = None,
+    mean: Mean = "",
+    std: Std = "",
+    layout: Layout = "",
+    scale: Scale = None,
+    input_shape: Shape = "",
+    as_json: AsJson = False,
+    server: Server = LOCAL,
+    key: Key = "",
+) -> None:
+    """Answer a data set with a wrapped network: class or bottom, margin and radius per item, in one file."""
+    settings = run.ModelSettings(
+        read_preprocessing(mean, std, layout, scale), input_shape=read_shape(input_shape)
+    )
+    with answering(as_json), Client(server, key) as client:
+        wrapped = source if source.startswith("job_") else run.find_model(client, source, settings)
+        job = client.predict(
+            wrapped, run.find_dataset(client, data), epsilon or None, limit=limit, format=file_format,
+            budget=read_budget(None, deadline), tags=read_tags(tag or []),
+        )  # fmt: skip
         raise typer.Exit(_conclude(job, out, None, as_json=as_json))
 
 
@@ -148,11 +183,21 @@ def _judge(job: Job, min_vra: float | None) -> Judgement:
         return judge(job.data, None)
     summary = job.summary or {}
     found = (summary.get("validation") or {}).get("float32")
+    if "answered" in summary:
+        return Judgement(Decision.PASS, _rates(summary))
     if found is None:
         return Judgement(Decision.PASS, f"{job.title}: {len(summary['artifacts'])} files")
     if min_vra is not None:
         return judge(job.data | {"summary": found}, None, min_vra)
     return Judgement(Decision.PASS, f"{summary['model_id']}  {_figures(summary['validation'])}")
+
+
+def _rates(summary: Mapping[str, Any]) -> str:
+    """Say how many inputs got a class, and how many of those the right one, where that is known."""
+    total = summary["inputs"]
+    said = [f"{count} of {total} answered at {key}" for key, count in summary["answered"].items()]
+    right = [f"VRA {vra:.1%} at {epsilon}" for epsilon, vra in (summary["vra"] or {}).items()]
+    return ", ".join(said + right)
 
 
 def _figures(validation: Mapping[str, Any]) -> str:

@@ -76,6 +76,19 @@ Epsilons = Annotated[
     typer.Option("--epsilon", min=0, help="Certify every input within this distance instead; repeatable."),
 ]
 Radius = Annotated[float, typer.Option("--epsilon", help="Radius to be certified, l2, unit of the data.")]
+Radii = Annotated[
+    list[float] | None,
+    typer.Option("--epsilon", min=0, help="Radius, l2; that of the wrapped file by default; repeatable."),
+]
+AnswerFormat = Annotated[
+    str, typer.Option("--format", metavar="npz|csv|jsonl", help="Of the file with the answers.")
+]
+PredictorOrId = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Id of a finished wrapping (job_...), or a model: its id, a file, a reference."
+    ),
+]
 DistanceNorm = Annotated[str, typer.Option("--norm", metavar="l1|l2|linf", help="Of --epsilon.")]
 Method = Annotated[
     str,

@@ -15,6 +15,10 @@ def describe_request(request: Mapping[str, Any]) -> str:
             return _within(request)
         case "gloro-wrap":
             return f"wrap epsilon={request['epsilon']:g}"
+        case "gloro-prediction":
+            epsilons = request["epsilons"]
+            radii = "that of the file" if epsilons is None else ",".join(f"{one:g}" for one in epsilons)
+            return f"predict epsilon={radii}"
         case "gloro-training":
             begun = request["from_model_id"] or request["architecture"]
             return f"train {begun} epsilon={request['epsilon']:g}"

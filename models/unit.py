@@ -24,6 +24,7 @@ class UnitKind(StrEnum):
     LIPSCHITZ = "lipschitz"
     GLORO_WRAP = "gloro-wrap"
     GLORO_TRAINING = "gloro-training"
+    GLORO_PREDICTION = "gloro-prediction"
     GENERATOR_TRAINING = "generator-training"
     DIRECTION_MINING = "direction-mining"
 

@@ -18,7 +18,7 @@ from app.units.leases import Lease
 from glocert.graph.limits import SETTINGS
 from models import Dataset, Job, Network, UnitKind, now
 from workers.conversation import Message
-from workers.gloro_briefs import LIPSCHITZ, At, lipschitz, training, wrap
+from workers.gloro_briefs import LIPSCHITZ, At, lipschitz, prediction, training, wrap
 from workers.notes import ROWS
 
 ROOT = Path(__file__).parents[1]
@@ -56,6 +56,8 @@ def command(
         return training(at)
     if lease.kind is UnitKind.GLORO_WRAP:
         return wrap(at)
+    if lease.kind is UnitKind.GLORO_PREDICTION:
+        return prediction(at)
     command = _case(at)
     if command is None or lease.kind not in LIPSCHITZ:
         return command

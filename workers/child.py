@@ -66,6 +66,7 @@ def _commands() -> dict[str, Command]:
         "lipschitz": learning.lipschitz,
         "gloro-wrap": learning.gloro_wrap,
         "gloro-training": learning.gloro_training,
+        "gloro-prediction": learning.gloro_prediction,
         "inspect-network": inspection.inspect_network,
         "inspect-dataset": inspection.inspect_dataset,
     }

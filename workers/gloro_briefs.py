@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.jobs.gloro import NETWORK, RECIPE
+from app.jobs.gloro import NETWORK, RECIPE, WRAP
+from app.jobs.prediction import WRAPPED
 from app.settings import Settings
 from app.storage import BlobStore
 from app.units import making, repository
@@ -65,8 +68,34 @@ def wrap(at: At) -> Message | None:
         "do": at.lease.kind.value,
         "graph": str(at.store.path(network.graph_sha256)),
         "preprocessing": network.preprocessing,
-        "spec": at.job.spec,
+        "spec": at.job.spec if at.job.kind == WRAP else _wrapped_for(at.job.spec),
         "date": at.job.created_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "out": str(at.out),
+    }
+
+
+def _wrapped_for(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a prediction needs of its model: a file for the largest radius that is asked for."""
+    return {"epsilon": max(spec["epsilons"]), "formats": ["onnx"]}
+
+
+def prediction(at: At) -> Message | None:
+    """Return the command that answers inputs, with the wrapped file and its manifest in the folder."""
+    dataset = at.dataset
+    if dataset is None or dataset.inputs_sha256 is None:
+        return None
+    for name in WRAPPED:
+        digest = repository.whole_job_file(at.session, at.job.id, name)
+        if digest is None:
+            return None
+        shutil.copyfile(at.store.path(digest), at.out / name)
+    inputs, labels = _files(dataset, at.store)
+    return {
+        "do": at.lease.kind.value,
+        "inputs": inputs,
+        "labels": labels,
+        "indices": at.lease.indices,
+        "spec": at.job.spec,
         "out": str(at.out),
     }
 

@@ -62,6 +62,19 @@ def gloro_wrap(command: Message) -> Iterator[Message]:
     yield {"event": "made", "outcome": outcome, "files": files}
 
 
+def gloro_prediction(command: Message) -> Iterator[Message]:
+    """Answer items with a wrapped file that lies in the folder."""
+    from glocert.certification.gloro_prediction import Wanted, predict
+
+    folder, indices = Path(command["out"]), command["indices"]
+    wanted = Wanted(
+        folder, Path(command["inputs"]), optional(command["labels"]), indices, command["spec"]["epsilons"]
+    )
+    name = f"part-{indices[0]:010d}.npz"
+    predict(wanted, folder / name)
+    yield {"event": "part", "file": name}
+
+
 def gloro_training(command: Message) -> Iterator[Message]:
     """Train, or go on from the checkpoint in the folder; every epoch is reported."""
     from glocert.certification.gloro_lesson import Lesson, Wanted

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 ROWS = {UnitKind.SEGMENT, UnitKind.LIPSCHITZ}
 ACCURACY = {UnitKind.ACCURACY, UnitKind.LIPSCHITZ_BOUND}
 MADE = {UnitKind.GLORO_WRAP, UnitKind.GLORO_TRAINING}
+ANSWERED = {UnitKind.GLORO_PREDICTION}
 COUNTED = {UnitKind.PRECHECK, UnitKind.GLORO_WRAP}
 PARTIAL_BYTES = 2**19
 """largest state of an unfinished input that is kept: some ten thousand intervals"""
@@ -43,6 +44,7 @@ class Notes:
             "epoch": ({UnitKind.GLORO_TRAINING}, self._epoch),
             "inspected": ({UnitKind.INSPECT_NETWORK, UnitKind.INSPECT_DATASET}, self._inspected),
             "made": (MADE, self._made),
+            "part": (ANSWERED, self._part),
             "partial": ({UnitKind.SEGMENT}, self._partial),
             "prechecked": ({UnitKind.PRECHECK}, self._prechecked),
             "progress": (COUNTED, self._progress),
@@ -114,6 +116,12 @@ class Notes:
         files = findings.pictures(self._store, self._out, message["files"])
         found = message["outcome"]
         self._persist(lambda session: making.save_made(session, self._lease, found, files, self._until()))
+        return False
+
+    def _part(self, message: Message) -> bool:
+        (file,) = findings.pictures(self._store, self._out, [message["file"]])
+        inputs = len(self._lease.indices)
+        self._persist(lambda session: making.save_part(session, self._lease, file, inputs, self._until()))
         return False
 
     def _epoch(self, message: Message) -> bool:

@@ -9,9 +9,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.blobs import service as blobs
 from app.certificates import service as certificates
 from app.db import store_of
-from app.jobs import gloro, lipschitz, precheck, repository
+from app.jobs import gloro, lipschitz, precheck, prediction, repository
+from app.jobs.predicted import MEDIA_TYPES, PART, Predictions
 from app.jobs.schemas import SEGMENT
 from app.jobs.summary import summarise
 from app.networks import service as networks
@@ -88,12 +90,30 @@ def _training(session: Session, job: Job) -> None:
     job.inputs_done = job.inputs_total
 
 
+def _prediction(session: Session, job: Job) -> None:
+    """Join what the units answered, and put one file in the place of their parts."""
+    store, files = store_of(session), repository.files(session, job.id, WHOLE_JOB)
+    parts = [file for file in files if file.name.startswith(PART)]
+    found = Predictions.joined([store.path(part.sha256) for part in parts]) if parts else None
+    if found is None or len(found.index) != job.inputs_total:
+        raise GlocertError("Answers are missing.")
+    kind = job.spec["format"]
+    blob = store.put([found.encoded(kind)])
+    repository.add_file(session, job.id, WHOLE_JOB, f"predictions.{kind}", MEDIA_TYPES[kind], blob)
+    repository.remove_files(session, parts)
+    blobs.release_after_commit(session, [part.sha256 for part in parts])
+    job.summary = (job.summary or {}) | found.summary() | {"artifacts": _made(session, job)}
+    job.clean_accuracy = job.summary["clean_accuracy"]
+    job.inputs_done = job.inputs_total
+
+
 FINISH: Mapping[str, Callable[[Session, Job], None]] = {
     SEGMENT: _segment,
     lipschitz.KIND: _lipschitz,
     precheck.KIND: _precheck,
     gloro.WRAP: _wrap,
     gloro.TRAINING: _training,
+    prediction.KIND: _prediction,
 }
 
 

@@ -12,7 +12,9 @@ from app.datasets import arrays
 from app.errors import DatasetNotReady, NetworkNotReady
 from app.jobs.lipschitz import LipschitzCertification, TopKBody
 from app.jobs.mutations import OF_IMAGES, Blend, Box, Chord, Composite, OverlayItem, Translation
+from app.jobs.parts import Inputs
 from app.jobs.precheck import PrecheckJob
+from app.jobs.prediction import GloroPrediction
 from app.jobs.schemas import BandProperty, SegmentCertification, TopKProperty
 from app.schemas import Body
 from app.settings import Settings
@@ -28,7 +30,7 @@ PREDICTING = ("classifier", "regressor")
 MOST_OUTPUTS = 1000
 """of a band, which doubles them"""
 USUAL_CHANNELS = frozenset({1, 3, 4})
-Asked = SegmentCertification | PrecheckJob | LipschitzCertification
+Asked = SegmentCertification | PrecheckJob | LipschitzCertification | GloroPrediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +86,33 @@ def indices(body: Asked, of: Subject, settings: Settings) -> list[int]:
     Raises:
         InvalidSpec: an index is not in the data set, or there are more than the settings allow.
     """
-    if body.inputs.indices is not None:
-        chosen = list(body.inputs.indices)
-        outside = next((place for place, index in enumerate(chosen) if index >= of.items), None)
+    most = settings.max_inputs if isinstance(body, PrecheckJob) else None  # it shows how many it looked at
+    return chosen(body.inputs, of.items, settings, most)
+
+
+def chosen(inputs: Inputs, items: int, settings: Settings, most: int | None = None) -> list[int]:
+    """Return the items that are meant, in order.
+
+    Args:
+        inputs: of the request.
+        items: of the data set.
+        settings: with the limit.
+        most: take no more than so many of those that are not named one by one.
+
+    Raises:
+        InvalidSpec: an index is not in the data set, or there are more than the settings allow.
+    """
+    if inputs.indices is not None:
+        found = list(inputs.indices)
+        outside = next((place for place, index in enumerate(found) if index >= items), None)
         if outside is not None:
-            detail = f"There is no item {chosen[outside]}: the data set has {of.items}."
+            detail = f"There is no item {found[outside]}: the data set has {items}."
             raise _unfit(f"/inputs/indices/{outside}", detail)
     else:
-        chosen = list(range(min(of.items, body.inputs.limit or of.items)))
-        if isinstance(body, PrecheckJob):
-            chosen = chosen[: settings.max_inputs]  # it shows how many it has looked at
-    if len(chosen) > settings.max_inputs:
-        raise _unfit("/inputs", f"A job takes {settings.max_inputs} inputs at most, these are {len(chosen)}.")
-    return chosen
+        found = list(range(min(items, inputs.limit or items)))[:most]
+    if len(found) > settings.max_inputs:
+        raise _unfit("/inputs", f"A job takes {settings.max_inputs} inputs at most, these are {len(found)}.")
+    return found
 
 
 def check(body: Asked, of: Subject, chosen: list[int], settings: Settings) -> None:
@@ -107,6 +123,8 @@ def check(body: Asked, of: Subject, chosen: list[int], settings: Settings) -> No
     """
     if isinstance(body, PrecheckJob):
         offences = [*role(of.network, PREDICTING), *_size(of), *_mutation(body, of)]
+    elif isinstance(body, GloroPrediction):
+        offences = [*role(of.network, ["classifier"]), *admitted(of.network, "lipschitz"), *_shapes(of)]
     elif isinstance(body, LipschitzCertification):
         offences = [
             *role(of.network, ["classifier"]), *admitted(of.network, "lipschitz"), *_shapes(of),

@@ -9,17 +9,18 @@ from sqlalchemy.orm import Session
 
 from app.datasets import service as datasets
 from app.db import store_of
-from app.errors import NetworkNotReady
-from app.jobs import fitting, learning
+from app.errors import NetworkNotReady, NotFound
+from app.jobs import answering, fitting, learning, repository
 from app.jobs.fitting import Asked
 from app.jobs.gloro import GloroTraining, GloroWrap
 from app.jobs.precheck import PrecheckJob
+from app.jobs.prediction import WHOLE_JOB, WRAPPED, GloroPrediction
 from app.jobs.schemas import JobBody
 from app.keys.service import Caller
 from app.networks import service as networks
 from app.settings import Settings
 from glocert.errors import InvalidSpec
-from models import Network, UploadStatus
+from models import Artifact, Network, UploadStatus
 
 DEFAULT_S = 3600.0
 
@@ -35,6 +36,7 @@ class Plan:
         dataset_id: of the data that must stay.
         validation_dataset_id: of the data for validation that must stay.
         indices: inputs that are looked at.
+        files: of another job, which the new one keeps for itself.
     """
 
     spec: dict[str, Any]
@@ -43,6 +45,7 @@ class Plan:
     dataset_id: str | None = None
     validation_dataset_id: str | None = None
     indices: list[int] = field(default_factory=list)
+    files: list[Artifact] = field(default_factory=list)
 
 
 def plan(session: Session, caller: Caller, body: JobBody, settings: Settings) -> Plan:
@@ -59,10 +62,29 @@ def plan(session: Session, caller: Caller, body: JobBody, settings: Settings) ->
         return _wrap(session, caller, body, settings)
     if isinstance(body, GloroTraining):
         return _training(session, caller, body, settings)
+    if isinstance(body, GloroPrediction) and body.wrap_job_id is not None:
+        return _prediction(session, caller, body, body.wrap_job_id, settings)
     return _inputs(session, caller, body, settings)
 
 
+def _prediction(
+    session: Session, caller: Caller, body: GloroPrediction, wrap_job_id: str, settings: Settings
+) -> Plan:
+    """Plan answers by the files of a job that has wrapped a network."""
+    job = repository.get(session, caller.owner, wrap_job_id)
+    if job is None:
+        raise NotFound(f"There is no job {wrap_job_id}.")
+    files = repository.files(session, job.id, WHOLE_JOB)
+    dataset = datasets.get(session, caller, body.dataset_id)
+    items = answering.check(body, job, files, dataset, settings, store_of(session))
+    indices = fitting.chosen(body.inputs, items, settings)
+    spec = body.stored(_seconds(body.budget.seconds, settings))
+    kept = [file for file in files if file.name in WRAPPED]
+    return Plan(spec, len(indices), dataset_id=dataset.id, indices=indices, files=kept)
+
+
 def _inputs(session: Session, caller: Caller, body: Asked, settings: Settings) -> Plan:
+    assert body.model_id is not None
     network = networks.get(session, caller, body.model_id)
     dataset = datasets.get(session, caller, body.dataset_id)
     of = fitting.subject(network, dataset, store_of(session))

@@ -127,6 +127,13 @@ def files(session: Session, job_id: str, index: int) -> Sequence[Artifact]:
     return session.scalars(query.order_by(Artifact.name)).all()
 
 
+def remove_files(session: Session, files: Sequence[Artifact]) -> None:
+    """Delete files of jobs; their bytes are the caller's business."""
+    for file in files:
+        session.delete(file)
+    session.flush()
+
+
 def add_file(session: Session, job_id: str, index: int, name: str, media_type: str, blob: Blob) -> None:
     """Insert a file that a job has made, or put it in the place of another one."""
     session.merge(

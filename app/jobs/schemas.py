@@ -7,22 +7,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, computed_field
 
-from app.jobs import gloro, lipschitz, precheck
+from app.jobs import gloro, lipschitz, precheck, prediction
 from app.jobs.gloro import GloroTraining, GloroWrap, TrainingSummary, WrapSummary
 from app.jobs.laws import LawBody, Uniform
 from app.jobs.lipschitz import LipschitzCertification, LipschitzSummary
 from app.jobs.mutations import MutationBody
 from app.jobs.parts import Identity, Inputs, Priority, Tags
 from app.jobs.precheck import PrecheckJob, PrecheckSummary
+from app.jobs.prediction import GloroPrediction, PredictionSummary
 from app.schemas import Answer, Body, Listing, Moment, Search
 from glocert.spec import MOST_RANKED
 
 SEGMENT = "segment-certification"
-KINDS = (SEGMENT, precheck.KIND, lipschitz.KIND, gloro.WRAP, gloro.TRAINING)
+KINDS = (SEGMENT, precheck.KIND, lipschitz.KIND, gloro.WRAP, gloro.TRAINING, prediction.KIND)
 """What this release offers."""
 CERTIFYING = frozenset({SEGMENT, lipschitz.KIND})
 """Kinds that answer with a row per input and a certificate."""
-Kind = Literal["segment-certification", "precheck", "lipschitz-certification", "gloro-wrap", "gloro-training"]
+Kind = Literal[
+    "segment-certification", "precheck", "lipschitz-certification", "gloro-wrap", "gloro-training",
+    "gloro-prediction",
+]  # fmt: skip
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 EXAMPLE: dict[str, JsonValue] = {
     "kind": "segment-certification",
@@ -148,7 +152,9 @@ class SegmentCertification(Body):
         }
 
 
-JobBody = SegmentCertification | PrecheckJob | LipschitzCertification | GloroWrap | GloroTraining
+JobBody = (
+    SegmentCertification | PrecheckJob | LipschitzCertification | GloroWrap | GloroTraining | GloroPrediction
+)
 """A request for a job of any kind; ``kind`` decides."""
 
 
@@ -211,13 +217,14 @@ class Summary(Answer):
     arithmetic: str
 
 
-AnySummary = Summary | PrecheckSummary | LipschitzSummary | WrapSummary | TrainingSummary
+AnySummary = Summary | PrecheckSummary | LipschitzSummary | WrapSummary | TrainingSummary | PredictionSummary
 SUMMARIES: Mapping[str, type[Answer]] = {
     SEGMENT: Summary,
     precheck.KIND: PrecheckSummary,
     lipschitz.KIND: LipschitzSummary,
     gloro.WRAP: WrapSummary,
     gloro.TRAINING: TrainingSummary,
+    prediction.KIND: PredictionSummary,
 }
 BODIES: Mapping[str, type[Body]] = {
     SEGMENT: SegmentCertification,
@@ -225,6 +232,7 @@ BODIES: Mapping[str, type[Body]] = {
     lipschitz.KIND: LipschitzCertification,
     gloro.WRAP: GloroWrap,
     gloro.TRAINING: GloroTraining,
+    prediction.KIND: GloroPrediction,
 }
 
 
@@ -233,7 +241,8 @@ class JobRead(Answer):
     kind: Kind
     status: Status
     model_id: str | None
-    """what is certified, wrapped or trained further; null for a training from scratch"""
+    """what is certified, wrapped, trained further or asked; null for a training from scratch and for a
+    prediction by the files of another job"""
     dataset_id: str | None
     """null for `gloro-wrap`"""
     request: Annotated[JobBody, Field(discriminator="kind")]

@@ -17,6 +17,7 @@ from app.jobs.schemas import SEGMENT, JobBody, JobFilter
 from app.keys.service import Caller
 from app.paging import Page
 from app.settings import Settings
+from app.storage import Blob
 from app.units import service as units
 from glocert.errors import DeadlineExceeded, GlocertError, WorkerLost
 from models import Job, JobStatus, TrainingEpoch, now
@@ -51,6 +52,9 @@ def create(session: Session, caller: Caller, body: JobBody, key: str | None, set
             return _same(known, digest)
         planning.plan(session, caller, body, settings)  # what it needs was deleted meanwhile
         raise
+    for file in plan.files:
+        blob = Blob(file.sha256, file.size_bytes)
+        repository.add_file(session, job.id, file.index, file.name, file.media_type, blob)
     units.queue_job(session, job, plan.indices)
     return job
 

@@ -66,6 +66,18 @@ def save_made(
     jobs.record_made(session, job, outcome)
 
 
+def save_part(session: Session, lease: Lease, file: File, inputs: int, lease_until: Any) -> None:
+    """Keep the answers about the inputs of a unit; a second copy takes the place of the first.
+
+    Raises:
+        LeaseLost: the unit is no longer ours.
+    """
+    job = held_job(session, lease, lease_until)
+    if repository.whole_job_file(session, job.id, file[0]) is None:
+        job.inputs_done += inputs
+    repository.put_artifacts(session, [artifact_row(job.id, WHOLE_JOB, file)])
+
+
 def save_epoch(session: Session, lease: Lease, number: int, log: dict[str, Any], lease_until: Any) -> None:
     """Write one point of the learning curve.
 

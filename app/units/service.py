@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.orm import Session
 
 from app.broker import Task, doorbells_of, ring_after_commit
-from app.jobs import gloro, lipschitz, precheck
+from app.jobs import gloro, lipschitz, precheck, prediction
 from app.units import repository
-from app.units.sizing import inputs_per_lipschitz_unit, inputs_per_unit
+from app.units.sizing import PREDICTION_UNIT, inputs_per_lipschitz_unit, inputs_per_unit
 from models import Dataset, Job, JobStatus, Network, Unit, UnitKind, UnitStatus, now
 
 INSPECTION_PRIORITY = 9
@@ -26,6 +26,7 @@ TASKS = {
     UnitKind.LIPSCHITZ: Task.CERTIFY,
     UnitKind.GLORO_WRAP: Task.CERTIFY,
     UnitKind.GLORO_TRAINING: Task.CERTIFY,
+    UnitKind.GLORO_PREDICTION: Task.CERTIFY,
     UnitKind.GENERATOR_TRAINING: Task.CERTIFY,
     UnitKind.DIRECTION_MINING: Task.CERTIFY,
 }
@@ -50,13 +51,13 @@ def queue_job(session: Session, job: Job, indices: Sequence[int]) -> None:
     session.flush()
     units = list(_units(session, job, indices))
     job.units_total, job.inputs_total = len(units), len(indices) or job.inputs_total
-    if job.kind == lipschitz.KIND:
+    if job.kind == lipschitz.KIND or _wraps_first(job):
         job.units_total += len(_cut(session, job, indices))
     _queue(session, job, units)
 
 
 def queue_next(session: Session, job: Job, ended: UnitKind, indices: Sequence[int]) -> None:
-    """Queue what had to wait for a unit that has ended: the inputs of a Lipschitz certification.
+    """Queue what had to wait for a unit that has ended: the inputs of a certification or a prediction.
 
     Args:
         session: the transaction, which holds the job.
@@ -64,9 +65,17 @@ def queue_next(session: Session, job: Job, ended: UnitKind, indices: Sequence[in
         ended: what the unit did.
         indices: its inputs.
     """
-    if ended is UnitKind.LIPSCHITZ_BOUND and not job.cancel_requested:
+    waited = {UnitKind.LIPSCHITZ_BOUND: UnitKind.LIPSCHITZ}
+    if job.kind == prediction.KIND:
+        waited = {UnitKind.GLORO_WRAP: UnitKind.GLORO_PREDICTION}
+    if ended in waited and not job.cancel_requested:
         cut = enumerate(_cut(session, job, indices), start=1)
-        _queue(session, job, [_unit(job, UnitKind.LIPSCHITZ, ordinal, some) for ordinal, some in cut])
+        _queue(session, job, [_unit(job, waited[ended], ordinal, some) for ordinal, some in cut])
+
+
+def _wraps_first(job: Job) -> bool:
+    """Whether a prediction begins with wrapping its model."""
+    return job.kind == prediction.KIND and job.spec["model_id"] is not None
 
 
 def _queue(session: Session, job: Job, units: Sequence[Unit]) -> None:
@@ -75,8 +84,9 @@ def _queue(session: Session, job: Job, units: Sequence[Unit]) -> None:
 
 
 def _cut(session: Session, job: Job, indices: Sequence[int]) -> list[Sequence[int]]:
-    """Return the inputs of each unit of a Lipschitz certification."""
-    size = doorbells_of(session).settings.unit_inputs or inputs_per_lipschitz_unit(job.spec)
+    """Return the inputs of each unit of a Lipschitz certification or a prediction."""
+    usual = PREDICTION_UNIT if job.kind == prediction.KIND else inputs_per_lipschitz_unit(job.spec)
+    size = doorbells_of(session).settings.unit_inputs or usual
     return [indices[first : first + size] for first in range(0, len(indices), size)]
 
 
@@ -125,6 +135,13 @@ def _units(session: Session, job: Job, indices: Sequence[int]) -> Iterator[Unit]
         return
     if job.kind == lipschitz.KIND:
         yield _unit(job, UnitKind.LIPSCHITZ_BOUND, 0, indices)
+        return
+    if job.kind == prediction.KIND:
+        if _wraps_first(job):
+            yield _unit(job, UnitKind.GLORO_WRAP, 0, indices)
+            return
+        for ordinal, some in enumerate(_cut(session, job, indices)):
+            yield _unit(job, UnitKind.GLORO_PREDICTION, ordinal, some)
         return
     network = session.get(Network, job.network_id)
     dataset = session.get(Dataset, job.dataset_id)

@@ -28,6 +28,8 @@ def inputs_per_unit(inspection: Mapping[str, Any] | None) -> int:
 LIPSCHITZ_BATCH = 512
 """inputs that one forward pass answers at once"""
 LIPSCHITZ_UNIT_S = 30.0
+PREDICTION_UNIT = 4096
+"""inputs of a unit that answers: each unit verifies the wrapped file once"""
 
 
 def inputs_per_lipschitz_unit(spec: Mapping[str, Any]) -> int:

@@ -83,7 +83,7 @@ def downgrade() -> None:
     with op.batch_alter_table("job_network", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_job_network_network_id"))
     op.drop_table("job_network")
-    kinds = "('generator-training', 'direction-mining')"
+    kinds = "('generator-training', 'direction-mining', 'gloro-prediction')"
     gone = f"SELECT id FROM job WHERE kind IN {kinds}"  # noqa: S608 - constants of this file
     op.execute(f"DELETE FROM unit WHERE subject IN ({gone})")  # noqa: S608
     for table in ("artifact", "result", "training_epoch"):

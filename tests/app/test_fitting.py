@@ -143,6 +143,7 @@ def test_other_kinds_are_refused_with_what_is_offered(steady: Served) -> None:
     assert (answer.status_code, code(answer)) == (422, "kind-not-offered")
     assert answer.json()["offered"] == [
         "segment-certification", "precheck", "lipschitz-certification", "gloro-wrap", "gloro-training",
+        "gloro-prediction",
     ]  # fmt: skip
 
 

@@ -117,6 +117,7 @@ def test_capabilities_name_mutations_and_limits(steady: Served) -> None:
     found = steady.client.get("/v1/capabilities").json()
     assert found["kinds"] == [
         "segment-certification", "precheck", "lipschitz-certification", "gloro-wrap", "gloro-training",
+        "gloro-prediction",
     ]  # fmt: skip
     assert found["mutations"]["fog"] == "density"
     assert found["limits"]["max_model_bytes"] == 2**16

@@ -96,6 +96,15 @@ def test_a_wrapped_network_answers_as_it_was_certified(url: str, tmp_path: Path)
     assert 0 < certified.sum() < 60
     assert ((label == -1) == ~certified).all()
     assert (radius[certified] > 0.05).all()
+    asked = glocert(
+        url, "predict", json.loads(ran.stdout)["job"]["id"], "--data", DIGITS / "digits.npz",
+        "--format", "csv", "--out", tmp_path / "answers",
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    assert f"{certified.sum()} of 60 answered at 0.05" in asked.stdout
+    table = np.genfromtxt(tmp_path / "answers/predictions.csv", delimiter=",", names=True)
+    assert (np.nan_to_num(table["class005"], nan=-1) == label).all()
+    assert (table["radius"] == radius).all()
     with Client(url) as client:
         model = client.wait_ready(client.upload_model(DIGITS / "digits.onnx"))
         data = client.wait_ready(client.upload_dataset(DIGITS / "digits.npz"))

@@ -15,6 +15,8 @@ from glocert_client.titles import describe_request
             "l2<=0.1,1.58 local top_k=3",
         ),
         ({"kind": "gloro-wrap", "epsilon": 0.3}, "wrap epsilon=0.3"),
+        ({"kind": "gloro-prediction", "epsilons": [0.1, 1.58]}, "predict epsilon=0.1,1.58"),
+        ({"kind": "gloro-prediction", "epsilons": None}, "predict epsilon=that of the file"),
         (
             {"kind": "gloro-training", "epsilon": 0.3, "architecture": "2c2f", "from_model_id": None},
             "train 2c2f epsilon=0.3",

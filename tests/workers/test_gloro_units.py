@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -149,8 +150,6 @@ def test_data_that_are_no_images_fail_the_job_in_words(bench: Callable[..., Benc
 
 
 def tiny_images() -> bytes:
-    import io
-
     out = io.BytesIO()
     np.savez(out, images=np.zeros((8, 1, 1), np.uint8), labels=np.arange(8) % 2)
     return out.getvalue()
@@ -202,3 +201,37 @@ def test_a_wrapping_is_made_behind_the_wall(bench: Callable[..., Bench], formats
     assert job.status == JobStatus.SUCCEEDED, job.error
     assert len(job.summary["artifacts"]) == len(formats) + 1
     assert b'"epsilon"' in file_of(desk, row.id, "manifest.json")
+
+
+def predicting(desk: Bench, inputs: int, **spec: Any) -> str:
+    """Queue a prediction of the digits by their network, which is wrapped first."""
+    asked = {
+        "kind": "gloro-prediction", "model_id": "mdl", "wrap_job_id": None, "epsilons": [0.05, 0.02],
+        "format": "npz", "budget": {"seconds": 600.0}, "mutation": None,
+    } | spec  # fmt: skip
+    return desk.job(desk.network(digits_model()), desk.dataset(digits_data(inputs)), inputs, **asked)
+
+
+def test_a_prediction_that_loses_a_worker_loses_one_unit(bench: Callable[..., Bench]) -> None:
+    desk = bench()
+    job_id = predicting(desk, 4)
+    with at_work(desk, job_id):
+        deadline = time.monotonic() + MOST_S
+        while desk.read(Job, job_id).inputs_done < 1:
+            assert time.monotonic() < deadline, desk.read(Job, job_id).error
+            time.sleep(0.01)
+        kill_children(desk)
+    job = desk.read(Job, job_id)
+    assert (job.status, job.inputs_done, job.units_total) == (JobStatus.SUCCEEDED, 4, 5), job.error
+    with desk.sessions() as session:
+        attempts = [unit.attempt for unit in session.query(Unit).filter(Unit.subject == job_id)]
+        names = {file.name for file in session.query(Artifact).filter(Artifact.job_id == job_id)}
+    assert sorted(attempts) == [1, 1, 1, 1, 2]
+    assert names == {"predictions.npz", "wrapped.onnx", "manifest.json"}
+    found = np.load(io.BytesIO(file_of(desk, job_id, "predictions.npz")))
+    assert found["index"].tolist() == [0, 1, 2, 3]
+    assert found["epsilons"].tolist() == [0.05, 0.02]
+    assert job.summary["answered"] == {"0.05": int(found["certified"][:, 0].sum()),
+                                       "0.02": int(found["certified"][:, 1].sum())}  # fmt: skip
+    assert 0 < job.summary["answered"]["0.05"] <= job.summary["answered"]["0.02"]
+    assert job.clean_accuracy == job.summary["clean_accuracy"] == (found["best"] == found["label"]).mean()

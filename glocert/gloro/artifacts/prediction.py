@@ -33,6 +33,7 @@ class Prediction:
         margin: by how much the best score leads; ``None`` where a number is not finite.
         radius: no input that is closer has another label; l2, raw input units.
         inside: whether the input lies in the domain; one that does not is clamped to it, as the network does.
+        best: the class of the highest score, certified or not; ``None`` where a number is not finite.
     """
 
     label: int | None
@@ -40,10 +41,12 @@ class Prediction:
     margin: float | None
     radius: float
     inside: bool
+    best: int | None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as the API shows it."""
         row = asdict(self)
+        del row["best"]
         return {"class": row.pop("label"), **row}
 
 
@@ -71,7 +74,7 @@ class Predictor:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != self.file["sha256"]:
             raise UnverifiedArtifact("the file was changed while it was read")
-        self._given = None if epsilon is None else _above(self.epsilon)
+        self._given = None if epsilon is None else epsilon_above(self.epsilon)
         self._session = session(data, threads)
 
     @property
@@ -119,6 +122,7 @@ class Predictor:
         rest = tuple(range(1, items.ndim))
         within = (items >= np.float32(lower)) & (items <= np.float32(upper))
         inside = np.atleast_1d(within.all(axis=rest))
+        best = logits[:, :-1].argmax(axis=1)
         two = np.partition(logits[:, :-1].astype(np.float64), -2, axis=1)[:, -2:]
         for row in range(len(items)):
             finite = bool(np.isfinite(two[row]).all())
@@ -128,6 +132,7 @@ class Predictor:
                 float(two[row, 1] - two[row, 0]) if finite else None,
                 float(radius[row]),
                 bool(inside[row]),
+                int(best[row]) if finite else None,
             )
 
 
@@ -149,7 +154,7 @@ def predict_batch(
     return [prediction.to_json() for prediction in predictor.predict(predictor.items(items))]
 
 
-def _above(epsilon: float) -> NDArray[np.float32]:
+def epsilon_above(epsilon: float) -> NDArray[np.float32]:
     """Return the smallest float32 number that is not below a radius."""
     near = np.array(epsilon, np.float32)
     return near if float(near) >= epsilon else np.array(np.nextafter(near, np.float32(np.inf)))
