@@ -1,0 +1,73 @@
+"""The parts of the study that its figures hang on: pictures, rectangles, and the rival that merges."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from experiments.study import classifiers, faces, rectangles
+from experiments.study.merging import Setting, merged
+from glocert import segments
+from glocert.graph.imported import as_classifier
+from glocert.graph.ir import Graph
+from glocert.graph.run import run
+from glocert.graph.torchscript import read_torchscript
+from glocert.paths.segment import Segment
+
+
+@pytest.mark.parametrize("angle", [0.0, 10.0, 25.0, 45.0, 70.0])
+def test_the_smallest_rectangle_has_the_drawn_sides_and_angle(angle):
+    image = rectangles.pictures(*(np.array([value]) for value in (15.0, 17.0, 18.0, 10.0, angle)))[0] / 255
+    found = rectangles.enclosing(image)
+    assert found is not None
+    assert (found.x, found.y) == (pytest.approx(15.0, abs=0.3), pytest.approx(17.0, abs=0.3))
+    assert (found.long, found.short) == (pytest.approx(18.0, abs=0.5), pytest.approx(10.0, abs=0.5))
+    assert abs((found.angle - angle + 45) % 90 - 45) < 1.0
+
+
+def test_nothing_has_no_rectangle():
+    assert rectangles.enclosing(np.zeros((32, 32))) is None
+
+
+def test_angles_go_on_across_a_right_angle():
+    assert rectangles.unwrapped([80.0, 88.0, 3.0, 11.0]).tolist() == pytest.approx([80.0, 88.0, 93.0, 101.0])
+
+
+@pytest.mark.parametrize(("attribute", "region"), [("eyes", "eyes"), ("nose", "nose")])
+def test_a_local_attribute_changes_its_region_only(attribute, region):
+    random = np.random.default_rng(0)
+    people, look = faces.People.drawn(20, random), faces.Look.drawn(20, random).having(glasses=0.0)
+    before, after = (
+        faces.pictures(people, look.having(**{attribute: value})).astype(int) for value in (0.0, 1.0)
+    )
+    row, column, rows, columns = faces.region(region)
+    inside = np.zeros(before.shape[1:], dtype=bool)
+    inside[row : row + rows, column : column + columns] = True
+    change = np.abs(after - before)
+    assert change[:, inside].sum() > 0.95 * change.sum() > 0
+
+
+def test_merging_encloses_what_is_exact_and_is_exact_without_need():
+    torch.manual_seed(0)
+    graph = as_graph(classifiers.f2(10).eval(), classifiers.SHAPE)
+    program, gaps = segments.prepare(graph), []
+    for _ in range(3):
+        start, stop = torch.rand(2, *classifiers.SHAPE, dtype=torch.float64)
+        ends = start.numpy(), stop.numpy()
+        label = int(run(graph, start[None]).argmax())
+        exact = segments.certify(program, Segment(*ends, np.zeros(classifiers.SHAPE)), label).robust_mass
+        found = merged(graph, start, stop, label)
+        assert (found.lower, found.upper) == (pytest.approx(exact.lower), pytest.approx(exact.upper))
+        rough = merged(graph, start, stop, label, Setting(long=50, share=0.5, parts=20.0))
+        assert rough.lower - 1e-9 <= exact.lower <= exact.upper <= rough.upper + 1e-9
+        gaps.append(rough.upper - rough.lower)
+    assert max(gaps) > 1e-3
+
+
+def as_graph(module: torch.nn.Module, shape: tuple[int, ...]) -> Graph:
+    stream = io.BytesIO()
+    torch.jit.save(torch.jit.trace(module, torch.zeros(1, *shape)), stream)
+    return as_classifier(read_torchscript(stream.getvalue(), input_shape=shape)[0].graph)
