@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, literal, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -60,6 +62,24 @@ def hold(session: Session, name: str) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
 
 
+def put(
+    session: Session, table: Any, row: dict[str, Any], key: Sequence[str], kept: Collection[str] = ()
+) -> None:
+    """Insert a row, or replace the one with the same key, whose columns ``kept`` stay."""
+    statement = _dialect(session).insert(table).values(**row)
+    fresh = {name: value for name, value in row.items() if name not in {*key, *kept}}
+    session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=fresh))
+
+
+def insert_new(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> bool:
+    """Insert the rows that are not there yet; return whether any was new."""
+    if not rows:
+        return False
+    assert isinstance(table, Table)
+    statement = _dialect(session).insert(table).values(list(rows)).on_conflict_do_nothing()
+    return session.execute(statement.returning(literal(1))).first() is not None
+
+
 def _prepare_sqlite(connection: SqliteConnection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = (
         None  # the driver's own BEGIN is deferred: its upgrade to a write can deadlock
@@ -71,3 +91,7 @@ def _prepare_sqlite(connection: SqliteConnection, _: ConnectionPoolEntry) -> Non
 def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get(READING, False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _dialect(session: Session) -> Any:
+    return postgresql if session.get_bind().dialect.name == "postgresql" else sqlite

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from app.results import repository as results
 from app.settings import Settings
 from app.storage import BlobStore
 from app.units import repository
@@ -143,7 +144,7 @@ def _case(at: At) -> Message | None:
         return None
     indices: Sequence[int] = at.lease.indices
     if at.lease.kind in ROWS:
-        done = repository.answered(at.session, job.id, indices)
+        done = results.answered(at.session, job.id, indices)
         indices = [index for index in indices if index not in done]
     alive = now() - timedelta(seconds=settings.lease_s)
     labels = dataset.labels_sha256
@@ -159,7 +160,7 @@ def _case(at: At) -> Message | None:
         "indices": list(indices),
         "known": []
         if at.lease.kind is not UnitKind.SEGMENT
-        else repository.partials(at.session, job.id, indices),
+        else results.partials(at.session, job.id, indices),
         "out": str(at.out),
         "device": "cpu",
         "block_bytes": settings.block_bytes,

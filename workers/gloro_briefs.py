@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from app.jobs.gloro import NETWORK, RECIPE, WRAP
 from app.jobs.prediction import WRAPPED
+from app.results import repository as results
 from app.settings import Settings
 from app.storage import BlobStore
-from app.units import making, repository
+from app.units import making
 from app.units.leases import Lease
 from models import Dataset, Job, Network, UnitKind
 from workers.conversation import Message
@@ -51,10 +52,10 @@ def lipschitz(at: At, case: Message) -> Message:
     assert dataset is not None
     if at.lease.kind is UnitKind.LIPSCHITZ_BOUND:
         key = making.bound_key(network, dataset, at.store)
-        digest = repository.bound(at.session, key)
+        digest = results.bound(at.session, key)
         case["key"] = key
     else:
-        digest = repository.whole_job_file(at.session, at.job.id, making.BOUND)
+        digest = results.whole_job_file(at.session, at.job.id, making.BOUND)
     case["bound"] = None if digest is None else str(at.store.path(digest))
     return case
 
@@ -85,7 +86,7 @@ def prediction(at: At) -> Message | None:
     if dataset is None or dataset.inputs_sha256 is None:
         return None
     for name in WRAPPED:
-        digest = repository.whole_job_file(at.session, at.job.id, name)
+        digest = results.whole_job_file(at.session, at.job.id, name)
         if digest is None:
             return None
         shutil.copyfile(at.store.path(digest), at.out / name)
@@ -111,7 +112,7 @@ def training(at: At) -> Message | None:
         if other is None:
             return None
         held_out = _files(other, at.store)
-    checkpoint = repository.whole_job_file(at.session, at.job.id, making.CHECKPOINT)
+    checkpoint = results.whole_job_file(at.session, at.job.id, making.CHECKPOINT)
     if checkpoint is not None:
         shutil.copyfile(at.store.path(checkpoint), at.out / making.CHECKPOINT)
     inputs, labels = _files(dataset, at.store)

@@ -1,13 +1,17 @@
-"""SQL of results and artifacts."""
+"""SQL of what units leave behind: results, partial results, files, learning curves, constants."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from models import Artifact, Result
+from app.db import insert_new, put
+from app.storage import Blob
+from models import Artifact, Job, LipschitzBound, PartialResult, Result, TrainingEpoch, now
 
 
 def page(session: Session, job_id: str, verdict: str | None, after: int, limit: int) -> Sequence[Result]:
@@ -42,3 +46,84 @@ def artifacts(session: Session, job_id: str, after: tuple[int, str] | None, limi
     if after is not None:
         query = query.where(tuple_(Artifact.index, Artifact.name) > after)
     return session.scalars(query.order_by(Artifact.index, Artifact.name).limit(limit)).all()
+
+
+def answered(session: Session, job_id: str, indices: Sequence[int]) -> set[int]:
+    """Return those of ``indices`` that already have a result."""
+    query = select(Result.index).where(Result.job_id == job_id, Result.index.in_(indices))
+    return set(session.scalars(query))
+
+
+def whole_job_file(session: Session, job_id: str, name: str) -> str | None:
+    """Return the digest of a file that belongs to a whole job."""
+    query = select(Artifact.sha256).where(
+        Artifact.job_id == job_id, Artifact.index == -1, Artifact.name == name
+    )
+    return session.scalar(query)
+
+
+def add_result(session: Session, job_id: str, index: int, row: dict[str, Any], moment: datetime) -> bool:
+    """Insert the answer about one input, unless there is one already, and count it."""
+    values = {"job_id": job_id, "index": index, "verdict": row["verdict"], "row": row, "created_at": moment}
+    if not insert_new(session, Result.__table__, [values]):
+        return False
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id)
+        .values(inputs_done=Job.inputs_done + 1)
+        .execution_options(synchronize_session=False)
+    )
+    return True
+
+
+def add_artifacts(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert files of a job, except those that are there already."""
+    insert_new(session, Artifact.__table__, rows)
+
+
+def put_artifacts(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert files of a job; those of the same name are replaced."""
+    for row in rows:
+        put(session, Artifact.__table__, row, ("job_id", "index", "name"))
+
+
+def put_partial(session: Session, job_id: str, index: int, state: dict[str, Any]) -> None:
+    """Insert what is proven of an input so far, or replace it."""
+    row = {"job_id": job_id, "index": index, "state": state, "kept_at": now()}
+    put(session, PartialResult.__table__, row, ("job_id", "index"))
+
+
+def partials(session: Session, job_id: str, indices: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
+    """Return (index, state) of those of ``indices`` of which something is kept."""
+    query = select(PartialResult.index, PartialResult.state)
+    wanted = query.where(PartialResult.job_id == job_id, PartialResult.index.in_(indices))
+    return [(index, state) for index, state in session.execute(wanted.order_by(PartialResult.index))]
+
+
+def drop_partial(session: Session, job_id: str, index: int) -> None:
+    """Remove what was kept of an input that has its answer."""
+    session.execute(
+        delete(PartialResult)
+        .where(PartialResult.job_id == job_id, PartialResult.index == index)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def put_epoch(session: Session, job_id: str, number: int, log: dict[str, Any]) -> None:
+    """Insert one point of a learning curve, or replace it."""
+    row = {"job_id": job_id, "number": number, "log": log, "created_at": now()}
+    put(session, TrainingEpoch.__table__, row, ("job_id", "number"))
+
+
+def put_bound(session: Session, key: str, outcome: dict[str, Any], blob: Blob) -> None:
+    """Insert constants, or replace those of an older method."""
+    row = {
+        "key": key, "sha256": blob.sha256, "size_bytes": blob.size_bytes, "outcome": outcome,
+        "created_at": now(),
+    }  # fmt: skip
+    put(session, LipschitzBound.__table__, row, ("key",))
+
+
+def bound(session: Session, key: str) -> str | None:
+    """Return the digest of the constants that are kept under a key."""
+    return session.scalar(select(LipschitzBound.sha256).where(LipschitzBound.key == key))

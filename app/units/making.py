@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from app.blobs import service as blobs
 from app.datasets import arrays
 from app.jobs import service as jobs
+from app.results import repository as results
 from app.storage import Blob, BlobStore
-from app.units import repository
 from app.units.leases import Lease
 from app.units.outcomes import File, artifact_row, held_job
 from glocert import __version__
@@ -46,10 +46,10 @@ def save_bound(
     """
     job = held_job(session, lease, lease_until)
     if found is not None:
-        repository.put_bound(session, key, *found)
+        results.put_bound(session, key, *found)
     known = session.get_one(LipschitzBound, key, populate_existing=True)
     file = (BOUND, BINARY, Blob(known.sha256, known.size_bytes))
-    repository.put_artifacts(session, [artifact_row(job.id, WHOLE_JOB, file)])
+    results.put_artifacts(session, [artifact_row(job.id, WHOLE_JOB, file)])
     jobs.record_made(session, job, {"bound": known.outcome})
 
 
@@ -62,7 +62,7 @@ def save_made(
         LeaseLost: the unit is no longer ours.
     """
     job = held_job(session, lease, lease_until)
-    repository.put_artifacts(session, [artifact_row(job.id, WHOLE_JOB, file) for file in files])
+    results.put_artifacts(session, [artifact_row(job.id, WHOLE_JOB, file) for file in files])
     jobs.record_made(session, job, outcome)
 
 
@@ -73,9 +73,9 @@ def save_part(session: Session, lease: Lease, file: File, inputs: int, lease_unt
         LeaseLost: the unit is no longer ours.
     """
     job = held_job(session, lease, lease_until)
-    if repository.whole_job_file(session, job.id, file[0]) is None:
+    if results.whole_job_file(session, job.id, file[0]) is None:
         job.inputs_done += inputs
-    repository.put_artifacts(session, [artifact_row(job.id, WHOLE_JOB, file)])
+    results.put_artifacts(session, [artifact_row(job.id, WHOLE_JOB, file)])
 
 
 def save_epoch(session: Session, lease: Lease, number: int, log: dict[str, Any], lease_until: Any) -> None:
@@ -85,7 +85,7 @@ def save_epoch(session: Session, lease: Lease, number: int, log: dict[str, Any],
         LeaseLost: the unit is no longer ours.
     """
     job = held_job(session, lease, lease_until, inputs_done=number)
-    repository.put_epoch(session, job.id, number, log)
+    results.put_epoch(session, job.id, number, log)
 
 
 def save_checkpoint(session: Session, lease: Lease, blob: Blob, lease_until: Any) -> None:
@@ -95,8 +95,8 @@ def save_checkpoint(session: Session, lease: Lease, blob: Blob, lease_until: Any
         LeaseLost: the unit is no longer ours.
     """
     job = held_job(session, lease, lease_until)
-    before = repository.whole_job_file(session, job.id, CHECKPOINT)
+    before = results.whole_job_file(session, job.id, CHECKPOINT)
     if before is not None and before != blob.sha256:
         blobs.release_after_commit(session, [before])
     row = artifact_row(job.id, WHOLE_JOB, (CHECKPOINT, BINARY, blob))
-    repository.put_artifacts(session, [row])
+    results.put_artifacts(session, [row])

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.datasets import service as datasets
 from app.jobs import service as jobs
 from app.networks import service as networks
+from app.results import repository as results
 from app.storage import Blob
 from app.units import repository, service
 from app.units.leases import Lease, LeaseLost, release
@@ -27,9 +28,9 @@ def save_result(
     if not repository.lock_job(session, lease.subject):
         raise LeaseLost(lease.unit_id)
     _hold(session, lease, lease_until)
-    if repository.add_result(session, lease.subject, index, row, now()):
-        repository.add_artifacts(session, [artifact_row(lease.subject, index, file) for file in files])
-    repository.drop_partial(session, lease.subject, index)
+    if results.add_result(session, lease.subject, index, row, now()):
+        results.add_artifacts(session, [artifact_row(lease.subject, index, file) for file in files])
+    results.drop_partial(session, lease.subject, index)
 
 
 def save_partial(session: Session, lease: Lease, index: int, state: dict[str, Any], lease_until: Any) -> None:
@@ -37,7 +38,7 @@ def save_partial(session: Session, lease: Lease, index: int, state: dict[str, An
     if not repository.hold_job(session, lease.subject):
         raise LeaseLost(lease.unit_id)
     _hold(session, lease, lease_until)
-    repository.put_partial(session, lease.subject, index, state)
+    results.put_partial(session, lease.subject, index, state)
 
 
 def save_accuracy(session: Session, lease: Lease, outcome: dict[str, Any], lease_until: Any) -> None:

@@ -10,23 +10,16 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, delete, exists, func, literal, null, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Row, delete, exists, func, null, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.storage import Blob
+from app.db import put
 from models import (
-    Artifact,
     Job,
     JobStatus,
-    LipschitzBound,
-    PartialResult,
-    Result,
-    TrainingEpoch,
     Unit,
     UnitStatus,
     Worker,
-    now,
 )
 
 ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
@@ -216,81 +209,6 @@ def count_unit_done(session: Session, job_id: str) -> Row[int, int] | None:
     ).first()
 
 
-def add_result(session: Session, job_id: str, index: int, row: dict[str, Any], moment: datetime) -> bool:
-    """Insert the answer about one input, unless there is one already, and count it."""
-    values = {"job_id": job_id, "index": index, "verdict": row["verdict"], "row": row, "created_at": moment}
-    if not _insert_new(session, Result.__table__, [values]):
-        return False
-    session.execute(
-        update(Job)
-        .where(Job.id == job_id)
-        .values(inputs_done=Job.inputs_done + 1)
-        .execution_options(synchronize_session=False)
-    )
-    return True
-
-
-def add_artifacts(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert files of a job, except those that are there already."""
-    _insert_new(session, Artifact.__table__, rows)
-
-
-def put_artifacts(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert files of a job; those of the same name are replaced."""
-    for row in rows:
-        _put(session, Artifact.__table__, row, ("job_id", "index", "name"))
-
-
-def put_epoch(session: Session, job_id: str, number: int, log: dict[str, Any]) -> None:
-    """Insert one point of a learning curve, or replace it."""
-    row = {"job_id": job_id, "number": number, "log": log, "created_at": now()}
-    _put(session, TrainingEpoch.__table__, row, ("job_id", "number"))
-
-
-def put_partial(session: Session, job_id: str, index: int, state: dict[str, Any]) -> None:
-    """Insert what is proven of an input so far, or replace it."""
-    row = {"job_id": job_id, "index": index, "state": state, "kept_at": now()}
-    _put(session, PartialResult.__table__, row, ("job_id", "index"))
-
-
-def partials(session: Session, job_id: str, indices: Sequence[int]) -> list[tuple[int, dict[str, Any]]]:
-    """Return (index, state) of those of ``indices`` of which something is kept."""
-    query = select(PartialResult.index, PartialResult.state)
-    wanted = query.where(PartialResult.job_id == job_id, PartialResult.index.in_(indices))
-    return [(index, state) for index, state in session.execute(wanted.order_by(PartialResult.index))]
-
-
-def drop_partial(session: Session, job_id: str, index: int) -> None:
-    """Remove what was kept of an input that has its answer."""
-    session.execute(
-        delete(PartialResult)
-        .where(PartialResult.job_id == job_id, PartialResult.index == index)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def put_bound(session: Session, key: str, outcome: dict[str, Any], blob: Blob) -> None:
-    """Insert constants, or replace those of an older method."""
-    row = {
-        "key": key, "sha256": blob.sha256, "size_bytes": blob.size_bytes, "outcome": outcome,
-        "created_at": now(),
-    }  # fmt: skip
-    _put(session, LipschitzBound.__table__, row, ("key",))
-
-
-def bound(session: Session, key: str) -> str | None:
-    """Return the digest of the constants that are kept under a key."""
-    return session.scalar(select(LipschitzBound.sha256).where(LipschitzBound.key == key))
-
-
-def whole_job_file(session: Session, job_id: str, name: str) -> str | None:
-    """Return the digest of a file that belongs to a whole job."""
-    query = select(Artifact.sha256).where(
-        Artifact.job_id == job_id, Artifact.index == -1, Artifact.name == name
-    )
-    return session.scalar(query)
-
-
 def waits_for(session: Session, kinds: Collection[str], besides: str, priority: int) -> bool:
     """Whether another subject has a queued unit that is at least as urgent."""
     waiting = exists().where(
@@ -300,12 +218,6 @@ def waits_for(session: Session, kinds: Collection[str], besides: str, priority: 
         Unit.priority >= priority,
     )
     return session.scalar(select(waiting)) or False
-
-
-def answered(session: Session, job_id: str, indices: Sequence[int]) -> set[int]:
-    """Return those of ``indices`` that already have a result."""
-    query = select(Result.index).where(Result.job_id == job_id, Result.index.in_(indices))
-    return set(session.scalars(query))
 
 
 def more_urgent(session: Session, kinds: Collection[str], priority: int) -> Row[str, str, int] | None:
@@ -420,9 +332,7 @@ def running_jobs(session: Session) -> Sequence[Job]:
 
 def beat(session: Session, row: dict[str, Any]) -> None:
     """Write down that a worker is alive."""
-    statement = _dialect(session).insert(Worker.__table__).values(**row)
-    fresh = {key: value for key, value in row.items() if key not in {"name", "started_at"}}
-    session.execute(statement.on_conflict_do_update(index_elements=["name"], set_=fresh))
+    put(session, Worker.__table__, row, ("name",), kept={"started_at"})
 
 
 def workers_since(session: Session, moment: datetime) -> int:
@@ -449,21 +359,3 @@ def _fenced(session: Session, unit_id: str, held: str, **values: Any) -> bool:
         .execution_options(synchronize_session=False)
     )
     return done.first() is not None
-
-
-def _put(session: Session, table: Any, row: dict[str, Any], key: Sequence[str]) -> None:
-    statement = _dialect(session).insert(table).values(**row)
-    fresh = {name: value for name, value in row.items() if name not in key}
-    session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=fresh))
-
-
-def _insert_new(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> bool:
-    if not rows:
-        return False
-    assert isinstance(table, Table)
-    statement = _dialect(session).insert(table).values(list(rows)).on_conflict_do_nothing()
-    return session.execute(statement.returning(literal(1))).first() is not None
-
-
-def _dialect(session: Session) -> Any:
-    return postgresql if session.get_bind().dialect.name == "postgresql" else sqlite

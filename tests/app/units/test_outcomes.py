@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from app.results import repository as results
 from app.storage import Blob
-from app.units import leases, outcomes, repository, service
+from app.units import leases, outcomes, service
 from app.units.leases import Lease, LeaseLost
 from glocert.errors import InspectionFailed, WorkerLost
 from models import (
@@ -92,7 +93,7 @@ def keep(desk: Any, lease: Lease, index: int, reach: float) -> None:
 
 def kept(desk: Any, job_id: str, indices: list[int]) -> list[tuple[int, float]]:
     with desk.session() as session:
-        found = repository.partials(session, job_id, indices)
+        found = results.partials(session, job_id, indices)
     return [(index, state["proven"]["safe"][0][1]) for index, state in found]
 
 
