@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glocert.certification.lipschitz_backward import Backward
 from glocert.graph.ir import Graph
 from glocert.graph.run import run
-from glocert.lipschitz.execution import slack
+from glocert.lipschitz.execution import ledger, slack
+from glocert.lipschitz.local import LocalNetwork
 from glocert.lipschitz.network import bound
 from glocert.lipschitz.radius import radii
+from glocert.spec_lipschitz import LipschitzSpec
 
 Scores = Callable[[Tensor], Tensor]
 INSIDE = 1 - 1e-6
@@ -57,6 +60,10 @@ class Points:
         else:
             changed = label != self.label
         return changed & (distance(self.images, moved) <= self.radius)
+
+    def scaled(self, factor: float) -> Points:
+        """Return the points with other radii: a factor above one claims too much."""
+        return Points(self.scores, self.images, self.label, self.radius * factor)
 
     def projected(self, moved: Tensor) -> Tensor:
         """Return moved inputs brought back along the way they went, so far that rounding stays inside too."""
@@ -105,3 +112,22 @@ def certified(graph: Graph, images: Tensor, *, shrink: float = 1.0, rounding: bo
     found = radii(scores, pairs, slack(graph, norm * (1 + 1e-9) + largest) if rounding else 0.0)
     holds = (found.radius > 0) & torch.isfinite(found.radius)
     return Points(scores_of(graph), images[holds], found.label[holds], found.radius[holds])
+
+
+def backed(graph: Graph, images: Tensor, reach: float = 4.0) -> Points:
+    """Return the inputs with the radii that backward bounds prove for every float32 execution.
+
+    Args:
+        graph: the network.
+        images: float32, shape (N, *input shape).
+        reach: up to where radii are looked for.
+    """
+    book = ledger(graph)
+    member = Backward.of(graph, book, LocalNetwork.of(graph, book), LipschitzSpec((reach,)))
+    assert member is not None
+    with torch.no_grad():
+        label = torch.cat([run(graph, part).argmax(1) for part in torch.split(images, 256)])
+    begin = torch.zeros(len(images), dtype=torch.float64)
+    radius = member.improve(images.double(), label, begin, seconds=1e6)
+    holds = radius > 0
+    return Points(scores_of(graph), images[holds], label[holds], radius[holds])

@@ -6,15 +6,16 @@ of each with all steps and restarts; ``python -m experiments.attack_certificates
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from experiments.attack_certificates import NETWORKS, opened
+from experiments.attack_certificates import NETWORKS, PLANTED, linear, main, opened, planted
 from experiments.attacks.campaign import Effort, campaign
 from experiments.attacks.gradient import adapt, descend
 from experiments.attacks.points import Points, certified, distance
@@ -23,22 +24,11 @@ from glocert.gloro.architectures import build
 from glocert.gloro.recipe import Recipe
 from glocert.gloro.samples import Samples
 from glocert.gloro.training import Training
-from glocert.graph.ir import Graph, Node
+from glocert.graph.ir import Graph
 
 FULL = os.environ.get("GLOCERT_TEST_ATTACKS") == "full"
-EFFORT = Effort() if FULL else Effort(steps=12, restarts=1, rivals=2, trials=2)
+EFFORT = Effort() if FULL else Effort(steps=12, restarts=1, rivals=2, trials=2, queries=30)
 POINTS = 500 if FULL else 60
-
-
-def linear(seed: int, inputs: int = 12, classes: int = 4) -> Graph:
-    """A linear classifier: its radii are exact, so there is nothing between certified and flipped."""
-    chance = np.random.default_rng(seed)
-    parameters = {
-        "w": chance.normal(size=(classes, inputs)).astype(np.float32),
-        "b": chance.normal(size=classes).astype(np.float32),
-    }
-    node = Node("head", "Gemm", ("x", "w", "b"), "y")
-    return Graph("x", "y", (node,), parameters, {"x": (inputs,), "y": (classes,)})
 
 
 def trained() -> tuple[Graph, Tensor]:
@@ -87,10 +77,42 @@ def test_w3_linear_networks_do_not_flip_by_rounding(seed: int) -> None:
 def test_constants_that_are_a_fifth_too_small_are_found_out() -> None:
     images = torch.randn(POINTS, 12, generator=torch.Generator().manual_seed(0))
     points = certified(linear(0), images, shrink=0.8)
-    flips = campaign(linear(0), points, images, Effort(steps=150, restarts=1, rivals=2, trials=2))
-    for name in ("projected gradient", "APGD, targeted ratio", "rounding, onnxruntime"):
+    flips = campaign(
+        linear(0), points, images, Effort(steps=150, restarts=1, rivals=2, trials=2, queries=300)
+    )
+    for name in ("projected gradient", "APGD, targeted ratio", "FAB, targeted", "rounding, onnxruntime"):
         assert flips[name] > 0.9 * len(points), (name, flips)
     assert flips["boundary walk"] > 0.5 * len(points), flips
+    assert flips["random windows"] > 0.9 * len(points), flips
+
+
+def test_radii_that_are_a_twentieth_too_large_are_found_out_and_exact_ones_are_not() -> None:
+    effort = Effort(steps=60, restarts=1, rivals=3, trials=2, queries=200)
+    true, false = (planted(effort, 100, factor) for factor in (1.0, PLANTED))
+    assert true["found"] == dict.fromkeys(true["found"], 0)
+    for name in ("projected gradient", "APGD, targeted ratio", "FAB, targeted", "rounding, onnxruntime"):
+        assert false["found"][name] > 0.95 * false["points"], false
+    assert false["found"]["APGD, cross-entropy"] > 0.5 * false["points"]
+    assert false["found"]["random windows"] > 0.05 * false["points"]
+
+
+def test_a_campaign_goes_on_where_it_was_and_ends_with_the_same_counts(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    def run(log: str, *more: str) -> tuple[int, dict[str, Any]]:
+        effort = ("--steps", "3", "--restarts", "1", "--rivals", "1", "--trials", "1", "--queries", "3")
+        names = ("mnist_tiny_20", "mnist_tiny_20+backward")
+        given = ("--data", str(shared_data), "--points", "20", "--log", str(tmp_path / log), *effort)
+        code = main([*names, *given, "--threads", "1", *more])
+        return code, json.loads((tmp_path / log).read_text())
+
+    codes = [run("cut.json", "--seconds", "0")[0] for _ in range(14)]
+    assert set(codes) == {3}
+    (code, cut), (_, whole) = run("cut.json"), run("whole.json")
+    assert (code, len(cut["rows"]), cut["points"], cut["flips"]) == (0, 2, 40, 0)
+    for first, second in zip(cut["rows"], whole["rows"], strict=True):
+        assert first["complete"]
+        assert (first["flips"], first["pieces"]) == (second["flips"], second["pieces"])
 
 
 def test_a_certificate_that_forgets_rounding_is_found_out() -> None:
@@ -100,7 +122,9 @@ def test_a_certificate_that_forgets_rounding_is_found_out() -> None:
     for rounding in (True, False):
         points = certified(linear(0), images, rounding=rounding)
         assert len(points) > 300
-        flips[rounding] = campaign(linear(0), points, images, Effort(steps=5, restarts=1, rivals=1, trials=8))
+        flips[rounding] = campaign(
+            linear(0), points, images, Effort(steps=5, restarts=1, rivals=1, trials=8, queries=5)
+        )
     assert sum(flips[True].values()) == 0
     assert sum(count for name, count in flips[False].items() if name.startswith("rounding")) > 0
 
