@@ -2,7 +2,7 @@
 
 ``FOLDER`` holds ``models`` and ``datasets``. Every name is a network of the table below or a ``.safetensors``
 file of a training run; ``NAME+backward`` claims the radii of backward bounds instead of the global ones.
-Points are the first of ``mnist_test.npz`` that have a positive certified radius for float32 execution; each is
+Points are the first of ``mnist_test.npz`` with a positive certified radius for float32 execution; each is
 attacked inside that radius. Nothing may flip. Before that, radii of linear networks, which are exact, are
 claimed a twentieth too large: the attacks must find that.
 

@@ -11,8 +11,9 @@ from torch import Tensor
 from glocert.certification.lipschitz_backward import Backward
 from glocert.graph.ir import Graph
 from glocert.graph.run import run
-from glocert.lipschitz.execution import ledger, slack
+from glocert.lipschitz.execution import SINGLE, ledger
 from glocert.lipschitz.local import LocalNetwork
+from glocert.lipschitz.magnitudes import Magnitudes
 from glocert.lipschitz.network import bound
 from glocert.lipschitz.radius import radii
 from glocert.spec_lipschitz import LipschitzSpec
@@ -103,15 +104,19 @@ def certified(graph: Graph, images: Tensor, *, shrink: float = 1.0, rounding: bo
         shrink: factor of all constants; below one is a planted bug.
         rounding: whether float32 errors are charged; leaving them out is another one.
     """
-    proven = bound(graph)
-    with torch.no_grad():
-        scores = torch.cat([run(graph, part.double()) for part in torch.split(images, 256)])
-    norm = float(images.double().flatten(1).norm(dim=1).max())
-    pairs = proven.pairs * shrink
-    largest = float(radii(scores, pairs).radius.clamp_max(1e6).max())
-    found = radii(scores, pairs, slack(graph, norm * (1 + 1e-9) + largest) if rounding else 0.0)
-    holds = (found.radius > 0) & torch.isfinite(found.radius)
-    return Points(scores_of(graph), images[holds], found.label[holds], found.radius[holds])
+    pairs, magnitudes = bound(graph).pairs * shrink, Magnitudes.of(graph, ledger(graph))
+    labels, reached = [], []
+    for part in torch.split(images, 256):
+        with torch.no_grad():
+            scores, seen = magnitudes.measure(part.double())
+        found = radii(scores, pairs)  # no radius with a slack is larger
+        if rounding:
+            found = radii(scores, pairs, seen.slack(found.radius, SINGLE))
+        labels.append(found.label)
+        reached.append(found.radius)
+    label, radius = torch.cat(labels), torch.cat(reached)
+    holds = (radius > 0) & torch.isfinite(radius)
+    return Points(scores_of(graph), images[holds], label[holds], radius[holds])
 
 
 def backed(graph: Graph, images: Tensor, reach: float = 4.0) -> Points:

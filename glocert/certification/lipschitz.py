@@ -27,6 +27,7 @@ from glocert.certification.lipschitz_scores import Scores, from_l2, measured
 from glocert.errors import InvalidSpec
 from glocert.lipschitz.heads import scored
 from glocert.lipschitz.local import LocalNetwork
+from glocert.lipschitz.magnitudes import Magnitudes
 from glocert.lipschitz.radius import radii
 from glocert.lipschitz.relaxed import RelaxedRadii, top_sets
 from glocert.paths.items import Float32
@@ -93,6 +94,7 @@ class _Unit:
     def __init__(self, subject: Subject, spec: LipschitzSpec, analysis: Analysis) -> None:
         self._subject, self._spec, self._analysis = subject, spec, analysis
         self._network, _ = scored(subject.network)
+        self._magnitudes = Magnitudes.of(self._network, analysis.ledger)
         plain = spec.relaxation is None
         self._local: LocalNetwork | None = None
         self._backward: Backward | None = None
@@ -116,7 +118,7 @@ class _Unit:
 
     def _answers(self, images: Float32, began: float) -> Answers:
         """Return what is proven of a batch of images of the domain."""
-        scores = measured(self._network, self._analysis.ledger, images, self._spec)
+        scores = measured(self._network, self._analysis.ledger, images, self._spec, self._magnitudes)
         pairs, values = self._analysis.bound.pairs, scores.values
         plain = scores.best(lambda slack: radii(values, pairs, slack).radius)
         relaxed = None

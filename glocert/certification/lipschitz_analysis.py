@@ -20,7 +20,7 @@ from glocert.lipschitz.network import LipschitzBound, Part, bound
 from glocert.lipschitz.norm import Norm
 from glocert.lipschitz.search import Steepest, steepest_pair
 
-VERSION = "glocert-lipschitz/1"
+VERSION = "glocert-lipschitz/2"
 """Changes whenever a method here changes what it proves: old files are then not read."""
 
 _SEARCHED = 16

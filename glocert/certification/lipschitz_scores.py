@@ -12,7 +12,8 @@ from torch import Tensor
 from glocert.certification.lipschitz_smooth import enclosed_scores
 from glocert.graph.ir import Graph
 from glocert.graph.run import run
-from glocert.lipschitz.execution import SINGLE, Ledger
+from glocert.lipschitz.execution import LEAD, SINGLE, Ledger
+from glocert.lipschitz.magnitudes import Magnitudes
 from glocert.paths.items import Float32
 from glocert.rounding import UNIT, grow
 from glocert.spec_lipschitz import Distance, Execution, LipschitzSpec
@@ -50,7 +51,13 @@ class Scores:
         return found
 
 
-def measured(network: Graph, ledger: Ledger, images: Float32, spec: LipschitzSpec) -> Scores:
+def measured(
+    network: Graph,
+    ledger: Ledger,
+    images: Float32,
+    spec: LipschitzSpec,
+    magnitudes: Magnitudes | None = None,
+) -> Scores:
     """Run a batch in the arithmetic that is asked for.
 
     Args:
@@ -58,19 +65,29 @@ def measured(network: Graph, ledger: Ledger, images: Float32, spec: LipschitzSpe
         ledger: of the network.
         images: of the domain, shape (N, *input shape).
         spec: arithmetic, and the distances of interest.
+        magnitudes: of the network, prepared for more than one batch.
     """
     x = torch.from_numpy(images)
     norms = x.double().flatten(1).norm(dim=1) * grow(x[0].numel())
     if spec.arithmetic is Execution.REAL:
         with torch.inference_mode():
             values, errors = enclosed_scores(network, x.double())
-        off = 2 * ledger.drifts(norms, UNIT, errors)[ledger.output] * grow(4)
+        off = LEAD * ledger.drifts(norms, UNIT, errors)[ledger.output] * grow(4)
         return Scores(values, lambda _far: off, (math.inf,))
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        values = run(network, x).flatten(1).double()
+        executed = run(network, x).flatten(1).double()
+        exact, seen = (magnitudes or Magnitudes.of(network, ledger)).measure(x.double())
+    # Where the answers differ the lead of either is within its error, so that nothing is certified.
+    same = torch.isfinite(executed).all(1) & (executed.argmax(1) == exact.argmax(1))
+    values = torch.where(same[:, None], exact, executed)
     reach = max(in_l2(epsilon, spec.norm, x[0].numel()) for epsilon in spec.epsilons)
     distances = (*(reach * factor for factor in _LADDER if reach > 0), math.inf)
-    return Scores(values, lambda far: ledger.slack((norms + far) * grow(2), SINGLE), distances)
+    return Scores(values, lambda far: _where(same, seen.slack(far, SINGLE)), distances)
+
+
+def _where(same: Tensor, slack: Tensor) -> Tensor:
+    """Return the slack where the lead is that of the exact scores, and none is enough elsewhere."""
+    return torch.where(same, slack, torch.inf)
 
 
 def in_l2(distance: float, norm: Distance, coordinates: int) -> float:

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from glocert.gloro.samples import Samples
 from glocert.graph.ir import Graph
-from glocert.graph.run import run
 from glocert.lipschitz.execution import SINGLE, ledger
+from glocert.lipschitz.magnitudes import Magnitudes
 from glocert.lipschitz.network import LipschitzBound, bound
 from glocert.lipschitz.radius import radii
-from glocert.rounding import UNIT, grow
+from glocert.rounding import UNIT
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -108,18 +108,22 @@ def outcome(graph: Graph, samples: Samples, epsilon: float) -> Outcome:
     """
     proven = bound(graph)
     images = samples.images.cpu()
-    with torch.no_grad():
-        scores = torch.cat([run(graph, part.double()) for part in torch.split(images, 256)])
-    norms = images.double().flatten(1).norm(dim=1) * grow(images[0].numel())
-    errors = ledger(graph)
-    exact = radii(scores, proven.pairs, errors.slack(norms, UNIT))
-    rounded = torch.zeros_like(exact.radius)
-    for distance in (1.01 * epsilon, 4 * epsilon):
-        slack = errors.slack((norms + distance) * grow(2), SINGLE)
-        held = radii(scores, proven.pairs, slack).radius.clamp_max(distance)
-        rounded = torch.maximum(rounded, held)
-    right = exact.label == samples.classes.cpu()
-    return Outcome(proven, exact.label, right, exact.radius, rounded)
+    magnitudes = Magnitudes.of(graph, ledger(graph))
+    labels, real, rounded = [], [], []
+    for part in torch.split(images, 256):
+        with torch.no_grad():
+            scores, seen = magnitudes.measure(part.double())
+        none = torch.zeros(len(part), dtype=torch.float64)
+        exact = radii(scores, proven.pairs, seen.slack(none, UNIT))
+        labels.append(exact.label)
+        real.append(exact.radius)
+        rounded.append(none)
+        for distance in (1.01 * epsilon, 4 * epsilon):
+            slack = seen.slack(none + distance, SINGLE)
+            held = radii(scores, proven.pairs, slack).radius.clamp_max(distance)
+            rounded[-1] = torch.maximum(rounded[-1], held)
+    label = torch.cat(labels)
+    return Outcome(proven, label, label == samples.classes.cpu(), torch.cat(real), torch.cat(rounded))
 
 
 def _share(chosen: Tensor) -> float:

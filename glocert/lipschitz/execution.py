@@ -10,7 +10,9 @@ makes
 with gamma of the executing number type. This holds for any order of summation, so for any thread count,
 batch size and library, as long as products are summed as they are: no Winograd or FFT kernels, no TF32,
 no reduced precision inside. Numbers that fall below the smallest normal one lose that much each. Two scores
-at two inputs can each be off by ``drift``, so a lead must exceed four of them.
+are off by no more than the square root of two times the drift between them, which is an l2 norm, and that at
+two inputs: so much must a lead exceed what the theorem asks for. ``magnitudes`` has smaller sizes, for inputs
+near a given one.
 """
 
 from __future__ import annotations
@@ -28,11 +30,13 @@ from glocert.graph.families import is_nonlinear
 from glocert.graph.ir import Graph, Node
 from glocert.lipschitz.affine import affine_norm, schur_bound
 from glocert.lipschitz.constants import constant
-from glocert.lipschitz.explicit import roundings
+from glocert.lipschitz.explicit import sum_length
 from glocert.lipschitz.regions import Region, regions
 from glocert.lipschitz.sorting import sorts_pairs
 from glocert.rounding import UNIT, grow
 
+LEAD = math.sqrt(2.0)
+"""bounds the difference of two coordinates of an error by its l2 norm; the float64 number is not below it"""
 SINGLE = 2.0**-24
 """Unit roundoff of float32."""
 
@@ -82,8 +86,22 @@ class Step:
         total = _length(sizes) if self.joins else sum(sizes, torch.zeros(()))
         return ((self.norm * total + self.added) * grow(8)).clamp_max(self.limit)
 
-    def drift(self, sizes: Sequence[Tensor], drifts: Sequence[Tensor], unit: float) -> Tensor:
-        """Return the bound on the norm of the error of the output."""
+    def reach(self, reaches: Sequence[Tensor]) -> Tensor:
+        """Return how far the exact output can move when the inputs move so far."""
+        total = _length(reaches) if self.joins else sum(reaches, torch.zeros(()))
+        return self.norm * total * grow(8)
+
+    def drift(
+        self, sizes: Sequence[Tensor], drifts: Sequence[Tensor], unit: float, spread: Tensor | None = None
+    ) -> Tensor:
+        """Return the bound on the norm of the error of the output.
+
+        Args:
+            sizes: bounds on the exact inputs.
+            drifts: bounds on their errors.
+            unit: unit roundoff.
+            spread: a bound on the norm of the sums of absolute products and summands, where one is known.
+        """
         if self.roundings < 0 or self.roundings * unit >= 2.0**-6:
             return torch.full_like(sizes[0], math.inf)
         old = _length(drifts) if self.joins else sum(drifts, torch.zeros(()))
@@ -91,7 +109,10 @@ class Step:
             return self.norm * old * grow(8)
         whole = sum(sizes, torch.zeros(())) + sum(drifts, torch.zeros(()))
         lost = self.roundings * _SMALLEST.get(unit, 2.0**-14) * math.sqrt(self.outputs) * (1 + whole)
-        fresh = 1.02 * self.roundings * unit * (self.absolute * whole + self.added)
+        sums = self.absolute * whole + self.added
+        if spread is not None:
+            sums = torch.minimum(sums, spread)
+        fresh = 1.02 * self.roundings * unit * sums
         return (self.norm * old + fresh + lost) * grow(8)
 
 
@@ -139,8 +160,8 @@ class Ledger:
         return self.drifts(norms, unit)[self.output]
 
     def slack(self, norms: Tensor, unit: float) -> Tensor:
-        """Return by how much a lead must exceed what the theorem asks for; four times the drift."""
-        return 4 * self.drift(norms, unit) * grow(4)
+        """Return by how much a computed lead must exceed what the theorem asks for."""
+        return 2 * LEAD * self.drift(norms, unit) * grow(4)
 
     def to_json(self) -> dict[str, Any]:
         """Return the ledger as plain data; floats survive exactly."""
@@ -166,7 +187,7 @@ def slack(graph: Graph, norm: float, unit: float = SINGLE) -> float:
         unit: unit roundoff of the executing type.
 
     Returns:
-        Four times the drift of the scores; infinite where a node's rounding is not known.
+        What two scores at two inputs may be off; infinite where a node's rounding is not known.
     """
     return float(ledger(graph).slack(torch.tensor(norm, dtype=torch.float64), unit))
 
@@ -237,18 +258,32 @@ def _smooth(node: Node, steep: float | None, outputs: int) -> Step:
     )
 
 
-def _affine(region: Graph, node: Node) -> Step:
+def alone(region: Graph, node: Node) -> Graph:
+    """Return a node with one activation as a network of its own."""
     source = next(name for name in node.inputs if name in region.shapes)
     parameters = {name: region.parameters[name] for name in node.inputs if name in region.parameters}
     shapes = {name: region.shapes[name] for name in (source, node.output)}
-    alone = Graph(source, node.output, (node,), parameters, shapes)
-    part = Region(alone, affine=True)
-    norm, added = affine_norm(part, [part]).upper, _added(alone, node)
-    outputs = math.prod(alone.output_shape)
+    return Graph(source, node.output, (node,), parameters, shapes)
+
+
+def _affine(region: Graph, node: Node) -> Step:
+    own = alone(region, node)
+    source, part = own.input, Region(own, affine=True)
+    norm, added = affine_norm(part, [part]).upper, _added(own, node)
+    outputs = math.prod(own.output_shape)
     if node.operator in _MOVES:
         return Step((source,), node.output, norm, added, outputs=outputs)
-    terms = roundings(alone, node) + 2
-    return Step((source,), node.output, norm, added, schur_bound(alone), terms, outputs=outputs)
+    terms = sum_length(own, node) + 6
+    absolute = min(schur_bound(own), _frobenius(own, node))
+    return Step((source,), node.output, norm, added, absolute, terms, outputs=outputs)
+
+
+def _frobenius(own: Graph, node: Node) -> float:
+    """Return the Frobenius norm of a dense node, also that of its absolute matrix; infinite for others."""
+    if node.operator != "Gemm":
+        return math.inf
+    weight = own.parameters[node.inputs[1]].astype(np.float64)
+    return float(np.sqrt(np.square(weight).sum())) * grow(weight.size)
 
 
 def _added(region: Graph, node: Node) -> float:

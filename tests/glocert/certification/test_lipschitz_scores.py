@@ -48,10 +48,27 @@ def test_the_slack_of_floats_grows_with_the_distance() -> None:
     graph = dense()
     scores = measured(graph, ledger(graph), items(), LipschitzSpec((0.5,), arithmetic=Execution.FLOAT32))
     norms = torch.from_numpy(items()).double().norm(dim=1)
+    before = torch.zeros(5, dtype=torch.float64)
     for far in (0.0, 0.5, 100.0):
         found = scores.slack(torch.full((5,), far, dtype=torch.float64))
-        assert bool((found >= ledger(graph).slack(norms + far, 2.0**-24)).all())
+        assert bool((before < found).all())
+        assert bool((found <= ledger(graph).slack(norms + far, 2.0**-24)).all())
+        before = found
     assert scores.distances == (0.5, 2.0, float("inf"))
+
+
+def test_where_float32_answers_another_class_or_none_nothing_is_enough() -> None:
+    builder = GraphBuilder.start("x", (1,), Limits())
+    weight = builder.parameter(np.array([[1.0], [1.0 + 2.0**-30], [0.0]]), "w")
+    graph = builder.finish(builder.add(Node("dense", "Gemm", ("x", weight), "y", {}, "Gemm")))
+    beyond = GraphBuilder.start("x", (1,), Limits())
+    huge = beyond.parameter(np.array([[3e38], [1.0], [0.0]]), "w")
+    overflows = beyond.finish(beyond.add(Node("dense", "Gemm", ("x", huge), "y", {}, "Gemm")))
+    spec, none = LipschitzSpec((0.1,)), torch.zeros(1, dtype=torch.float64)
+    for network, item in ((graph, 1.0), (overflows, 100.0)):
+        scores = measured(network, ledger(network), np.array([[item]], np.float32), spec)
+        assert float(scores.slack(none)) == float("inf")
+        assert int(scores.values.argmax()) == 0
 
 
 def test_a_radius_reaches_no_further_than_its_slack() -> None:
