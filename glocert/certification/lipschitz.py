@@ -13,7 +13,7 @@ Entry points for the certification child::
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from glocert.certification.case import Case, Subject, load
 from glocert.certification.lipschitz_analysis import Analysis, analyse
 from glocert.certification.lipschitz_backward import Backward
 from glocert.certification.lipschitz_rows import Answers, rows_of, skipped
-from glocert.certification.lipschitz_scores import Scores, from_l2, measured
+from glocert.certification.lipschitz_scores import Scores, from_l2, in_l2, measured, refined
 from glocert.errors import InvalidSpec
 from glocert.lipschitz.heads import scored
 from glocert.lipschitz.local import LocalNetwork
@@ -31,14 +31,21 @@ from glocert.lipschitz.magnitudes import Magnitudes
 from glocert.lipschitz.radius import radii
 from glocert.lipschitz.relaxed import RelaxedRadii, top_sets
 from glocert.paths.items import Float32
+from glocert.report_lipschitz import VACUOUS
 from glocert.spec_lipschitz import (
     Affinity,
+    Execution,
     LipschitzMethod,
     LipschitzRow,
     LipschitzSpec,
     Relaxation,
     TopK,
 )
+
+Reached = Callable[[Tensor], Tensor]
+"""Slack, shape (N,) -> radii, shape (N, ...)."""
+_MATTERS = 1.01
+"""rounding that takes less than a hundredth of a radius is let alone"""
 
 __all__ = ["Analysis", "Case", "analyse", "load", "run"]
 
@@ -118,16 +125,41 @@ class _Unit:
 
     def _answers(self, images: Float32, began: float) -> Answers:
         """Return what is proven of a batch of images of the domain."""
-        scores = measured(self._network, self._analysis.ledger, images, self._spec, self._magnitudes)
-        pairs, values = self._analysis.bound.pairs, scores.values
-        plain = scores.best(lambda slack: radii(values, pairs, slack).radius)
-        relaxed = None
+        scores = measured(self._network, self._analysis.ledger, images, self._spec)
+        if len(rows := self._in_the_way(scores, images[0].size)):
+            scores = refined(scores, self._magnitudes, images, rows)
+        plain, relaxed = scores.best(self._plain(scores)), None
         if self._spec.relaxation is not None:
-            most, groups = _sets(self._spec.relaxation)
-            sets = scores.best(lambda slack: top_sets(values, pairs, slack, most, groups).sets)
-            relaxed = RelaxedRadii(values.argsort(dim=1, descending=True, stable=True), sets)
+            order = scores.values.argsort(dim=1, descending=True, stable=True)
+            relaxed = RelaxedRadii(order, scores.best(self._sets(scores)))
         forward = (time.monotonic() - began) / len(images)
-        return Answers(values, self._members(images, scores, plain), relaxed, forward)
+        return Answers(scores.values, self._members(images, scores, plain), relaxed, forward)
+
+    def _plain(self, scores: Scores) -> Reached:
+        return lambda slack: radii(scores.values, self._analysis.bound.pairs, slack).radius
+
+    def _sets(self, scores: Scores) -> Reached:
+        assert self._spec.relaxation is not None
+        most, groups = _sets(self._spec.relaxation)
+        return lambda slack: top_sets(scores.values, self._analysis.bound.pairs, slack, most, groups).sets
+
+    def _in_the_way(self, scores: Scores, coordinates: int) -> Tensor:
+        """Return the inputs for which float32 rounding decides about something that was asked for.
+
+        Without it their radius would be considerable; with it, it is smaller and misses the largest epsilon.
+        """
+        none = torch.zeros(len(scores.values), dtype=torch.float64)
+        least, largest = (
+            in_l2(epsilon, self._spec.norm, coordinates)
+            for epsilon in (min(self._spec.epsilons), max(self._spec.epsilons))
+        )
+        chosen = torch.zeros(len(none), dtype=torch.bool)
+        if self._spec.arithmetic is Execution.FLOAT32:
+            for question in [self._plain, *([self._sets] if self._spec.relaxation is not None else [])]:
+                reached = scores.best(question(scores)).reshape(len(none), -1).amax(1)
+                most = question(scores)(none).reshape(len(none), -1).amax(1)
+                chosen |= (reached <= largest) & (most > least / VACUOUS) & (most > reached * _MATTERS)
+        return chosen.nonzero().flatten()
 
     def _members(self, images: Float32, scores: Scores, plain: Tensor) -> dict[str, Tensor]:
         """Return the radii that each method proves, the cheapest first, in the norm of the request.

@@ -51,13 +51,7 @@ class Scores:
         return found
 
 
-def measured(
-    network: Graph,
-    ledger: Ledger,
-    images: Float32,
-    spec: LipschitzSpec,
-    magnitudes: Magnitudes | None = None,
-) -> Scores:
+def measured(network: Graph, ledger: Ledger, images: Float32, spec: LipschitzSpec) -> Scores:
     """Run a batch in the arithmetic that is asked for.
 
     Args:
@@ -65,7 +59,6 @@ def measured(
         ledger: of the network.
         images: of the domain, shape (N, *input shape).
         spec: arithmetic, and the distances of interest.
-        magnitudes: of the network, prepared for more than one batch.
     """
     x = torch.from_numpy(images)
     norms = x.double().flatten(1).norm(dim=1) * grow(x[0].numel())
@@ -75,19 +68,35 @@ def measured(
         off = LEAD * ledger.drifts(norms, UNIT, errors)[ledger.output] * grow(4)
         return Scores(values, lambda _far: off, (math.inf,))
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        executed = run(network, x).flatten(1).double()
-        exact, seen = (magnitudes or Magnitudes.of(network, ledger)).measure(x.double())
-    # Where the answers differ the lead of either is within its error, so that nothing is certified.
-    same = torch.isfinite(executed).all(1) & (executed.argmax(1) == exact.argmax(1))
-    values = torch.where(same[:, None], exact, executed)
+        values = run(network, x).flatten(1).double()
     reach = max(in_l2(epsilon, spec.norm, x[0].numel()) for epsilon in spec.epsilons)
     distances = (*(reach * factor for factor in _LADDER if reach > 0), math.inf)
-    return Scores(values, lambda far: _where(same, seen.slack(far, SINGLE)), distances)
+    return Scores(values, lambda far: ledger.slack((norms + far) * grow(2), SINGLE), distances)
 
 
-def _where(same: Tensor, slack: Tensor) -> Tensor:
-    """Return the slack where the lead is that of the exact scores, and none is enough elsewhere."""
-    return torch.where(same, slack, torch.inf)
+def refined(scores: Scores, magnitudes: Magnitudes, images: Float32, rows: Tensor) -> Scores:
+    """Run some inputs again, in float64 and with the magnitudes on the way: their slack is much smaller.
+
+    Args:
+        scores: of a float32 runtime.
+        magnitudes: of the network.
+        images: as before.
+        rows: positions of those inputs, int64.
+    """
+    with torch.inference_mode():
+        exact, seen = magnitudes.measure(torch.from_numpy(images).double()[rows])
+    before = scores.values[rows]
+    # Where the answers differ the lead of either is within its error, so nothing is certified.
+    same = torch.isfinite(before).all(1) & (before.argmax(1) == exact.argmax(1))
+    values = scores.values.clone()
+    values[rows] = torch.where(same[:, None], exact, before)
+
+    def slack(far: Tensor) -> Tensor:
+        found = scores.slack(far).clone()
+        found[rows] = torch.where(same, seen.slack(far[rows], SINGLE), torch.inf)
+        return found
+
+    return Scores(values, slack, scores.distances)
 
 
 def in_l2(distance: float, norm: Distance, coordinates: int) -> float:

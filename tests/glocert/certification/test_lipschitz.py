@@ -129,9 +129,12 @@ def test_w6_one_class_and_groups_of_one_are_the_plain_question(
         assert bool((radii(found) == radii(plain)).all())
         assert [row.robust for row in found] == [row.robust for row in plain]
     three = rows(subject, analysis, relaxation=TopK(3))
-    assert bool((radii(three) >= radii(plain)).all())
+    nearly = radii(plain) * (1 - 1e-12)  # other inputs are run together with them
+    assert bool((radii(three) >= nearly).all())
     assert bool((radii(three) > radii(plain)).any())
-    assert [row.plain for row in three] == [row.radius for row in plain]
+    for relaxed, least in zip(three, nearly, strict=True):
+        assert relaxed.plain is not None
+        assert relaxed.radius >= relaxed.plain >= least
     for row in three:
         assert all(bool(row.guaranteed[key]) == row.certified[key] for key in row.certified)
 
@@ -150,6 +153,29 @@ def test_real_numbers_promise_a_little_more_than_floats(
     real = rows(subject, analysis, arithmetic=Execution.REAL)
     assert bool((radii(real) >= radii(plain)).all())
     assert float(np.median(radii(real) / np.maximum(radii(plain), 1e-12))) < 1.2
+
+
+def test_inputs_that_rounding_decides_about_are_looked_at_closely(make_case: MakeCase) -> None:
+    """Scores that are nearly the same: what covers all inputs leaves nothing of some leads."""
+    rng, builder = np.random.default_rng(0), GraphBuilder.start("x", (64,), Limits())
+    name = "x"
+    for place in range(4):
+        weight, _ = np.linalg.qr(rng.normal(size=(64, 64)))
+        name = builder.add(
+            Node(f"dense{place}", "Gemm", (name, builder.parameter(weight.astype(np.float32), "w")), "d")
+        )
+        name = builder.add(Node(f"relu{place}", "Relu", (name,), "r"))
+    rows_ = rng.normal(size=(1, 64)) + 5e-2 * rng.normal(size=(3, 64))
+    head = builder.parameter(rows_.astype(np.float32), "w")
+    graph = builder.finish(builder.add(Node("head", "Gemm", (name, head), "y")))
+    case = load(make_case(graph, rng.random((30, 64), np.float32), None), range(30))
+    found = analyse(case, range(30))
+    radius = torch.from_numpy(radii(list(run(case, LipschitzSpec((0.01, 0.5)), range(30), found))))
+    images = torch.from_numpy(np.stack([case.item(index) for index in range(30)]))
+    scores = execute(case.network, images).double()
+    top = scores.topk(2).values
+    lead, cheap = top[:, 0] - top[:, 1], found.ledger.slack(images.double().norm(dim=1), 2.0**-24)
+    assert int(((lead < cheap) & (radius > 0)).sum()) >= 5
 
 
 def test_other_norms_follow_from_the_ball_that_fits(

@@ -7,11 +7,13 @@ from fractions import Fraction
 import numpy as np
 import torch
 
-from glocert.certification.lipschitz_scores import Scores, from_l2, in_l2, measured
+from glocert.certification.lipschitz_scores import Scores, from_l2, in_l2, measured, refined
 from glocert.graph.builder import GraphBuilder
 from glocert.graph.ir import Graph, Node
 from glocert.graph.limits import Limits
+from glocert.graph.run import run
 from glocert.lipschitz.execution import ledger
+from glocert.lipschitz.magnitudes import Magnitudes
 from glocert.spec_lipschitz import Distance, Execution, LipschitzSpec
 
 
@@ -44,31 +46,40 @@ def test_the_slack_of_real_arithmetic_covers_the_error_of_computed_leads() -> No
     assert worst > 0
 
 
-def test_the_slack_of_floats_grows_with_the_distance() -> None:
+def test_the_slack_of_floats_grows_with_the_distance_and_is_smaller_when_looked_at_closely() -> None:
     graph = dense()
-    scores = measured(graph, ledger(graph), items(), LipschitzSpec((0.5,), arithmetic=Execution.FLOAT32))
+    book = ledger(graph)
+    scores = measured(graph, book, items(), LipschitzSpec((0.5,), arithmetic=Execution.FLOAT32))
+    rows = torch.tensor([1, 3])
+    close = refined(scores, Magnitudes.of(graph, book), items(), rows)
     norms = torch.from_numpy(items()).double().norm(dim=1)
-    before = torch.zeros(5, dtype=torch.float64)
+    before = torch.zeros(2, dtype=torch.float64)
     for far in (0.0, 0.5, 100.0):
-        found = scores.slack(torch.full((5,), far, dtype=torch.float64))
-        assert bool((before < found).all())
-        assert bool((found <= ledger(graph).slack(norms + far, 2.0**-24)).all())
-        before = found
-    assert scores.distances == (0.5, 2.0, float("inf"))
+        wide = torch.full((5,), far, dtype=torch.float64)
+        found, better = scores.slack(wide), close.slack(wide)
+        assert bool((found >= book.slack(norms + far, 2.0**-24)).all())
+        assert bool((before < better[rows]).all())
+        assert bool((better[rows] < found[rows] / 2).all())
+        assert torch.equal(better[[0, 2, 4]], found[[0, 2, 4]])
+        before = better[rows]
+    assert scores.distances == close.distances == (0.5, 2.0, float("inf"))
+    exact = torch.from_numpy(items()).double() @ torch.from_numpy(next(iter(graph.parameters.values()))).T
+    assert torch.equal(close.values[rows], run(graph, torch.from_numpy(items()).double())[rows])
+    assert torch.allclose(close.values[rows], exact[rows], rtol=1e-12)
+    assert torch.equal(close.values[[0, 2, 4]], scores.values[[0, 2, 4]])
 
 
 def test_where_float32_answers_another_class_or_none_nothing_is_enough() -> None:
-    builder = GraphBuilder.start("x", (1,), Limits())
-    weight = builder.parameter(np.array([[1.0], [1.0 + 2.0**-30], [0.0]]), "w")
-    graph = builder.finish(builder.add(Node("dense", "Gemm", ("x", weight), "y", {}, "Gemm")))
-    beyond = GraphBuilder.start("x", (1,), Limits())
-    huge = beyond.parameter(np.array([[3e38], [1.0], [0.0]]), "w")
-    overflows = beyond.finish(beyond.add(Node("dense", "Gemm", ("x", huge), "y", {}, "Gemm")))
     spec, none = LipschitzSpec((0.1,)), torch.zeros(1, dtype=torch.float64)
-    for network, item in ((graph, 1.0), (overflows, 100.0)):
-        scores = measured(network, ledger(network), np.array([[item]], np.float32), spec)
-        assert float(scores.slack(none)) == float("inf")
-        assert int(scores.values.argmax()) == 0
+    for column, item in (([1.0, 1.0 + 2.0**-30, 0.0], 1.0), ([3e38, 1.0, 0.0], 100.0)):
+        builder = GraphBuilder.start("x", (1,), Limits())
+        weight = builder.parameter(np.array(column)[:, None], "w")
+        graph = builder.finish(builder.add(Node("dense", "Gemm", ("x", weight), "y", {}, "Gemm")))
+        images, book = np.array([[item]], np.float32), ledger(graph)
+        scores = measured(graph, book, images, spec)
+        close = refined(scores, Magnitudes.of(graph, book), images, torch.tensor([0]))
+        assert float(close.slack(none)) == float("inf")
+        assert int(close.values.argmax()) == 0
 
 
 def test_a_radius_reaches_no_further_than_its_slack() -> None:
