@@ -18,7 +18,9 @@ from glocert.paths.items import Float32
 from glocert.rounding import UNIT, grow
 from glocert.spec_lipschitz import Distance, Execution, LipschitzSpec
 
-_LADDER = (1.0, 4.0)
+_BEYOND = 1 + 2.0**-10
+"""a claim that holds no further than an epsilon does not exceed it"""
+_FURTHER = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,9 +71,9 @@ def measured(network: Graph, ledger: Ledger, images: Float32, spec: LipschitzSpe
         return Scores(values, lambda _far: off, (math.inf,))
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
         values = run(network, x).flatten(1).double()
-    reach = max(in_l2(epsilon, spec.norm, x[0].numel()) for epsilon in spec.epsilons)
-    distances = (*(reach * factor for factor in _LADDER if reach > 0), math.inf)
-    return Scores(values, lambda far: ledger.slack((norms + far) * grow(2), SINGLE), distances)
+    reaches = sorted(in_l2(epsilon, spec.norm, x[0].numel()) for epsilon in spec.epsilons if epsilon > 0)
+    distances = (*(reach * _BEYOND for reach in reaches), *(reach * _FURTHER for reach in reaches[-1:]))
+    return Scores(values, lambda far: ledger.slack((norms + far) * grow(2), SINGLE), (*distances, math.inf))
 
 
 def refined(scores: Scores, magnitudes: Magnitudes, images: Float32, rows: Tensor) -> Scores:
