@@ -20,6 +20,7 @@
     │   └── DatasetTooLarge          a limit of the settings is exceeded
     ├── NoDirection              a generator has no mutation of the kind that was looked for
     ├── UnverifiedArtifact       a wrapped file or its manifest was changed, or claims what is not proved
+    ├── TrainingDiverged         a loss is no number any more
     ├── InspectionFailed         the locked-down child died: time, memory or a refused system call
     ├── SandboxUnavailable       a layer of the lock-down that the policy requires is missing
     ├── DeadlineExceeded         the budget of the whole job is used up
@@ -194,6 +195,13 @@ class DatasetTooLarge(DatasetRejected):
 
     code = "dataset-too-large"
     title = "The data set exceeds a limit"
+
+
+class TrainingDiverged(GlocertError):
+    """A loss is NaN or infinite: no epoch after it would learn anything."""
+
+    code = "training-diverged"
+    title = "The training diverged"
 
 
 class InspectionFailed(GlocertError):

@@ -1,0 +1,1 @@
+"""Training generators that are continuous: recipes, networks, the families, checkpoints, reports."""
