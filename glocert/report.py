@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,6 +137,8 @@ class InputReport:
         outputs: of the network at the original input, float32 in torch; empty likewise.
         certified_parameters: where ``segment.certified_to`` of every range ends, on a path of several
             parameters; else empty.
+        latent: of a path through a generator: its code, how well that stands for the input, and how the image
+            moves; plain data, ``None`` for other paths.
     """
 
     index: int
@@ -153,6 +156,7 @@ class InputReport:
     centre: tuple[float, ...] = ()
     outputs: tuple[float, ...] = ()
     certified_parameters: tuple[Parameter, ...] = ()
+    latent: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the row of ``GET /v1/jobs/{id}/results``."""
@@ -171,6 +175,8 @@ class InputReport:
             row["outputs"] = list(self.outputs)
         if self.centre:
             row["centre"] = list(self.centre)
+        if self.latent is not None:
+            row["latent"] = dict(self.latent)
         if self.counterexample is not None:
             row["counterexample"] = self.counterexample.to_json()
         return row

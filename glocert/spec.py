@@ -61,6 +61,7 @@ MUTATION_UNITS: Mapping[str, str] = {
     "shear": "factor",
     "translation": "pixels",
     "blur": "pixels",
+    "latent": "latent",
     "composite": "steps",
     "box": "share",
 }
@@ -86,6 +87,9 @@ _STOPS: Mapping[str, Callable[[Mapping[str, Any]], float]] = {
     "box": lambda _: 1.0,
 }
 """Types that are not written with ``from`` and ``to``: their parameter starts at 0 and ends at this."""
+
+_END: Mapping[str, str] = {"latent": "extent"}
+"""What types call the end of their parameter that do not call it ``to``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,10 @@ class Mutation:
         options: what the type needs besides: ``about`` (contrast), ``seed`` (fog, haze, noise),
             ``overlay`` (blend: ``{"item": i}``, ``{"level": x}`` or ``{"png": base64}``), ``item`` (chord),
             ``x`` and ``y`` (translation), ``sigma`` (blur), ``steps`` (composite: mutations as JSON),
-            ``mutations`` (box: likewise).
+            ``mutations`` (box: likewise), and what ``glocert.spec_latent`` reads (latent).
+
+    The parameter of a ``latent`` mutation is its distance in the latent space. Where a direction has a scale,
+    values are shown in its unit.
     """
 
     type: str
@@ -135,23 +142,31 @@ class Mutation:
     @property
     def unit(self) -> str:
         """Unit of the parameter, as users know it."""
-        return MUTATION_UNITS[self.type]
+        scale = self.options.get("scale")
+        return str(scale["unit"]) if scale else MUTATION_UNITS[self.type]
 
     def value_at(self, t: float) -> float:
         """Return the parameter at ``t`` in [0, 1], correctly rounded: ``start`` and ``stop`` at the ends."""
-        start, stop = Fraction(self.start), Fraction(self.stop)
+        start, stop = self._ends()
         return float(start + Fraction(t) * (stop - start))
 
     def value_within(self, t: float) -> float:
         """Return the parameter at ``t`` rounded towards ``start``: what is certified to ``t`` covers it."""
-        start, stop = Fraction(self.start), Fraction(self.stop)
+        start, stop = self._ends()
         exact, rounded = start + Fraction(t) * (stop - start), self.value_at(t)
         beyond = Fraction(rounded) > exact if stop > start else Fraction(rounded) < exact
-        return math.nextafter(rounded, self.start) if beyond else rounded
+        return math.nextafter(rounded, float(start)) if beyond else rounded
+
+    def _ends(self) -> tuple[Fraction, Fraction]:
+        """Return the parameter at both ends, exactly, in the unit that is shown."""
+        scale = self.options.get("scale")
+        per = Fraction(float(scale["per_latent"])) if scale else Fraction(1)
+        return Fraction(self.start) * per, Fraction(self.stop) * per
 
     def to_json(self) -> dict[str, Any]:
         """Return the form that the API takes and shows."""
-        ends = {} if self.type in _STOPS else {"from": self.start, "to": self.stop}
+        end = _END.get(self.type, "to")
+        ends = {} if self.type in _STOPS else {"from": self.start, end: self.stop}
         return {"type": self.type, **ends, **self.options}
 
     @property
@@ -176,10 +191,16 @@ class Mutation:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Mutation:
         """Read the form that the API stores."""
-        options = {key: value for key, value in data.items() if key not in {"type", "from", "to"}}
+        end = _END.get(data["type"], "to")
+        options = {key: value for key, value in data.items() if key not in {"type", "from", end}}
         if stop := _STOPS.get(data["type"]):
             return cls(data["type"], 0.0, stop(options), options)
-        return cls(data["type"], float(data["from"]), float(data["to"]), options)
+        return cls(data["type"], float(data["from"]), float(data[end]), options)
+
+
+def is_latent(mutation: Mutation) -> bool:
+    """Whether the path goes through a generator; those of a ``box`` do so together or not at all."""
+    return "latent" in {mutation.type, *(one.type for one in mutation.mutations)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,44 @@ class Case:
         inputs: an ``.npy`` file, uint8 or float32, first axis = item.
         labels: an ``.npy`` file of int64, one per item; ``None`` for unlabelled data.
         preprocessing: how an item becomes the network's input.
+        latent: generator and encoder, for mutations through them.
     """
 
     graph: Path
     inputs: Path
     labels: Path | None
     preprocessing: Preprocessing
+    latent: LatentCase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Another network of a job.
+
+    Attributes:
+        graph: what ``Graph.to_bytes`` wrote.
+        preprocessing: what lies between an image and what the network knows.
+    """
+
+    graph: Path
+    preprocessing: Preprocessing
+
+    def read(self) -> Graph:
+        """Open it."""
+        return Graph.from_bytes(self.graph.read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class LatentCase:
+    """Where the networks of a mutation through a generator are.
+
+    Attributes:
+        generator: code -> image.
+        encoder: image -> code; ``None`` where codes are looked for.
+    """
+
+    generator: Source
+    encoder: Source | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

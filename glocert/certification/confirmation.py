@@ -10,10 +10,18 @@ import numpy as np
 
 from glocert.certification.runtimes import NAMES
 from glocert.paths.items import Float32
-from glocert.paths.path import Path
+from glocert.paths.segment import Float64
 from glocert.spec import Preprocessing
 
 ATTEMPTS = 16
+
+
+class Images(Protocol):
+    """Images over parameters in [0, 1], such as a path of images."""
+
+    def at(self, t: Sequence[float]) -> Float64:
+        """Return the image at ``t``, before any clamp."""
+        ...
 
 
 class Executions(Protocol):
@@ -43,7 +51,7 @@ class Confirmed:
     outputs: tuple[float, ...] = ()
 
 
-def image_at(path: Path, t: float | Sequence[float], domain: Preprocessing) -> Float32:
+def image_at(path: Images, t: float | Sequence[float], domain: Preprocessing) -> Float32:
     """Return a path at ``t``, clamped to the domain and rounded to float32."""
     point = [t] if isinstance(t, float) else t
     return np.clip(path.at(point), domain.lower, domain.upper).astype(np.float32)
@@ -51,7 +59,7 @@ def image_at(path: Path, t: float | Sequence[float], domain: Preprocessing) -> F
 
 def confirm(
     runtimes: Executions,
-    path: Path,
+    path: Images,
     witnesses: Sequence[float | tuple[float, ...]],
     *,
     wrong: Callable[[Float32], bool],
@@ -61,7 +69,7 @@ def confirm(
 
     Args:
         runtimes: execute the network.
-        path: of any number of parameters.
+        path: the images that the network sees, of any number of parameters.
         witnesses: t of violations that are proven in real arithmetic, best first.
         wrong: whether scores violate the property; never true of a tie or of a number that is not finite.
         domain: bounds of the images.

@@ -11,9 +11,8 @@ from PIL.Image import Image
 
 from glocert import pictures
 from glocert.boxes.report import BoxReport, Float64
-from glocert.certification.confirmation import Confirmed, image_at
+from glocert.certification.confirmation import Confirmed, Images, image_at
 from glocert.paths.items import Float32
-from glocert.paths.path import Path
 from glocert.pictures import Axis, Colour, Patch, Stretch
 from glocert.report import SegmentReport
 from glocert.spec import Mutation, Preprocessing
@@ -32,7 +31,7 @@ class Story:
     Attributes:
         item: image of the domain before the mutation.
         label: label that the network should keep; ``None`` where a band is certified.
-        path: the certified path.
+        path: images along the certified path.
         mutation: names the path and its parameter.
         domain: bounds of the values.
         answer: the engine's, after confirmation.
@@ -42,7 +41,7 @@ class Story:
 
     item: Float32
     label: int | None
-    path: Path
+    path: Images
     mutation: Mutation
     domain: Preprocessing
     answer: SegmentReport

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from glocert.certification.band import Bounds, outputs_at
+from glocert.certification.band import Bounds
 from glocert.certification.case import Subject
 from glocert.certification.confirmation import violates
 from glocert.certification.question import KeepsLabel, Question, StaysInBand, StaysInTopK
 from glocert.certification.runtimes import NO_LABEL, predictions, scores_in_torch
 from glocert.certification.top_k import check_rank
 from glocert.paths.items import Float32
-from glocert.paths.path import Path
+from glocert.paths.segment import Float64
 from glocert.report import InputReport
 from glocert.spec import Band, SegmentSpec, TopK, Verdict
 
@@ -38,7 +39,9 @@ class Opening:
     question: Question | None
 
 
-def opening(subject: Subject, spec: SegmentSpec, index: int, item: Float32, path: Path) -> Opening:
+def opening(
+    subject: Subject, spec: SegmentSpec, index: int, item: Float32, centre: Callable[[], Float64]
+) -> Opening:
     """Look at the unchanged input.
 
     Args:
@@ -46,7 +49,7 @@ def opening(subject: Subject, spec: SegmentSpec, index: int, item: Float32, path
         spec: what is asked of every input.
         index: position of the item.
         item: in the image domain, before the clamp.
-        path: that begins at it.
+        centre: gives the outputs in float64 at the start of the path, for a band about them.
 
     Raises:
         InvalidSpec: the network has no class for the label, or not as many as a rank needs.
@@ -54,7 +57,7 @@ def opening(subject: Subject, spec: SegmentSpec, index: int, item: Float32, path
     scores = scores_in_torch(subject.network, item[None])
     outside = not subject.inside_domain(item)
     if isinstance(spec.property, Band):
-        return _of_band(subject, spec, spec.property.width, index, scores[0], path, outside)
+        return _of_band(spec, spec.property.width, index, scores[0], centre, outside)
     return _of_label(subject, spec, index, scores, outside)
 
 
@@ -77,19 +80,20 @@ def _of_label(subject: Subject, spec: SegmentSpec, index: int, scores: Float32, 
 
 
 def _of_band(
-    subject: Subject,
     spec: SegmentSpec,
     width: float,
     index: int,
     outputs: Float32,
-    path: Path,
+    begin: Callable[[], Float64],
     outside: bool,
 ) -> Opening:
     row = InputReport(index, None, None, Verdict.SKIPPED, 0.0, spec.mutation.unit)
     if outside:
         return _skipped(row, "outside-domain")
-    centre = outputs_at(subject.network, path.at([0.0] * path.dimensions))
-    if not (np.isfinite(outputs).all() and np.isfinite(centre).all()):
+    if not np.isfinite(outputs).all():
+        return _skipped(row, "non-finite")
+    centre = begin()
+    if not np.isfinite(centre).all():
         return _skipped(row, "non-finite")
     row = replace(row, centre=tuple(centre.tolist()), outputs=tuple(outputs.tolist()))
     return Opening(row, StaysInBand(Bounds.around(centre, width), width))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 from itertools import groupby
 from typing import Any
@@ -14,19 +14,15 @@ from glocert import engine
 from glocert.budget import Budget
 from glocert.certification.at_once import Found, answered
 from glocert.certification.case import Case, Subject, load
-from glocert.certification.confirmation import Confirmed, confirm
+from glocert.certification.confirmation import Confirmed, Images, confirm
 from glocert.certification.drawing import COUNTEREXAMPLE, Story
+from glocert.certification.entering import Entrance, Input, Way
 from glocert.certification.journal import Entry, Journal, State, digest
-from glocert.certification.opening import Opening, opening
 from glocert.certification.question import Question
 from glocert.certification.runtimes import Runtimes
 from glocert.engine import Program, certify_many, prepare
 from glocert.graph.ir import Graph
 from glocert.laws import law_of
-from glocert.paths.items import Float32
-from glocert.paths.pair import Fronts, halves, paired
-from glocert.paths.path import Path
-from glocert.paths.request import path as path_of
 from glocert.report import Counterexample, InputReport, SegmentReport
 from glocert.spec import Arithmetic, Preprocessing, SegmentSpec, Verdict
 
@@ -61,39 +57,24 @@ def run(
     Raises:
         InvalidSpec: network, data and request do not fit.
     """
-    unit = _Unit(load(case, indices), spec, device, block_bytes, journal or Journal())
+    subject = load(case, indices)
+    entrance = Entrance(subject, spec, case.latent, device)
+    unit = _Unit(subject, entrance, spec, (device, block_bytes), journal or Journal())
     for group in (indices[first : first + TOGETHER] for first in range(0, len(indices), TOGETHER)):
         yield from unit.reports(group, out)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Input:
-    """One input on its way.
-
-    Attributes:
-        index: position in the data set.
-        item: in the image domain, before the clamp.
-        path: what is certified.
-        opening: what is asked.
-        shown: what pictures show of the item: of a pair the image that is mutated.
-        scene: path of what is shown.
-        seconds: spent so far.
-    """
-
-    index: int
-    item: Float32
-    path: Path
-    opening: Opening
-    shown: Float32
-    scene: Path
-    seconds: float
-
-
 class _Unit:
     def __init__(
-        self, subject: Subject, spec: SegmentSpec, device: str, block_bytes: int, journal: Journal
+        self,
+        subject: Subject,
+        entrance: Entrance,
+        spec: SegmentSpec,
+        machine: tuple[str, int],
+        journal: Journal,
     ) -> None:
-        self._subject, self._spec, self._device, self._block_bytes = subject, spec, device, block_bytes
+        self._subject, self._entrance, self._spec = subject, entrance, spec
+        self._device, self._block_bytes = machine
         self._law = law_of(spec.law, spec.mutation.start, spec.mutation.stop)
         self._journal = journal
         self._runtimes = Runtimes(subject.network)
@@ -102,7 +83,7 @@ class _Unit:
 
     def reports(self, indices: Sequence[int], out: pathlib.Path) -> Iterator[InputReport]:
         """Yield the rows of some inputs in order, and leave the pictures of each in its folder."""
-        inputs = [self._opened(index) for index in indices]
+        inputs = [self._entrance.opened(index) for index in indices]
         answers, ready = self._answers(inputs), dict[int, Found]()
         for at, one in enumerate(inputs):
             began = time.monotonic()
@@ -116,20 +97,7 @@ class _Unit:
                 seconds += found.seconds
             yield replace(row, seconds=seconds + time.monotonic() - began)
 
-    def _opened(self, index: int) -> _Input:
-        began = time.monotonic()
-        item, items = self._subject.item(index), self._subject.items
-        if self._spec.paired:
-            shown, reference = halves(item)
-            scene = path_of(self._spec.mutation, shown, items=Fronts.of(items))
-            path = paired(scene, reference)
-        else:
-            shown, path = item, path_of(self._spec.mutation, item, items=items)
-            scene = path
-        found = opening(self._subject, self._spec, index, item, path)
-        return _Input(index, item, path, found, shown, scene, time.monotonic() - began)
-
-    def _answers(self, inputs: Sequence[_Input]) -> Iterator[Found]:
+    def _answers(self, inputs: Sequence[Input]) -> Iterator[Found]:
         """Yield the engine's answers by position in ``inputs``; those about one network go together."""
         asked = [(at, one, one.opening.question) for at, one in enumerate(inputs) if one.opening.question]
         networks = [self._network(question) for _, _, question in asked]
@@ -144,15 +112,15 @@ class _Unit:
     def _network(self, question: Question) -> Graph:
         """Return the network that a question is about; one for all questions with the same key."""
         if question.key is None:
-            return question.network(self._subject.network)
+            return question.network(self._entrance.network)
         if question.key not in self._networks:
-            self._networks[question.key] = question.network(self._subject.network)
+            self._networks[question.key] = question.network(self._entrance.network)
         return self._networks[question.key]
 
-    def _decided(self, network: Graph, asked: Sequence[tuple[_Input, Question]]) -> Iterator[Found]:
+    def _decided(self, network: Graph, asked: Sequence[tuple[Input, Question]]) -> Iterator[Found]:
         """Yield the engine's answers about one network, by position in ``asked``."""
         if self._spec.mutation.mutations:
-            paths = [(one.path, question) for one, question in asked]
+            paths = [(_way(one).path, question) for one, question in asked]
             yield from answered(self._prepared(network), paths, self._spec, self._block_bytes)
             return
         entries = [self._entry(network, *pair) for pair in asked]
@@ -167,15 +135,15 @@ class _Unit:
         budget = Budget(block_bytes=self._block_bytes)
         yield from map(Found.of, certify_many(self._prepared(network), questions, budget, watch))
 
-    def _entry(self, network: Graph, one: _Input, question: Question) -> Entry:
+    def _entry(self, network: Graph, one: Input, question: Question) -> Entry:
         """Begin to write down what becomes known of an input."""
-        about = partial(digest, network, question, one.path, self._spec, one.item)
+        about = partial(digest, network, question, _way(one).path, self._spec, one.item)
         return self._journal.entry(one.index, cache(about))
 
-    def _question(self, one: _Input, question: Question, known: State) -> engine.Question:
+    def _question(self, one: Input, question: Question, known: State) -> engine.Question:
         spec = self._spec
         return engine.Question(
-            one.path,
+            _way(one).path,
             question.label,
             question.margin,
             spec.analysis,
@@ -188,14 +156,14 @@ class _Unit:
             spec.parts,
         )
 
-    def _certified(self, one: _Input, question: Question, known: Found, folder: pathlib.Path) -> InputReport:
-        row, mutation = one.opening.row, self._spec.mutation
+    def _certified(self, one: Input, question: Question, known: Found, folder: pathlib.Path) -> InputReport:
+        row, mutation, way = one.opening.row, self._spec.mutation, _way(one)
         answer = replace(known.report, law=self._spec.law.to_json()["type"])
-        found = self._confirmed(one.path, known, question)
+        found = self._confirmed(way.images, known, question)
         if answer.verdict is Verdict.FALSIFIED and found is None:
             answer = _unconfirmed(answer, self._spec.arithmetic)
         seen = None if found is None else replace(found, image=found.image[: len(one.shown)])
-        story = Story(one.shown, row.label, one.scene, mutation, self._domain, answer, seen, known.region)
+        story = Story(one.shown, row.label, way.scene, mutation, self._domain, answer, seen, known.region)
         files, reached = story.draw(folder), max(0.0, answer.certified_to)
         return replace(
             row,
@@ -207,7 +175,14 @@ class _Unit:
             reason=answer.reason,
             next_step=answer.next_step,
             files=files,
+            latent=self._told(way),
         )
+
+    def _told(self, way: Way) -> dict[str, Any] | None:
+        """Return what a row says of a path through a generator."""
+        if self._entrance.generator is None or way.departure is None:
+            return None
+        return self._entrance.generator.told(way.departure)
 
     def _prepared(self, network: Graph) -> Program:
         """Return the program of a network; one that does not depend on the input is prepared once."""
@@ -215,10 +190,10 @@ class _Unit:
             self._program = network, prepare(network, self._device, self._spec.arithmetic)
         return self._program[1]
 
-    def _confirmed(self, path: Path, known: Found, question: Question) -> Confirmed | None:
+    def _confirmed(self, images: Images, known: Found, question: Question) -> Confirmed | None:
         if known.report.verdict is not Verdict.FALSIFIED:
             return None
-        return confirm(self._runtimes, path, known.points, wrong=question.violated, domain=self._domain)
+        return confirm(self._runtimes, images, known.points, wrong=question.violated, domain=self._domain)
 
     def _counterexample(self, row: InputReport, found: Confirmed, files: tuple[str, ...]) -> Counterexample:
         mutation, image = self._spec.mutation, COUNTEREXAMPLE if files else None
@@ -232,6 +207,11 @@ class _Unit:
     @property
     def _domain(self) -> Preprocessing:
         return self._subject.items.preprocessing
+
+
+def _way(one: Input) -> Way:
+    assert one.way is not None, "a question is about a path"
+    return one.way
 
 
 def _unconfirmed(answer: SegmentReport, arithmetic: Arithmetic) -> SegmentReport:
