@@ -57,14 +57,15 @@ def case(make_case, tmp_path) -> Case:
 
 
 def mutation(**options: object) -> Mutation:
-    members = {"direction": [0.6, 0.8], "extent": 1.5, "gates": EASY, "encoding": {"steps": 60, "samples": 32}}
+    encoding = {"steps": 60, "samples": 32}
+    members = {"direction": [0.6, 0.8], "extent": 1.5, "gates": EASY, "encoding": encoding}
     return Mutation.from_json({"type": "latent", "from": 0.0, **members, **options})
 
 
-def sampled(item: np.ndarray, report, anchor: str, t: np.ndarray, vector=(0.6, 0.8), extent=1.5) -> np.ndarray:
+def sampled(item: np.ndarray, report, anchor: str, t: np.ndarray) -> np.ndarray:
     """Images along the path, made without anything of the path's own code."""
     code = np.array(report.latent["code"])
-    codes = torch.from_numpy(code + extent * t[:, None] * np.array(vector))
+    codes = torch.from_numpy(code + 1.5 * t[:, None] * np.array([0.6, 0.8]))
     made = execute(generator(), codes).reshape(-1, *IMAGE).numpy()
     if anchor == "residual":
         made = made + (item - execute(generator(), torch.from_numpy(code[None])).reshape(IMAGE).numpy())
@@ -81,7 +82,8 @@ def test_rows_agree_with_dense_samples(case, tmp_path, anchor, arithmetic):
         seen.add(report.verdict)
         path = sampled(data[report.index], report, anchor, t)
         holds = execute(network(), torch.from_numpy(path)).argmax(1).numpy() == report.label
-        assert report.segment.robust_mass.lower - 2e-3 <= holds.mean() <= report.segment.robust_mass.upper + 2e-3
+        mass = report.segment.robust_mass
+        assert mass.lower - 2e-3 <= holds.mean() <= mass.upper + 2e-3
         assert holds[t <= report.segment.certified_to].all()
         assert (report.verdict is Verdict.CERTIFIED) <= holds.all()
         if anchor == "residual":
@@ -103,7 +105,8 @@ def test_counterexamples_are_images_of_a_plain_forward_pass(case, tmp_path):
     for report in found:
         code = np.array(report.latent["code"])
         here, there = (
-            through(sessions[0], (code + s * np.array([0.6, 0.8]))[None]) for s in (0.0, report.counterexample.value)
+            through(sessions[0], (code + s * np.array([0.6, 0.8]))[None])
+            for s in (0.0, report.counterexample.value)
         )
         image = (there - here).reshape(IMAGE) + images(8)[report.index]
         scores = through(sessions[1], image.clip(0, 1)[None])
@@ -168,6 +171,9 @@ def test_other_properties_go_with_it(case, tmp_path, asked):
     reports = list(run(case, spec, range(4), tmp_path))
     assert {one.verdict for one in reports} <= {Verdict.CERTIFIED, Verdict.FALSIFIED}
     assert all((one.latent["label_kept"] is None) == isinstance(asked, Band) for one in reports)
+    if isinstance(asked, Band):  # about what the network says of the input itself
+        truth = execute(network(), torch.from_numpy(images(4)).double()).numpy()
+        assert np.array([one.centre for one in reports]) == pytest.approx(truth, abs=1e-12)
 
 
 def test_two_directions_at_once(case, tmp_path):
@@ -252,9 +258,11 @@ def test_an_encoder_of_the_wrong_size_is_refused(case, tmp_path):
 
 @pytest.mark.parametrize(
     ("changed", "said"),
-    [({"direction": [1.0]}, "a direction of 1 numbers, codes have 2"), ({"mask": {"type": "rectangle", "top": 9,
-      "left": 9, "height": 1, "width": 1}}, "has no pixel")],
-)  # fmt: skip
+    [
+        ({"direction": [1.0]}, "a direction of 1 numbers, codes have 2"),
+        ({"mask": {"type": "rectangle", "top": 9, "left": 9, "height": 1, "width": 1}}, "has no pixel"),
+    ],
+)
 def test_what_does_not_fit_is_refused(case, tmp_path, changed, said):
     with pytest.raises(InvalidSpec, match=said):
         list(run(case, SegmentSpec(mutation(**changed)), [0], tmp_path))
