@@ -9,6 +9,7 @@ from app.jobs.schemas import EXAMPLE
 
 MODEL, DATASET = "mdl_019361f4a1c20123456789abcdef0123", "dat_019361f4a1c20123456789abcdef0123"
 JOB, KEY = "job_019361f4b0070123456789abcdef0123", "key_019361f4a1c20123456789abcdef0123"
+DIRECTION = "dir_019361f4b0070123456789abcdef0123"
 DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 HERE = f"/v1/jobs/{JOB}"
 
@@ -114,6 +115,23 @@ key: dict[str, Any] = {
     "created_at": "2026-11-20T23:40:00.000000Z", "expires_at": None, "last_used_at": None, "revoked_at": None,
 }  # fmt: skip
 
+direction: dict[str, Any] = {
+    "id": DIRECTION, "generator_id": MODEL, "job_id": JOB, "position": 0, "mode": "derivative",
+    "name": "rotation", "vector": [0.6, -0.8], "extent": 1.4,
+    "scale": {"unit": "degrees", "per_latent": 10.7},
+    "energy": 0.0031, "leakage": None, "mask": None,
+    "measures": {
+        "identified": True,
+        "alike": [{"name": "rotation", "cosine": 0.94, "per_latent": 10.9, "unit": "degrees"}],
+        "prior": {"out_of_prior": False, "share_inside": 1.0, "leaves_at": None},
+        "independency": {"coupling": [1.0], "coupling_along": 0.0, "gram": [1.0]},
+    },
+    "preview_sha256": DIGEST, "created_at": "2026-11-20T23:41:07.300000Z",
+    "links": {
+        "self": f"/v1/directions/{DIRECTION}", "preview": f"/v1/directions/{DIRECTION}/preview.png",
+    },
+}  # fmt: skip
+
 CERTIFICATE: Mapping[str, Any] = {
     "_type": "https://in-toto.io/Statement/v1",
     "subject": [{"name": "digits.onnx", "digest": {"sha256": DIGEST}}],
@@ -125,6 +143,8 @@ BY_SCHEMA: Mapping[str, Any] = {
     "NetworkPage": {"items": [network], "next": None},
     "DatasetRead": dataset,
     "DatasetPage": {"items": [dataset], "next": None},
+    "DirectionRead": direction,
+    "DirectionPage": {"items": [direction], "next": None},
     "JobRead": job,
     "JobPage": {"items": [job], "next": None},
     "PrecheckRead": precheck,

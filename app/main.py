@@ -20,6 +20,7 @@ from app.datasets.routes import router as datasets
 from app.db import make_engine, make_reading_sessions, make_sessions
 from app.deps import Parts, refuse_odd_addresses
 from app.description import describe
+from app.directions.routes import router as directions
 from app.health import service as health_service
 from app.health.routes import router as health
 from app.jobs.routes import router as jobs
@@ -37,7 +38,9 @@ from app.units.reaping import Reaper
 from glocert import __version__
 
 log = structlog.get_logger()
-ROUTERS = (networks, prechecks, datasets, jobs, results, certificates, capabilities, api_keys, health)
+ROUTERS = (
+    networks, directions, prechecks, datasets, jobs, results, certificates, capabilities, api_keys, health,
+)  # fmt: skip
 
 
 def create_app(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +110,29 @@ def strip(
     return picture
 
 
+def sheet(
+    rows: Sequence[Sequence[Pixels]], captions: Sequence[str], *, lower: float, upper: float
+) -> Image.Image:
+    """Return rows of images, one below the other, with a caption under every column.
+
+    Args:
+        rows: each as many images ``(channels, height, width)`` in [lower, upper] as there are captions.
+        captions: one line each.
+        lower: value that is drawn black.
+        upper: value that is drawn white.
+    """
+    drawn = [[_tile(image, lower, upper, _TILE // 2) for image in row] for row in rows]
+    last = _row(drawn[-1], captions)
+    lefts = _lefts(drawn[-1], captions)
+    step = drawn[-1][0].height + _GAP
+    picture = Image.new("RGB", (last.width, last.height + step * (len(drawn) - 1)), _PAPER)
+    for place, tiles in enumerate(drawn[:-1]):
+        for tile, left in zip(tiles, lefts, strict=True):
+            picture.paste(tile, (left, _GAP + place * step))
+    picture.paste(last, (0, step * (len(drawn) - 1)))
+    return picture
+
+
 def plane(
     patches: Sequence[Patch], axes: tuple[Axis, Axis], point: Sequence[float] | None = None
 ) -> Image.Image:
@@ -164,19 +188,30 @@ def _tile(image: Pixels, lower: float, upper: float, size: int = _TILE) -> Image
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
-def _row(tiles: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
+def _widths(tiles: Sequence[Image.Image], captions: Sequence[str]) -> list[int]:
+    """Return how wide the columns of a row are."""
     font = ImageFont.load_default(12)
-    lines = max(caption.count("\n") + 1 for caption in captions)
-    widths = [
+    return [
         max(tile.width, *(int(font.getlength(line)) + 1 for line in caption.split("\n")))
         for tile, caption in zip(tiles, captions, strict=True)
     ]
+
+
+def _lefts(tiles: Sequence[Image.Image], captions: Sequence[str]) -> list[int]:
+    """Return where the columns of a row begin."""
+    ends = accumulate(width + _GAP for width in _widths(tiles, captions))
+    return [_GAP, *(_GAP + end for end in ends)][:-1]
+
+
+def _row(tiles: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
+    font = ImageFont.load_default(12)
+    lines = max(caption.count("\n") + 1 for caption in captions)
+    widths = _widths(tiles, captions)
     height = max(tile.height for tile in tiles)
     size = (sum(widths) + _GAP * (len(tiles) + 1), height + lines * _LINE + 3 * _GAP)
     picture = Image.new("RGB", size, _PAPER)
-    canvas, left = ImageDraw.Draw(picture), _GAP
-    for tile, caption, width in zip(tiles, captions, widths, strict=True):
+    canvas = ImageDraw.Draw(picture)
+    for tile, caption, left in zip(tiles, captions, _lefts(tiles, captions), strict=True):
         picture.paste(tile, (left, _GAP))
         canvas.multiline_text((left, height + _GAP + 4), caption, fill=_INK, font=font, spacing=2)
-        left += width + _GAP
     return picture

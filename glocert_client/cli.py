@@ -18,6 +18,7 @@ from glocert_client import launch, run
 from glocert_client.client import LOCAL, Client
 from glocert_client.console import answering, show_rows, stderr, stdout, write_json
 from glocert_client.decision import Decision
+from glocert_client.directions import app as directions
 from glocert_client.making import predict, train, wrap
 from glocert_client.options import (
     RADII,
@@ -345,6 +346,7 @@ def report(
             stdout().print("\n".join(paths), markup=False, soft_wrap=True)
 
 
+app.add_typer(directions, name="directions")
 app.command()(wrap)
 app.command()(predict)
 app.command()(train)

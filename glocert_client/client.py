@@ -276,6 +276,63 @@ class Client:
         body = {"kind": "gloro-training", "dataset_id": id_of(dataset), "epsilon": epsilon}
         return self.start(body | {name: value for name, value in members.items() if value is not None})
 
+    def mine_directions(
+        self,
+        generator: Model | str,
+        mode: str,
+        *,
+        dataset: Dataset | str | None = None,
+        encoder: Model | str | None = None,
+        limit: int | None = None,
+        indices: Sequence[int] | None = None,
+        **settings: Any,
+    ) -> Job:
+        """Start looking for directions of a generator; ``summary["directions"]`` is what it found.
+
+        Args:
+            generator: a model of the role ``generator``, or its id.
+            mode: ``global``, ``local``, ``pair``, ``derivative`` or ``attribute``.
+            dataset: inputs whose codes are looked at, or their id; by default codes are drawn.
+            encoder: proposes codes of inputs: a model of the role ``encoder``, or its id.
+            limit: only the first so many inputs.
+            indices: only these inputs.
+            settings: other members of the body: ``mask``, ``mutation``, ``groups``, ``count``, ``method``,
+                ``extent``, ``name``, ``orthogonal_to``, ``samples``, ``seed``, ``budget``, ``tags``, …
+        """
+        inputs = {"limit": limit, "indices": list(indices) if indices is not None else None}
+        members = {
+            "dataset_id": None if dataset is None else id_of(dataset),
+            "encoder_id": None if encoder is None else id_of(encoder),
+            "inputs": {name: value for name, value in inputs.items() if value is not None} or None,
+            **settings,
+        }
+        body = {"kind": "direction-mining", "generator_id": id_of(generator), "mode": mode}
+        return self.start(body | {name: value for name, value in members.items() if value is not None})
+
+    def directions(self, **filters: str) -> Iterator[Document]:
+        """Yield directions from the newest to the oldest.
+
+        Args:
+            filters: ``generator_id``, ``job_id`` or ``name``.
+        """
+        return pages(self._transport, "/v1/directions", filters)
+
+    def direction(self, id: str) -> Document:  # noqa: A002
+        """Return a direction by its id: vector, extent, energy and measures."""
+        return dict(self._transport.send(Request("GET", f"/v1/directions/{id}")).json())
+
+    def direction_preview(self, id: str) -> bytes:  # noqa: A002
+        """Return a PNG that shows what a direction does.
+
+        Raises:
+            ServiceError: its images cannot be drawn.
+        """
+        return self._transport.send(Request("GET", f"/v1/directions/{id}/preview.png")).content
+
+    def delete_direction(self, id: str) -> None:  # noqa: A002
+        """Delete a direction; certifications along it keep its vector."""
+        self._transport.send(Request("DELETE", f"/v1/directions/{id}"))
+
     def precheck(
         self,
         model: Model | str,

@@ -38,7 +38,7 @@ class Job:
 
     @property
     def model_id(self) -> str:
-        """Id of the model that is certified, wrapped or trained further."""
+        """Id of the model that is certified, wrapped, trained further or mined."""
         return str(self.data["model_id"])
 
     @property
@@ -53,7 +53,7 @@ class Job:
 
     @property
     def unit(self) -> str:
-        """What its progress counts: ``inputs``, ``epochs`` or ``files``."""
+        """What its progress counts: ``inputs``, ``epochs``, ``files`` or ``stages``."""
         return str((self.data.get("progress") or {}).get("unit") or "inputs")
 
     @property

@@ -165,7 +165,7 @@ def _conclude(job: Job, out: Path, min_vra: float | None, *, as_json: bool) -> i
         run.cancel([] if job.finished else [job])
         return run.INTERRUPTED
     judgement = _judge(job, min_vra)
-    paths = _save(job, out) if job.status == "succeeded" else []
+    paths = save_files(job, out) if job.status == "succeeded" else []
     if as_json:
         write_json({
             "decision": judgement.decision.word, "exit_code": int(judgement.decision),
@@ -206,7 +206,7 @@ def _figures(validation: Mapping[str, Any]) -> str:
     return f"clean accuracy {accuracy:.1%}, VRA {vra:.1%} at {epsilon} on {validation['inputs']} inputs"
 
 
-def _save(job: Job, out: Path) -> list[Path]:
+def save_files(job: Job, out: Path) -> list[Path]:
     """Write the files of a job, compared with the digests that the service gives for them.
 
     Raises:

@@ -22,10 +22,18 @@ def describe_request(request: Mapping[str, Any]) -> str:
         case "gloro-training":
             begun = request["from_model_id"] or request["architecture"]
             return f"train {begun} epsilon={request['epsilon']:g}"
+        case "direction-mining":
+            return _mining(request)
         case "segment-certification":
             return describe_mutation(request["mutation"])
         case kind:
             return str(kind)
+
+
+def _mining(request: Mapping[str, Any]) -> str:
+    mutation = request.get("mutation")
+    about = f" {describe_mutation(mutation)}" if mutation else ""
+    return f"{request['mode']} directions{about}"
 
 
 def _within(request: Mapping[str, Any]) -> str:

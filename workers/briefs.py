@@ -20,6 +20,7 @@ from glocert.graph.limits import SETTINGS
 from models import Dataset, Job, Network, UnitKind, now
 from workers.conversation import Message
 from workers.gloro_briefs import LIPSCHITZ, At, lipschitz, prediction, training, wrap
+from workers.mining_briefs import mining
 from workers.notes import ROWS
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +60,8 @@ def command(
         return wrap(at)
     if lease.kind is UnitKind.GLORO_PREDICTION:
         return prediction(at)
+    if lease.kind is UnitKind.DIRECTION_MINING:
+        return mining(at)
     command = _case(at)
     if command is None or lease.kind not in LIPSCHITZ:
         return command

@@ -55,7 +55,7 @@ def _answers(command: Message) -> Iterator[Message]:
 
 
 def _commands() -> dict[str, Command]:
-    from workers import inspection, learning
+    from workers import inspection, learning, mining
 
     return {
         "prepare": _prepare,
@@ -67,6 +67,7 @@ def _commands() -> dict[str, Command]:
         "gloro-wrap": learning.gloro_wrap,
         "gloro-training": learning.gloro_training,
         "gloro-prediction": learning.gloro_prediction,
+        "direction-mining": mining.direction_mining,
         "inspect-network": inspection.inspect_network,
         "inspect-dataset": inspection.inspect_dataset,
     }

@@ -24,9 +24,9 @@ log = structlog.get_logger(__name__)
 
 ROWS = {UnitKind.SEGMENT, UnitKind.LIPSCHITZ}
 ACCURACY = {UnitKind.ACCURACY, UnitKind.LIPSCHITZ_BOUND}
-MADE = {UnitKind.GLORO_WRAP, UnitKind.GLORO_TRAINING}
 ANSWERED = {UnitKind.GLORO_PREDICTION}
-COUNTED = {UnitKind.PRECHECK, UnitKind.GLORO_WRAP}
+MADE = {UnitKind.GLORO_WRAP, UnitKind.GLORO_TRAINING, UnitKind.DIRECTION_MINING}
+COUNTED = {UnitKind.PRECHECK, UnitKind.GLORO_WRAP, UnitKind.DIRECTION_MINING}
 PARTIAL_BYTES = 2**19
 """largest state of an unfinished input that is kept: some ten thousand intervals"""
 

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from app.blobs import service as blobs
 from app.certificates import service as certificates
 from app.db import store_of
-from app.jobs import gloro, lipschitz, precheck, prediction, repository
+from app.directions import service as directions
+from app.jobs import gloro, lipschitz, mining, precheck, prediction, repository
 from app.jobs.predicted import MEDIA_TYPES, PART, Predictions
 from app.jobs.schemas import SEGMENT
 from app.jobs.summary import summarise
@@ -107,6 +108,23 @@ def _prediction(session: Session, job: Job) -> None:
     job.inputs_done = job.inputs_total
 
 
+def _mining(session: Session, job: Job) -> None:
+    """Keep the directions that were found; without its generator a direction is nothing."""
+    found = _required(job)
+    if job.network_id is None:
+        raise GlocertError("The generator was deleted meanwhile.")
+    files = {file.name: file.sha256 for file in repository.files(session, job.id, WHOLE_JOB)}
+    kept = directions.add_found(session, job, job.network_id, found["directions"], files)
+    job.summary = {
+        "directions": [directions.told(one) for one in kept],
+        "mode": found["mode"],
+        "codes": found["codes"],
+        "measures": found["shared"],
+        "artifacts": _made(session, job),
+    }
+    job.inputs_done = job.inputs_total
+
+
 FINISH: Mapping[str, Callable[[Session, Job], None]] = {
     SEGMENT: _segment,
     lipschitz.KIND: _lipschitz,
@@ -114,6 +132,7 @@ FINISH: Mapping[str, Callable[[Session, Job], None]] = {
     gloro.WRAP: _wrap,
     gloro.TRAINING: _training,
     prediction.KIND: _prediction,
+    mining.KIND: _mining,
 }
 
 

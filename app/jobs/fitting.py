@@ -72,10 +72,10 @@ def subject(network: Network, dataset: Dataset, store: BlobStore) -> Subject:
 
 def classes_of(found: Mapping[str, Any]) -> int:
     """Return how many scores a network has, from what inspection found."""
-    return prod(_used(found["outputs"])["shape"])
+    return prod(used(found["outputs"])["shape"])
 
 
-def _used(outputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def used(outputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return the output that was imported; inspections of old listed no other."""
     return next((output for output in outputs if output.get("used")), outputs[0])
 

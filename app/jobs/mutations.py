@@ -25,7 +25,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Index = Annotated[int, Field(ge=0, lt=2**31)]
 
 
-def _png(text: str) -> str:
+def png_text(text: str) -> str:
+    """Refuse what is not a PNG file in base64."""
     try:
         data = base64.b64decode(text, validate=True)
     except binascii.Error as error:
@@ -81,7 +82,7 @@ class OverlayPng(Body):
     png: Annotated[
         str,
         Field(max_length=PNG_BYTES * 4 // 3, description="Base64 of a PNG file of the items' size."),
-        AfterValidator(_png),
+        AfterValidator(png_text),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +10,12 @@ from sqlalchemy.orm import Session
 
 from app.datasets import service as datasets
 from app.db import store_of
+from app.directions import service as directions
 from app.errors import NetworkNotReady, NotFound
-from app.jobs import answering, fitting, learning, repository
+from app.jobs import answering, fitting, learning, prospecting, repository
 from app.jobs.fitting import Asked
 from app.jobs.gloro import GloroTraining, GloroWrap
+from app.jobs.mining import STAGES, DirectionMining
 from app.jobs.precheck import PrecheckJob
 from app.jobs.prediction import WHOLE_JOB, WRAPPED, GloroPrediction
 from app.jobs.schemas import JobBody
@@ -37,6 +40,7 @@ class Plan:
         validation_dataset_id: of the data for validation that must stay.
         indices: inputs that are looked at.
         files: of another job, which the new one keeps for itself.
+        networks: other models that must stay: role -> id.
     """
 
     spec: dict[str, Any]
@@ -46,6 +50,7 @@ class Plan:
     validation_dataset_id: str | None = None
     indices: list[int] = field(default_factory=list)
     files: list[Artifact] = field(default_factory=list)
+    networks: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan(session: Session, caller: Caller, body: JobBody, settings: Settings) -> Plan:
@@ -64,6 +69,8 @@ def plan(session: Session, caller: Caller, body: JobBody, settings: Settings) ->
         return _training(session, caller, body, settings)
     if isinstance(body, GloroPrediction) and body.wrap_job_id is not None:
         return _prediction(session, caller, body, body.wrap_job_id, settings)
+    if isinstance(body, DirectionMining):
+        return _mining(session, caller, body, settings)
     return _inputs(session, caller, body, settings)
 
 
@@ -123,6 +130,21 @@ def _training(session: Session, caller: Caller, body: GloroTraining, settings: S
     spec = body.stored(_seconds(body.budget.seconds, settings))
     held_out_id = None if held_out is None else held_out.id
     return Plan(spec, spec["epochs"], body.from_model_id, data.id, held_out_id)
+
+
+def _mining(session: Session, caller: Caller, body: DirectionMining, settings: Settings) -> Plan:
+    generator = _ready(networks.get(session, caller, body.generator_id))
+    encoder = None if body.encoder_id is None else _ready(networks.get(session, caller, body.encoder_id))
+    data = None if body.dataset_id is None else datasets.get(session, caller, body.dataset_id)
+    site = prospecting.site(generator, encoder, data, store_of(session))
+    chosen = prospecting.indices(body, site)
+    vectors = prospecting.vectors(session, caller, body, generator)
+    prospecting.check(body, site, chosen, vectors, settings)
+    directions.refuse_too_many(session, caller, body.count, settings.max_kept_directions)
+    spec = body.stored(_seconds(body.budget.seconds, settings), vectors)
+    others = {} if encoder is None else {"encoder": encoder.id}
+    data_id = None if data is None else data.id
+    return Plan(spec, STAGES, generator.id, data_id, indices=chosen, networks=others)
 
 
 def _ready(network: Network) -> Network:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
@@ -28,8 +28,8 @@ def by_key(session: Session, owner: str, idempotency_key: str) -> Job | None:
     return session.scalar(select(Job).where(Job.owner == owner, Job.idempotency_key == idempotency_key))
 
 
-def add(session: Session, job: Job) -> None:
-    """Insert a job.
+def add(session: Session, job: Job, networks: Mapping[str, str] | None = None) -> None:
+    """Insert a job, and what it needs besides its own network: role -> id.
 
     Raises:
         sqlalchemy.exc.IntegrityError: the idempotency key is taken; the transaction goes on.
@@ -37,6 +37,8 @@ def add(session: Session, job: Job) -> None:
     with session.begin_nested():
         session.add(job)
         session.flush()
+        for role, network_id in (networks or {}).items():
+            add_network(session, job.id, role, network_id)
 
 
 def add_network(session: Session, job_id: str, role: str, network_id: str) -> None:
@@ -101,7 +103,8 @@ def page(session: Session, owner: str, wanted: JobFilter, after: After | None, l
     if wanted.kind is not None:
         query = query.where(Job.kind == wanted.kind)
     if wanted.model_id is not None:
-        named = [Job.spec[member].as_string() == wanted.model_id for member in ("model_id", "from_model_id")]
+        members = ("model_id", "from_model_id", "generator_id")
+        named = [Job.spec[member].as_string() == wanted.model_id for member in members]
         query = query.where(or_(*named))
     if wanted.tag is not None:
         query = _tagged(query, wanted.tag)

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, computed_field
 
-from app.jobs import gloro, lipschitz, precheck, prediction
+from app.jobs import gloro, lipschitz, mining, precheck, prediction
 from app.jobs.gloro import GloroTraining, GloroWrap, TrainingSummary, WrapSummary
 from app.jobs.laws import LawBody, Uniform
 from app.jobs.lipschitz import LipschitzCertification, LipschitzSummary
+from app.jobs.mining import DirectionMining, MiningSummary
 from app.jobs.mutations import MutationBody
 from app.jobs.parts import Identity, Inputs, Priority, Tags
 from app.jobs.precheck import PrecheckJob, PrecheckSummary
@@ -19,13 +20,16 @@ from app.schemas import Answer, Body, Listing, Moment, Search
 from glocert.spec import MOST_RANKED
 
 SEGMENT = "segment-certification"
-KINDS = (SEGMENT, precheck.KIND, lipschitz.KIND, gloro.WRAP, gloro.TRAINING, prediction.KIND)
+KINDS = (
+    SEGMENT, precheck.KIND, lipschitz.KIND, gloro.WRAP, gloro.TRAINING, prediction.KIND, mining.KIND,
+)  # fmt: skip
 """What this release offers."""
 CERTIFYING = frozenset({SEGMENT, lipschitz.KIND})
 """Kinds that answer with a row per input and a certificate."""
 Kind = Literal[
     "segment-certification", "precheck", "lipschitz-certification", "gloro-wrap", "gloro-training",
     "gloro-prediction",
+    "direction-mining",
 ]  # fmt: skip
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 EXAMPLE: dict[str, JsonValue] = {
@@ -153,7 +157,13 @@ class SegmentCertification(Body):
 
 
 JobBody = (
-    SegmentCertification | PrecheckJob | LipschitzCertification | GloroWrap | GloroTraining | GloroPrediction
+    SegmentCertification
+    | PrecheckJob
+    | LipschitzCertification
+    | GloroWrap
+    | GloroTraining
+    | GloroPrediction
+    | DirectionMining
 )
 """A request for a job of any kind; ``kind`` decides."""
 
@@ -173,7 +183,7 @@ class JobFilter(Listing):
 class Progress(Answer):
     done: int
     total: int
-    unit: Literal["inputs", "epochs", "files"] = "inputs"
+    unit: Literal["inputs", "epochs", "files", "stages"] = "inputs"
     rate: float | None
     """of them per second"""
     eta_s: float | None
@@ -217,7 +227,15 @@ class Summary(Answer):
     arithmetic: str
 
 
-AnySummary = Summary | PrecheckSummary | LipschitzSummary | WrapSummary | TrainingSummary | PredictionSummary
+AnySummary = (
+    Summary
+    | PrecheckSummary
+    | LipschitzSummary
+    | WrapSummary
+    | TrainingSummary
+    | PredictionSummary
+    | MiningSummary
+)
 SUMMARIES: Mapping[str, type[Answer]] = {
     SEGMENT: Summary,
     precheck.KIND: PrecheckSummary,
@@ -225,6 +243,7 @@ SUMMARIES: Mapping[str, type[Answer]] = {
     gloro.WRAP: WrapSummary,
     gloro.TRAINING: TrainingSummary,
     prediction.KIND: PredictionSummary,
+    mining.KIND: MiningSummary,
 }
 BODIES: Mapping[str, type[Body]] = {
     SEGMENT: SegmentCertification,
@@ -233,6 +252,7 @@ BODIES: Mapping[str, type[Body]] = {
     gloro.WRAP: GloroWrap,
     gloro.TRAINING: GloroTraining,
     prediction.KIND: GloroPrediction,
+    mining.KIND: DirectionMining,
 }
 
 
@@ -241,10 +261,10 @@ class JobRead(Answer):
     kind: Kind
     status: Status
     model_id: str | None
-    """what is certified, wrapped, trained further or asked; null for a training from scratch and for a
+    """what is certified, wrapped, trained further, asked or mined; null for a training from scratch and for a
     prediction by the files of another job"""
     dataset_id: str | None
-    """null for `gloro-wrap`"""
+    """null for `gloro-wrap`, and for minings that draw codes"""
     request: Annotated[JobBody, Field(discriminator="kind")]
     """with every default filled in"""
     tags: dict[str, str]

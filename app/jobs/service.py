@@ -46,7 +46,7 @@ def create(session: Session, caller: Caller, body: JobBody, key: str | None, set
     job = _new(caller, body, plan)
     job.idempotency_key, job.body_sha256 = key, digest
     try:
-        repository.add(session, job)
+        repository.add(session, job, plan.networks)
     except IntegrityError:
         if key is not None and (known := repository.by_key(session, caller.owner, key)) is not None:
             return _same(known, digest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, cast
 
-from app.jobs import gloro
+from app.jobs import gloro, mining
 from app.jobs.schemas import (
     BODIES,
     SUMMARIES,
@@ -17,7 +17,13 @@ from app.jobs.schemas import (
 )
 from models import Job, JobStatus, now
 
-COUNTED: Mapping[str, Literal["epochs", "files"]] = {gloro.TRAINING: "epochs", gloro.WRAP: "files"}
+MODEL = ("model_id", "from_model_id", "generator_id")
+"""members of requests that name what a job is about"""
+COUNTED: Mapping[str, Literal["epochs", "files", "stages"]] = {
+    gloro.TRAINING: "epochs",
+    gloro.WRAP: "files",
+    mining.KIND: "stages",
+}
 """What progress counts where it does not count inputs."""
 
 
@@ -27,7 +33,7 @@ def read(job: Job) -> JobRead:
         id=job.id,
         kind=job.kind,
         status=job.status,
-        model_id=job.spec.get("model_id", job.spec.get("from_model_id")),
+        model_id=next((job.spec[member] for member in MODEL if member in job.spec), None),
         dataset_id=job.spec.get("dataset_id"),
         request=request(job),
         tags=job.tags,

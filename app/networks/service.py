@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app import paging
 from app.blobs import service as blobs
+from app.directions import repository as directions
 from app.errors import InUse, LimitExceeded, NotFound
 from app.jobs import repository as jobs
 from app.keys.service import Caller
@@ -135,7 +136,7 @@ def list_networks(session: Session, caller: Caller, wanted: NetworkFilter, limit
 
 
 def delete(session: Session, caller: Caller, network_id: str) -> None:
-    """Delete a network; finished jobs keep what they found.
+    """Delete a network, and the directions of a generator; finished jobs keep what they found.
 
     Raises:
         NotFound: there is none.
@@ -144,12 +145,13 @@ def delete(session: Session, caller: Caller, network_id: str) -> None:
     network = get(session, caller, network_id)
     _refuse_when_busy(session, network_id)
     jobs.forget_network(session, network_id)
+    previews = directions.previews_of(session, network_id)
     try:
         repository.remove(session, network)
     except IntegrityError:
         _refuse_when_busy(session, network_id)
         raise
-    blobs.release_after_commit(session, [network.sha256], [network.graph_sha256])
+    blobs.release_after_commit(session, [network.sha256, *previews], [network.graph_sha256])
 
 
 def _refuse_when_busy(session: Session, network_id: str) -> None:

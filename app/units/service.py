@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.orm import Session
 
 from app.broker import Task, doorbells_of, ring_after_commit
-from app.jobs import gloro, lipschitz, precheck, prediction
+from app.jobs import gloro, lipschitz, mining, precheck, prediction
 from app.units import repository
 from app.units.sizing import PREDICTION_UNIT, inputs_per_lipschitz_unit, inputs_per_unit
 from models import Dataset, Job, JobStatus, Network, Unit, UnitKind, UnitStatus, now
@@ -34,6 +34,7 @@ ALONE = {
     precheck.KIND: UnitKind.PRECHECK,
     gloro.WRAP: UnitKind.GLORO_WRAP,
     gloro.TRAINING: UnitKind.GLORO_TRAINING,
+    mining.KIND: UnitKind.DIRECTION_MINING,
 }
 """Kinds of jobs that are one unit."""
 
@@ -50,7 +51,7 @@ def queue_job(session: Session, job: Job, indices: Sequence[int]) -> None:
     session.add(job)
     session.flush()
     units = list(_units(session, job, indices))
-    job.units_total, job.inputs_total = len(units), len(indices) or job.inputs_total
+    job.units_total, job.inputs_total = len(units), job.inputs_total or len(indices)
     if job.kind == lipschitz.KIND or _wraps_first(job):
         job.units_total += len(_cut(session, job, indices))
     _queue(session, job, units)

@@ -35,7 +35,7 @@ class Tolerance:
 
     Attributes:
         quiet: largest share of the background's largest eigenvalue.
-        least: dimensions that are taken as quiet even if they are not.
+        least: dimensions that are taken as quiet even if they are not; a quarter of all at most, and one.
         faint: share of the region's largest eigenvalue below which a direction is dropped.
     """
 
@@ -123,7 +123,8 @@ def quiet_basis(background: Tensor, tolerance: Tolerance) -> Tensor:
     """Return orthonormal rows that hardly move a background, at least ``tolerance.least`` of them."""
     found = eigen(background)
     quiet = int((found.values <= tolerance.quiet * found.values[0]).sum())
-    return found.vectors[-max(quiet, min(tolerance.least, len(background))) :]
+    least = max(1, min(tolerance.least, len(background) // 4))  # of few dimensions five would be all
+    return found.vectors[-max(quiet, least) :]
 
 
 def _in_subspace(seen: Forms, allowed: Tolerance) -> tuple[Tensor, tuple[bool, ...], dict[str, object]]:

@@ -51,13 +51,11 @@ def difference(before: Tensor, after: Tensor) -> Difference:
         raise NoDirection("The mutation changes no code: the encoder or the generator does not know it.")
     ways = change[moving] / lengths[moving, None]
     mean = ways.mean(0)
-    if float(mean.norm()) < 1e-9:
-        raise NoDirection("The codes move in opposite ways: the mean of their differences is zero.")
+    if float(mean.norm()) < 1e-9 or not float((change[moving] @ mean).mean()) > 0:
+        raise NoDirection("The codes move in opposite ways: the mean of their differences leads nowhere.")
     vector = unit(mean[None])[0]
-    cosine = float((ways @ vector).mean())
-    return Difference(
-        vector, float((change[moving] @ vector).mean()), cosine, len(ways), _doubts(len(ways), cosine)
-    )
+    cosine, extent = (float((rows @ vector).mean()) for rows in (ways, change[moving]))
+    return Difference(vector, extent, cosine, len(ways), _doubts(len(ways), cosine))
 
 
 def _doubts(count: int, cosine: float) -> tuple[str, ...]:

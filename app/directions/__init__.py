@@ -1,0 +1,1 @@
+"""Directions of generators: what minings have found."""
