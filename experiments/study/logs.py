@@ -16,9 +16,12 @@ from benchmarks.latency import machine
 LOGS = Path(__file__).parents[1] / "logs"
 
 
-def options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Add the options that all parts have, read them, and set the threads."""
-    parser.add_argument("--data", type=Path, required=True, help="folder of the archives")
+def options(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, *, data: bool = True
+) -> argparse.Namespace:
+    """Add the options that all parts have, read them, and set the threads; without ``data`` all is drawn."""
+    if data:
+        parser.add_argument("--data", type=Path, required=True, help="folder of the archives")
     parser.add_argument("--out", type=Path, default=Path(".glocert/experiments/study"), help="for networks")
     parser.add_argument("--threads", type=int, default=2)
     chosen = parser.parse_args(arguments)
