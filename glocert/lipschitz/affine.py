@@ -22,7 +22,7 @@ from torch import Tensor
 from glocert.graph.ir import Graph, Node
 from glocert.graph.run import run
 from glocert.lipschitz.convolution import Window, torus_bound
-from glocert.lipschitz.dense import matrix_norm, square_root
+from glocert.lipschitz.dense import free_bounds, matrix_norm, square_root
 from glocert.lipschitz.explicit import linear_part, matrix_of, roundings
 from glocert.lipschitz.norm import Norm, best
 from glocert.lipschitz.regions import Region, part_of
@@ -32,6 +32,8 @@ from glocert.rounding import TINY, dot, grow
 LARGEST_MATRIX = 2**24
 LARGEST_GRAM = 2**33
 """products of numbers that the Gram matrix of an explicit matrix may cost"""
+LARGEST_SIDE = 1024
+"""smaller side of a matrix whose Gram matrix is factorised for what rounding is relative to"""
 _STEPS = 24
 _KEPT = 256
 _KEEPS_NORM = frozenset({"Reshape", "Transpose"})
@@ -122,6 +124,24 @@ def schur_bound(region: Graph) -> float:
     lift = (1 + dot(terms)) * grow(8)
     product = float(rows.detach().max()) * lift * float(columns.max()) * lift
     return square_root(product * grow(2)) + TINY
+
+
+def absolute_norm(region: Graph) -> float:
+    """Bound the norm of the absolute matrix of one affine node; that of a convolution is not written down.
+
+    Args:
+        region: the node alone.
+    """
+    (node,) = region.nodes
+    bounds = [schur_bound(region)]
+    if node.operator == "Conv":
+        torus = _torus(linear_part(region, absolute=True), bounds[0])
+        bounds += [] if torus is None else [torus.upper]
+    if node.operator == "Gemm":
+        weight = torch.from_numpy(region.parameters[node.inputs[1]].astype(np.float64)).abs()
+        inside = min(weight.shape) <= LARGEST_SIDE
+        bounds += [norm.upper for norm in ([matrix_norm(weight)] if inside else free_bounds(weight))]
+    return min(bounds)
 
 
 def estimate(region: Graph) -> float:

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from glocert.graph.families import is_nonlinear
 from glocert.graph.ir import Graph, Node
-from glocert.lipschitz.affine import affine_norm, schur_bound
+from glocert.lipschitz.affine import absolute_norm, affine_norm
 from glocert.lipschitz.constants import constant
 from glocert.lipschitz.explicit import sum_length
 from glocert.lipschitz.regions import Region, regions
@@ -274,16 +274,7 @@ def _affine(region: Graph, node: Node) -> Step:
     if node.operator in _MOVES:
         return Step((source,), node.output, norm, added, outputs=outputs)
     terms = sum_length(own, node) + 6
-    absolute = min(schur_bound(own), _frobenius(own, node))
-    return Step((source,), node.output, norm, added, absolute, terms, outputs=outputs)
-
-
-def _frobenius(own: Graph, node: Node) -> float:
-    """Return the Frobenius norm of a dense node, also that of its absolute matrix; infinite for others."""
-    if node.operator != "Gemm":
-        return math.inf
-    weight = own.parameters[node.inputs[1]].astype(np.float64)
-    return float(np.sqrt(np.square(weight).sum())) * grow(weight.size)
+    return Step((source,), node.output, norm, added, absolute_norm(own), terms, outputs=outputs)
 
 
 def _added(region: Graph, node: Node) -> float:

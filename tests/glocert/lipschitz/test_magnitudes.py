@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -13,11 +15,13 @@ from glocert.graph.builder import GraphBuilder
 from glocert.graph.ir import Graph, Node
 from glocert.graph.limits import Limits
 from glocert.graph.run import run
-from glocert.lipschitz.execution import LEAD, SINGLE, ledger
+from glocert.lipschitz.affine import LARGEST_SIDE, absolute_norm
+from glocert.lipschitz.execution import LEAD, SINGLE, alone, ledger
+from glocert.lipschitz.explicit import linear_part, matrix_of
 from glocert.lipschitz.magnitudes import Magnitudes, Measured
 from glocert.rounding import UNIT
 from tests.glocert.executed import Execution, Round, leaning, nearest
-from tests.glocert.lipschitz.networks import dense_net, image_net
+from tests.glocert.lipschitz.networks import Drawing, dense_net, image_net
 from tests.glocert.lipschitz.test_execution import dense_chain
 
 DISTANCES = (0.0, 0.3, 2.0)
@@ -104,6 +108,29 @@ def values(graph: Graph, x: Tensor) -> dict[str, Tensor]:
         part = Graph(graph.input, node.output, graph.nodes[: position + 1], graph.parameters, graph.shapes)
         found[node.output] = run(part, x).flatten(1)
     return found
+
+
+@pytest.mark.parametrize("operator", ["Gemm", "Conv"])
+@pytest.mark.parametrize("side", [LARGEST_SIDE, 2])
+def test_norms_of_absolute_matrices_are_proven_and_close(
+    operator: str, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glocert.lipschitz.affine.LARGEST_SIDE", side)
+    for seed in range(6):
+        net = Drawing(seed, (9,) if operator == "Gemm" else (2, 9, 9))
+        if operator == "Gemm":
+            last = net.dense("x", 9, 5)
+        else:
+            weight = net.weights(3, 2, 1 + seed % 3, 3)
+            steps: dict[str, Any] = {"strides": (1 + seed % 2, 2), "pads": (1, 0, 1, 1), "dilations": (1, 1)}
+            last = net.add("Conv", "x", weight, **steps, group=1)
+        own = alone(net.builder.finish(last), net.builder.finish(last).nodes[0])
+        matrix = matrix_of(linear_part(own, absolute=True)).values
+        truth, found = float(torch.linalg.matrix_norm(matrix, 2)), absolute_norm(own)
+        assert bool((matrix >= 0).all())
+        assert truth <= found <= 1.35 * truth
+        if side > 2 and operator == "Gemm":
+            assert found <= truth * (1 + 1e-6)
 
 
 def test_errors_of_one_layer_are_carried_through_the_next() -> None:
