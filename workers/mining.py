@@ -10,7 +10,8 @@ from workers.conversation import Message
 from workers.opening import optional
 
 if TYPE_CHECKING:
-    from glocert.certification.mining_files import MiningCase, Source
+    from glocert.certification.case import Source
+    from glocert.certification.mining_files import MiningCase
 
 
 def direction_mining(command: Message) -> Iterator[Message]:
@@ -51,7 +52,7 @@ def _case(command: Message) -> MiningCase:
 
 
 def _source(told: list[Any]) -> Source:
-    from glocert.certification.mining_files import Source
+    from glocert.certification.case import Source
     from glocert.spec import Preprocessing
 
     graph, preprocessing = told

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glocert.certification.case import Source
 from glocert.errors import InvalidSpec
 from glocert.generators.decoder import Decoder
 from glocert.generators.encoding import Encoder
@@ -21,27 +22,9 @@ from glocert.graph.ir import Graph
 from glocert.paths.generated import picturing
 from glocert.paths.items import Float32, Items
 from glocert.paths.preprocessing import prepend_preprocessing
-from glocert.spec import Preprocessing
 from glocert.spec_latent import EncodingSpec
 
 _IMAGE = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A stored network.
-
-    Attributes:
-        graph: what ``Graph.to_bytes`` wrote.
-        preprocessing: what lies between an image and what the network knows.
-    """
-
-    graph: Path
-    preprocessing: Preprocessing
-
-    def read(self) -> Graph:
-        """Open it."""
-        return Graph.from_bytes(self.graph.read_bytes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +144,7 @@ def _image_shape(case: MiningCase, generator: Graph, items: Items | None) -> tup
     """Return the shape of an image: as the data, the card or the generator itself has it, in this order."""
     if items is not None:
         return items.shape
-    told = (case.card.get("image") or {}).get("shape")
+    told = case.card.get("image")
     if told:
         return tuple(map(int, told))
     shape = generator.output_shape

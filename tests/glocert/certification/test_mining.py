@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from glocert.certification.case import Source
 from glocert.certification.mining import STAGES, run
-from glocert.certification.mining_files import MiningCase, Source
+from glocert.certification.mining_files import MiningCase
 from glocert.certification.mining_spec import MiningSpec
 from glocert.errors import InvalidSpec, NoDirection
 from glocert.generators.directions.velocity import motion
@@ -207,6 +208,8 @@ def test_flat_data_has_directions_but_no_pictures(files: Files, tmp_path: Path) 
     found = mined(case, tmp_path, mode="global", count=2)
     assert [one["preview"] for one in found["directions"]] == [None, None]
     assert found["files"] == ["directions.json"]
+    shown = mined(MiningCase(case.generator, {"image": [1, 5, 2]}), tmp_path, mode="global", count=2)
+    assert (shown["image"], shown["files"][1:]) == ([1, 5, 2], ["direction-0.png", "direction-1.png"])
     with pytest.raises(InvalidSpec, match="needs images"):
         mined(case, tmp_path, mode="local", mask=CORNER)
 
