@@ -153,14 +153,14 @@ def _measured(ground: Ground, mined: Mined, mask: Mask | None) -> tuple[Mined, l
     """Return directions in the sense of their names, and what is known of each as JSON."""
     decoder, codes = ground.quarry.decoder, ground.codes[:_LOOKED_AT]
     alike = likenesses(decoder, codes, mined.found.vectors, known(decoder.shape))
-    if mined.name is None and ground.spec.name is None and mined.scale is None:
+    if ground.spec.mode in {"global", "local"}:
         turned = [same_sense(v, name_of(a)) for v, a in zip(mined.found.vectors, alike, strict=True)]
         mined = replace(mined, found=replace(mined.found, vectors=torch.stack(turned)))
     apart = independency(decoder, codes, mined.found.vectors, mined.extents, mask)
     about = []
     for place, (vector, extent) in enumerate(zip(mined.found.vectors, mined.extents.tolist(), strict=True)):
         inside = stay(ground.quarry.prior, ground.codes, vector, extent)
-        name, scale = _called(ground.spec, mined, alike[place], len(mined.found))
+        name, scale = _called(ground.spec, mined, alike[place])
         about.append({
             "name": name,
             "scale": scale,
@@ -172,12 +172,12 @@ def _measured(ground: Ground, mined: Mined, mask: Mask | None) -> tuple[Mined, l
     return mined, about
 
 
-def _called(spec: MiningSpec, mined: Mined, alike: Sequence[Likeness], count: int) -> tuple[str | None, Any]:
+def _called(spec: MiningSpec, mined: Mined, alike: Sequence[Likeness]) -> tuple[str | None, Any]:
     """Return name and unit of a direction: as asked for, as the mode knows it, or as it turned out to be."""
     if mined.name is not None:
         return spec.name or mined.name, mined.scale
     named = name_of(alike)
-    if spec.name is not None and count == 1:
+    if spec.name is not None:
         return spec.name, None
     if named is None:
         return None, None

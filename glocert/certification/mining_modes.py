@@ -15,11 +15,11 @@ from glocert.certification.mining_spec import MiningSpec
 from glocert.errors import InvalidSpec
 from glocert.generators.directions.attribute import attribute
 from glocert.generators.directions.extent import fitted, usual
-from glocert.generators.directions.formula import Matched, matched
+from glocert.generators.directions.formula import ENOUGH, Matched, matched
 from glocert.generators.directions.found import Found, form_of
 from glocert.generators.directions.local import local_directions
 from glocert.generators.directions.overall import global_directions
-from glocert.generators.directions.pairs import difference
+from glocert.generators.directions.pairs import AGREEING, difference
 from glocert.generators.directions.velocity import Motion, motion
 from glocert.generators.jacobian import EVERYWHERE, Forms
 from glocert.paths.items import Float32, Items
@@ -110,8 +110,11 @@ def _pair(ground: Ground) -> Mined:
     found = difference(ground.codes, after)
     change = mutation.stop - mutation.start
     measures = {"pairs": found.pairs, "cosine": found.cosine, "psnr_mutated": psnr}
-    scale = {"unit": mutation.unit, "per_latent": change / found.extent}
-    return _one(ground, found.vector, found.extent, motion_name(mutation), scale, measures, found.warnings)
+    name: str | None = motion_name(mutation)
+    scale: dict[str, Any] | None = {"unit": mutation.unit, "per_latent": change / found.extent}
+    if found.cosine < AGREEING:  # then it is not the mutation, and has not its name
+        name, scale = None, None
+    return _one(ground, found.vector, found.extent, name, scale, measures, found.warnings)
 
 
 def _derivative(ground: Ground) -> Mined:
@@ -128,8 +131,11 @@ def _derivative(ground: Ground) -> Mined:
         "explained": found.explained, "explained_apart": found.explained_apart, "cosine": found.cosine,
         "extent": told,
     }  # fmt: skip
-    scale = {"unit": of.unit, "per_latent": change / extent}
-    return _one(ground, vector, extent, of.name, scale, measures, found.warnings)
+    name: str | None = of.name
+    scale: dict[str, Any] | None = {"unit": of.unit, "per_latent": change / extent}
+    if found.explained < ENOUGH:  # then it is not the mutation, and has not its name
+        name, scale = None, None
+    return _one(ground, vector, extent, name, scale, measures, found.warnings)
 
 
 def _reached(

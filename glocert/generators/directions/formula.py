@@ -20,6 +20,8 @@ from glocert.generators.jacobian import jacobians
 
 DAMPING = 1e-6
 """k, as a share of the mean eigenvalue of the sum of J^T J"""
+NOTHING = 0.05
+"""share that is explained where every code has a direction of its own, below which there is none"""
 ENOUGH = 0.5
 """explained share below which the generator does not contain the mutation"""
 
@@ -71,6 +73,11 @@ def matched(decoder: Decoder, codes: Tensor, motion: Motion) -> Matched:
     gained = _gained(form, right, step)
     if not float(step.norm()) > 0 or gained <= 0:
         raise NoDirection(f"No step of the code changes the images as {motion.name} does.")
+    if apart / total < NOTHING:
+        raise NoDirection(
+            f"Steps of the code make {apart / total:.1%} of {motion.name}: the generator does not contain "
+            "it. Train it on data that is augmented by this mutation."
+        )
     explained = gained / total
     change = float((step @ form @ step).sqrt())
     cosine = float(step @ right) / max(change * total**0.5, 1e-300)

@@ -12,7 +12,8 @@ from glocert.generators.directions.found import unit
 
 _ENOUGH = 64
 """pairs, for a direction that is not of these inputs alone"""
-_AGREEING = 0.5
+AGREEING = 0.5
+"""mean cosine of the differences with their mean, below which they have no direction in common"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +63,7 @@ def _doubts(count: int, cosine: float) -> tuple[str, ...]:
     doubts = []
     if 1 < count < _ENOUGH:
         doubts.append(f"The direction rests on {count} pairs; {_ENOUGH} or more would be of use.")
-    if cosine < _AGREEING:
+    if cosine < AGREEING:
         doubts.append(
             f"The codes of the pairs move in different ways (mean cosine {cosine:.2f}): one straight "
             "direction does not stand for the mutation."

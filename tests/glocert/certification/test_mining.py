@@ -130,15 +130,35 @@ def test_a_pair_is_the_way_from_inputs_to_their_mutants(files: Files, tmp_path: 
     assert "rests on 20 pairs" in found["warnings"][0]
 
 
-@pytest.mark.parametrize("to", [6.0, -6.0])
+@pytest.mark.parametrize("to", [0.03, -0.03])
 def test_a_derivative_leads_to_the_far_end(files: Files, tmp_path: Path, to: float) -> None:
-    mutation = {"type": "rotation", "from": 0.0, "to": to}
+    mutation = {"type": "brightness", "from": 0.0, "to": to}
     found = mined(files.drawn, tmp_path, mode="derivative", mutation=mutation, seed=1)
     (one,) = found["directions"]
-    assert one["name"] == "rotation"
-    assert one["extent"] * one["scale"]["per_latent"] == pytest.approx(to)
-    assert np.sign(one["vector"][0]) == np.sign(to)
-    assert 0 < found["shared"]["explained"] < found["shared"]["explained_apart"] <= 1.0
+    assert (one["name"], found["warnings"]) == ("brightness", [])
+    assert one["extent"] == pytest.approx(1.5, rel=1e-3)
+    assert one["scale"] == {"unit": "intensity", "per_latent": pytest.approx(to / 1.5, rel=1e-3)}
+    assert np.sign(one["vector"][1]) == np.sign(to)
+    assert found["shared"]["explained"] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_what_a_mutation_is_not_has_not_its_name(files: Files, tmp_path: Path) -> None:
+    mutation = {"type": "rotation", "from": 0.0, "to": 6.0}
+    found = mined(files.drawn, tmp_path, mode="derivative", mutation=mutation, seed=1)
+    (one,) = found["directions"]
+    assert (one["name"], one["scale"]) == (None, None)
+    assert 0 < found["shared"]["explained"] < 0.5
+    assert "does not contain it" in found["warnings"][0]
+    asked = mined(files.drawn, tmp_path, mode="derivative", mutation=mutation, seed=1, name="a turn")
+    assert (asked["directions"][0]["name"], asked["directions"][0]["scale"]) == ("a turn", None)
+
+
+def test_one_input_has_a_direction_of_its_own(files: Files, tmp_path: Path) -> None:
+    mutation = {"type": "contrast", "from": 1.0, "to": 1.3}
+    many = mined(files.case, tmp_path, 8, mode="derivative", mutation=mutation)
+    one = mined(files.case, tmp_path, 1, mode="derivative", mutation=mutation)
+    assert one["shared"]["explained"] == pytest.approx(one["shared"]["explained_apart"])
+    assert one["shared"]["explained"] > many["shared"]["explained"]
 
 
 def test_an_attribute_leads_from_one_label_to_the_other(files: Files, tmp_path: Path) -> None:

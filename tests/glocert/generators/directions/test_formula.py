@@ -69,9 +69,14 @@ def test_velocities_are_differences_of_the_true_mutation() -> None:
 
 def test_what_a_generator_does_not_contain_is_told() -> None:
     rng = np.random.default_rng(1)
-    decoder = linear(0.1 * rng.standard_normal((SIDE * SIDE, 3)), SHAPE, picture().reshape(-1))
-    found = matched(decoder, torch.zeros(1, 3, dtype=torch.float64), rotation())
-    assert found.explained < 0.2
+    codes, noise = torch.zeros(1, 3, dtype=torch.float64), rng.standard_normal((SIDE * SIDE, 3))
+    with pytest.raises(NoDirection, match="does not contain it"):
+        matched(linear(0.1 * noise, SHAPE, picture().reshape(-1)), codes, rotation())
+    base = torch.from_numpy(picture())[None]
+    turn = rotation().velocity(base).numpy().reshape(-1, 1)
+    little = turn / np.linalg.norm(turn) + 1.5 * orthogonal_columns(rng, SIDE * SIDE, 1)
+    found = matched(linear(little, SHAPE, picture().reshape(-1)), codes[:, :1], rotation())
+    assert 0.1 < found.explained < 0.5
     assert "does not contain it" in found.warnings[0]
 
 
