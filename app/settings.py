@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     max_datasets: PositiveInt = Field(1000, description="Data sets an owner may keep.")
     max_active_jobs: PositiveInt = Field(100, description="Queued and running jobs an owner may have.")
     max_inputs: PositiveInt = Field(10_000, description="Inputs of one job.")
+    max_predicted: PositiveInt = Field(100_000, description="Inputs of one prediction by a wrapped network.")
     max_epochs: PositiveInt = Field(2_000, description="Epochs of one training.")
     max_batch: PositiveInt = Field(4_096, description="Inputs of one training step.")
     max_latent: PositiveInt = Field(1_024, description="Numbers of a code of a generator that is mined.")

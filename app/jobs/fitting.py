@@ -86,17 +86,18 @@ def indices(body: Asked, of: Subject, settings: Settings) -> list[int]:
     Raises:
         InvalidSpec: an index is not in the data set, or there are more than the settings allow.
     """
-    most = settings.max_inputs if isinstance(body, PrecheckJob) else None  # it shows how many it looked at
-    return chosen(body.inputs, of.items, settings, most)
+    limit = settings.max_predicted if isinstance(body, GloroPrediction) else settings.max_inputs
+    most = limit if isinstance(body, PrecheckJob) else None  # it shows how many it looked at
+    return chosen(body.inputs, of.items, limit, most)
 
 
-def chosen(inputs: Inputs, items: int, settings: Settings, most: int | None = None) -> list[int]:
+def chosen(inputs: Inputs, items: int, limit: int, most: int | None = None) -> list[int]:
     """Return the items that are meant, in order.
 
     Args:
         inputs: of the request.
         items: of the data set.
-        settings: with the limit.
+        limit: of a job.
         most: take no more than so many of those that are not named one by one.
 
     Raises:
@@ -110,8 +111,8 @@ def chosen(inputs: Inputs, items: int, settings: Settings, most: int | None = No
             raise _unfit(f"/inputs/indices/{outside}", detail)
     else:
         found = list(range(min(items, inputs.limit or items)))[:most]
-    if len(found) > settings.max_inputs:
-        raise _unfit("/inputs", f"A job takes {settings.max_inputs} inputs at most, these are {len(found)}.")
+    if len(found) > limit:
+        raise _unfit("/inputs", f"A job takes {limit} inputs at most, these are {len(found)}.")
     return found
 
 

@@ -84,7 +84,7 @@ def _prediction(
     files = repository.files(session, job.id, WHOLE_JOB)
     dataset = datasets.get(session, caller, body.dataset_id)
     items = answering.check(body, job, files, dataset, settings, store_of(session))
-    indices = fitting.chosen(body.inputs, items, settings)
+    indices = fitting.chosen(body.inputs, items, settings.max_predicted)
     spec = body.stored(_seconds(body.budget.seconds, settings))
     kept = [file for file in files if file.name in WRAPPED]
     return Plan(spec, len(indices), dataset_id=dataset.id, indices=indices, files=kept)

@@ -10,9 +10,10 @@ import httpx
 import numpy as np
 import pytest
 
+from app.settings import Settings
 from app.units import making, outcomes
 from models import UnitKind, now
-from tests.app.serving import Served, code
+from tests.app.serving import Served, code, serving
 from tests.app.test_gloro_jobs import ADMITTED, claim, make, post
 
 SHAPE = [1, 4, 4]
@@ -110,6 +111,16 @@ def test_a_body_that_makes_no_sense_is_refused(served: Served, body: dict[str, A
     refused = ask(served, dataset_id="d", **body)
     assert refused.status_code == 422
     assert any(where in error["pointer"] for error in refused.json()["errors"])
+
+
+def test_predictions_have_a_limit_of_their_own(settings: Settings) -> None:
+    with serving(settings.model_copy(update={"max_inputs": 2, "max_predicted": 5})) as served:
+        model, data = served.ready_model(report=ADMITTED), served.ready_dataset()
+        for body in ({"wrap_job_id": wrapped(served, model)}, {"model_id": model, "epsilons": [0.1]}):
+            refused = ask(served, dataset_id=data, **body)
+            assert (refused.status_code, code(refused)) == (422, "invalid-spec")
+            assert "5 inputs at most, these are 6" in refused.json()["detail"]
+            assert ask(served, dataset_id=data, inputs={"limit": 5}, **body).status_code == 202
 
 
 def test_only_a_finished_wrapping_with_an_onnx_file_is_asked(served: Served) -> None:
