@@ -41,7 +41,8 @@ def judge(
     Without a rate the job passes when something was certified and nothing was falsified or left undecided;
     inputs that the network gets wrong anyway (``skipped``) are no part of that question.  With a rate, the
     certified share of *all* inputs counts, as in ``summary.certified_rate``.  With a VRA, the proven share
-    at the largest epsilon counts: what is not proven is not there, so that a smaller one fails.
+    at the largest epsilon counts: what is not proven is not there, so that a smaller one fails. Jobs that
+    certify nothing but make something pass when they have succeeded.
 
     Args:
         job: the document of the API.
@@ -52,6 +53,8 @@ def judge(
         return _without_answer(job)
     if min_vra is not None:
         return _against_vra(job["summary"], min_vra)
+    if "certified" not in job["summary"]:
+        return _made(job["summary"])
     counts = {
         word: int(job["summary"].get(word, 0)) for word in ("certified", "falsified", "undecided", "skipped")
     }
@@ -73,6 +76,13 @@ def _without_answer(job: Mapping[str, Any]) -> Judgement:
     late = str(problem.get("type", "")).endswith("/deadline-exceeded")
     ground = str(problem.get("detail") or problem.get("title") or f"the job was {job['status']}")
     return Judgement(Decision.DEADLINE if late else Decision.ERROR, ground)
+
+
+def _made(summary: Mapping[str, Any]) -> Judgement:
+    """Pass a job that makes something or answers without verdicts: it has ended."""
+    counted = ((name, len(summary[name])) for name in ("directions", "artifacts") if name in summary)
+    name, count = next(counted, ("answers", 1))
+    return Judgement(Decision.PASS, f"{count} {name if count != 1 else name[:-1]} made")
 
 
 def _against_rate(counts: Mapping[str, int], inputs: int, rate: float) -> Judgement:

@@ -23,7 +23,7 @@ def save(job: Job, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = [_write(folder / "job.json", _pretty(job.data))]
     written.append(_write(folder / "results.json", _pretty(list(job.results()))))
-    if job.status == "succeeded":
+    if job.data.get("certificate"):
         certificate = _checked(job.certificate_bytes(), job.data["certificate"]["sha256"], "the certificate")
         written.append(_write(folder / "certificate.json", certificate))
     return written + [_artifact(job, folder, artifact) for artifact in job.artifacts()]

@@ -103,9 +103,9 @@ def test_groups_of_inputs_lead_to_their_attribute(lab: Lab) -> None:
         assert one["vector"][3] > 0.9
         (pair,) = mined(
             client, lab, "pair", dataset=data, encoder=proposes,
-            mutation={"type": "contrast", "from": 1.0, "to": 1.2}, orthogonal_to=[one["id"]],
+            mutation={"type": "brightness", "from": 0.0, "to": 0.05}, orthogonal_to=[one["id"]],
         )  # fmt: skip
-        assert pair["name"] == "contrast"
+        assert pair["name"] == "brightness"
         assert abs(np.dot(pair["vector"], one["vector"])) < 1e-9
 
 
@@ -127,6 +127,12 @@ def test_directions_are_mined_from_the_command_line(lab: Lab, tmp_path: Path) ->
         "directions.json", "direction-0.png", "direction-1.png",
     }  # fmt: skip
     assert json.loads((tmp_path / "directions.json").read_text())["mode"] == "global"
+    job_id = answer["job"]["id"]
+    watched = glocert(lab, "watch", job_id)
+    assert (watched.returncode, "2 directions made" in watched.stdout) == (0, True), watched.stderr
+    saved = glocert(lab, "report", job_id, "--out", tmp_path / "report")
+    assert saved.returncode == 0, saved.stderr
+    assert (tmp_path / "report" / "artifacts" / "direction-0.png").exists()
     shown = glocert(lab, "directions", "list", "--generator", answer["job"]["model_id"])
     assert all(one["id"] in shown.stdout for one in answer["directions"])
     assert glocert(lab, "directions", "delete", answer["directions"][0]["id"]).returncode == 0

@@ -25,6 +25,11 @@ from glocert_client.titles import describe_request
             {"kind": "gloro-training", "epsilon": 0.3, "architecture": None, "from_model_id": "mdl_1"},
             "train mdl_1 epsilon=0.3",
         ),
+        ({"kind": "direction-mining", "mode": "local", "mutation": None}, "local directions"),
+        (
+            {"kind": "direction-mining", "mode": "pair", "mutation": {"type": "fog", "from": 0, "to": 0.5}},
+            "pair directions fog=0:0.5",
+        ),
         ({"kind": "precheck"}, "precheck"),
     ],
 )  # fmt: skip
