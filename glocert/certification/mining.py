@@ -37,6 +37,8 @@ FILE = "directions.json"
 FORMAT = "glocert-directions/1"
 STAGES = 4
 """codes, directions, measures, pictures"""
+MANY = frozenset({"global", "local"})
+"""modes that find several directions"""
 _LOOKED_AT = 8
 """codes at which names and independency are measured"""
 _ALIKE = 3
@@ -81,7 +83,10 @@ def run(
     yield 1
     near = around(codes[:samples], spec.radius, spec.neighbours, random)
     masks = {} if mask is None else {INSIDE: mask, OUTSIDE: ~mask}
-    ground = Ground(quarry, spec, indices, codes, forms(quarry.decoder, near, masks))
+    given = torch.tensor(spec.orthogonal_to, dtype=torch.float64).reshape(-1, quarry.decoder.dimension)
+    if len(given) >= quarry.decoder.dimension:
+        raise NoDirection("The given directions span the whole latent space: nothing is orthogonal to them.")
+    ground = Ground(quarry, spec, indices, codes, forms(quarry.decoder, near, masks), given)
     mined = _as_far(spec, _apart(ground, _confined(ground, mine(ground))))
     yield 2
     mined, about = _measured(ground, mined, mask)
@@ -122,25 +127,19 @@ def _confined(ground: Ground, mined: Mined) -> Mined:
 
 
 def _apart(ground: Ground, mined: Mined) -> Mined:
-    """Make the directions orthogonal to those that are given, where some are."""
-    given = torch.tensor(ground.spec.orthogonal_to, dtype=torch.float64)
-    if not len(given):
+    """Make the one direction of a mode orthogonal to those that are given; the others are found so."""
+    if not len(ground.given) or ground.spec.mode in MANY:
         return mined
-    room = ground.quarry.decoder.dimension - len(given)
-    if room <= 0:
-        raise NoDirection("The given directions span the whole latent space: no other is orthogonal to them.")
-    before = mined.found.vectors[:room]
-    after = orthogonal(torch.cat([given, before]))
-    vectors, turned = after.vectors[len(given) :], after.turned[len(given) :]
-    masked = ground.spec.mask is not None and ground.spec.mode != "global"
+    after = orthogonal(torch.cat([ground.given, mined.found.vectors]))
+    vectors, turned = after.vectors[-1:], float(after.turned[-1])
+    masked = ground.spec.mask is not None
     found = Found(
         vectors,
         form_of(ground.seen.of[INSIDE if masked else EVERYWHERE], vectors),
-        None if ground.spec.mask is None else leakage_of(ground.seen, INSIDE, OUTSIDE, vectors),
-        mined.found.identified[:room],
+        leakage_of(ground.seen, INSIDE, OUTSIDE, vectors) if masked else None,
+        (True,),
     )
-    more = {"turned": turned.tolist()}
-    return replace(mined, found=found, extents=mined.extents[:room], measures={**mined.measures, **more})
+    return replace(mined, found=found, measures={**mined.measures, "turned": turned})
 
 
 def _as_far(spec: MiningSpec, mined: Mined) -> Mined:
@@ -153,7 +152,7 @@ def _measured(ground: Ground, mined: Mined, mask: Mask | None) -> tuple[Mined, l
     """Return directions in the sense of their names, and what is known of each as JSON."""
     decoder, codes = ground.quarry.decoder, ground.codes[:_LOOKED_AT]
     alike = likenesses(decoder, codes, mined.found.vectors, known(decoder.shape))
-    if ground.spec.mode in {"global", "local"}:
+    if ground.spec.mode in MANY:
         turned = [same_sense(v, name_of(a)) for v, a in zip(mined.found.vectors, alike, strict=True)]
         mined = replace(mined, found=replace(mined.found, vectors=torch.stack(turned)))
     apart = independency(decoder, codes, mined.found.vectors, mined.extents, mask)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from glocert.certification.mining_files import Quarry
 from glocert.certification.mining_spec import MiningSpec
 from glocert.errors import InvalidSpec
 from glocert.generators.directions.attribute import attribute
+from glocert.generators.directions.bases import complement, restricted
 from glocert.generators.directions.extent import fitted, usual
 from glocert.generators.directions.formula import ENOUGH, Matched, matched
-from glocert.generators.directions.found import Found, form_of
+from glocert.generators.directions.found import Found, form_of, signed
 from glocert.generators.directions.local import local_directions
 from glocert.generators.directions.overall import global_directions
 from glocert.generators.directions.pairs import AGREEING, difference
@@ -42,6 +43,7 @@ class Ground:
         indices: items to look at; none where codes are drawn.
         codes: of the items, or drawn.
         seen: forms of the image, and of the region and the rest where there is a mask.
+        given: directions that nothing is to be found of, float64, shape (k, d).
     """
 
     quarry: Quarry
@@ -49,6 +51,15 @@ class Ground:
     indices: Sequence[int]
     codes: Tensor
     seen: Forms
+    given: Tensor
+
+    def beside(self, search: Callable[[Forms], Found]) -> Found:
+        """Search among the directions that are orthogonal to the given ones."""
+        if not len(self.given):
+            return search(self.seen)
+        basis = complement(self.given)
+        found = search(restricted(self.seen, basis))
+        return replace(found, vectors=signed(found.vectors @ basis))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,14 +95,18 @@ def mine(ground: Ground) -> Mined:
 
 def _overall(ground: Ground) -> Mined:
     spec = ground.spec
-    form = ground.seen.of[EVERYWHERE]
-    found = global_directions(form, spec.count, method=spec.method or "eigen", sparsity=spec.sparsity)
-    share = float(form_of(form, found.vectors).sum() / form.trace())
+    found = ground.beside(
+        lambda seen: global_directions(
+            seen.of[EVERYWHERE], spec.count, method=spec.method or "eigen", sparsity=spec.sparsity
+        )
+    )
+    share = float(found.energies.sum() / ground.seen.of[EVERYWHERE].trace())
     return _usual(ground, found, {"energy_share": min(1.0, share)})
 
 
 def _local(ground: Ground) -> Mined:
-    found = local_directions(ground.seen, ground.spec.count, method=ground.spec.method or "subspace")
+    spec = ground.spec
+    found = ground.beside(lambda seen: local_directions(seen, spec.count, method=spec.method or "subspace"))
     return _usual(ground, found, {})
 
 

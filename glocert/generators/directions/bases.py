@@ -10,6 +10,7 @@ from torch import Tensor
 
 from glocert.errors import InvalidSpec
 from glocert.generators.directions.found import unit
+from glocert.generators.jacobian import Forms
 
 METHODS = ("gram-schmidt", "loewdin")
 _DEPENDENT = 1e-6
@@ -52,6 +53,27 @@ def orthogonal(vectors: Tensor, method: str = "gram-schmidt") -> Orthogonal:
     # by the chord, as the arc cosine of what is near 1 loses half of the digits
     chords = (after - before).norm(dim=1)
     return Orthogonal(after, 2 * torch.asin((chords / 2).clamp(max=1.0)) * degrees(1.0))
+
+
+def complement(given: Tensor) -> Tensor:
+    """Return orthonormal rows that span what is orthogonal to given directions, shape (d - k, d).
+
+    Args:
+        given: float64, shape (k, d); none of them for the whole space.
+
+    Raises:
+        InvalidSpec: they depend on each other.
+    """
+    if not len(given):
+        return torch.eye(given.shape[1], dtype=given.dtype)
+    rows = orthogonal(given).vectors
+    whole: Tensor = torch.linalg.svd(rows, full_matrices=True)[2]
+    return whole[len(rows) :]
+
+
+def restricted(seen: Forms, basis: Tensor) -> Forms:
+    """Return forms of the coordinates along orthonormal rows."""
+    return Forms({name: basis @ form @ basis.T for name, form in seen.of.items()}, seen.sizes)
 
 
 def _in_order(vectors: Tensor) -> Tensor:

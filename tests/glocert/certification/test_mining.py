@@ -112,6 +112,11 @@ def test_local_directions_stay_in_their_mask(files: Files, tmp_path: Path) -> No
     found = mined(files.drawn, tmp_path, mode="local", mask=CORNER, count=1)
     (one,) = found["directions"]
     assert abs(one["vector"][2]) > 0.99
+    for method in ("subspace", "ratio"):
+        other = mined(
+            files.drawn, tmp_path, mode="local", mask=CORNER, method=method, orthogonal_to=[one["vector"]]
+        )
+        assert all(abs(np.dot(each["vector"], one["vector"])) < 1e-9 for each in other["directions"])
     assert one["leakage"] < 1e-3
     assert max(one["measures"]["independency"]["leakage_along"]) < 1e-3
 
@@ -195,7 +200,17 @@ def test_directions_keep_away_from_given_ones(files: Files, tmp_path: Path) -> N
     vectors = np.array([one["vector"] for one in found["directions"]])
     assert len(vectors) == 2
     np.testing.assert_allclose(vectors @ np.array(given).T, 0.0, atol=1e-10)
-    assert len(found["shared"]["turned"]) == 2
+    energies = [one["energy"] for one in found["directions"]]
+    assert energies == sorted(energies, reverse=True)
+    left = weights() @ (np.eye(LATENT) - np.array(given).T @ np.array(given))
+    np.testing.assert_allclose(energies, np.linalg.svd(left)[1][:2] ** 2 / SIDE**2, rtol=1e-9)
+    assert found["shared"]["energy_share"] < 1.0
+    one = mined(
+        files.drawn, tmp_path, mode="derivative", mutation={"type": "brightness", "from": 0.0, "to": 0.1},
+        orthogonal_to=given,
+    )  # fmt: skip
+    np.testing.assert_allclose(np.array(given) @ one["directions"][0]["vector"], 0.0, atol=1e-10)
+    assert one["shared"]["turned"] == pytest.approx(np.degrees(np.arcsin(0.6)), abs=0.1)
     with pytest.raises(NoDirection, match="whole latent space"):
         mined(files.drawn, tmp_path, mode="global", orthogonal_to=np.eye(LATENT).tolist())
 
