@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.attack_certificates import BLOCK
+from experiments.attacks.campaign import ROUNDING
+
 LOGS = Path(__file__).parent / "logs"
 PAGE = Path(__file__).parents[1] / "docs" / "methods" / "gloro.md"
 Result = Mapping[str, Any]
@@ -75,13 +78,31 @@ def _attacks() -> str:
     found = next(iter(_read("attacks.json")), None)
     if found is None:
         return ""
-    effort = found["effort"]
+    effort, done = found["effort"], [(row, _attacked(row)) for row in found["rows"] if _attacked(row)]
+    titles = ["network and radii", "points", "median radius", "flips", "seconds"]
+    rows = [
+        [
+            row["network"], f"{points:,}", f"{row['median_radius']:.4f}",
+            f"{sum(row['flips'].values())}", f"{row['seconds']:.0f}",
+        ]
+        for row, points in done
+    ]  # fmt: skip
+    planted = found["planted"]
+    seen = ", ".join(f"{name} {count}" for name, count in planted["found"].items() if "torch" not in name)
+    flips = sum(sum(row["flips"].values()) for row, _ in done)
     return (
-        f"Last run: **{found['flips']} flips of {found['points']:,} certified points** of "
-        f"{len(found['rows'])} networks ({', '.join(row['network'] for row in found['rows'])}), with "
+        f"Last run: **{flips} flips of {sum(points for _, points in done):,} certified points**, with "
         f"{effort['steps']} steps, {effort['restarts']} restarts, {effort['rivals']} rivals each, "
-        f"{effort['trials']} trials of the rounding search per rival."
+        f"{effort['trials']} trials of the rounding search per rival, {effort['queries']:,} random windows; "
+        f"`+backward`: radii of backward bounds.\n\n{_table(titles, rows)}\n\n"
+        f"Of {planted['points']} radii, claimed {planted['factor']} times too large, found by: {seen}."
     )
+
+
+def _attacked(row: Mapping[str, Any]) -> int:
+    """Return how many points have met every attack: the search by rounding is the last of a block."""
+    blocks = sum(piece.startswith(ROUNDING) for piece in row["pieces"])
+    return min(int(row["points"]), blocks * BLOCK)
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
