@@ -52,13 +52,16 @@ class Settings(BaseSettings):
     max_predicted: PositiveInt = Field(100_000, description="Inputs of one prediction by a wrapped network.")
     max_epochs: PositiveInt = Field(2_000, description="Epochs of one training.")
     max_batch: PositiveInt = Field(4_096, description="Inputs of one training step.")
-    max_latent: PositiveInt = Field(1_024, description="Numbers of a code of a generator that is mined.")
+    max_latent: PositiveInt = Field(
+        1_024, description="Numbers of a code of a generator that is mined or trained."
+    )
     max_codes: PositiveInt = Field(
         2_048, description="Codes at which a direction mining takes slopes, neighbours included."
     )
     max_encoded: PositiveInt = Field(1_024, description="Inputs whose codes a direction mining looks for.")
     max_directions: PositiveInt = Field(64, description="Directions that one mining may find.")
     max_kept_directions: PositiveInt = Field(10_000, description="Directions an owner may keep.")
+    max_width: PositiveInt = Field(1_024, description="Width of a generator in training.")
     max_nodes: PositiveInt = Field(5_000, description="Nodes of an uploaded graph.")
     max_parameters: PositiveInt = Field(200_000_000, description="Weights of an uploaded graph.")
     max_tensor: PositiveInt = Field(100_000_000, description="Elements of one stored tensor.")

@@ -82,6 +82,26 @@ def comparison(
     return _row(tiles, captions)
 
 
+def rows(shown: Sequence[tuple[str, Sequence[Pixels]]]) -> Image.Image:
+    """Return rows of images in [0, 1], each row under its title.
+
+    Args:
+        shown: title and images, each ``(channels, height, width)``, all of one size.
+    """
+    tiles = [(title, [_tile(image, 0.0, 1.0, _TILE // 3) for image in images]) for title, images in shown]
+    size = tiles[0][1][0].size
+    across, down = size[0] + _GAP // 3, size[1] + _LINE + _GAP
+    most = max(len(row) for _, row in tiles)
+    picture = Image.new("RGB", (most * across + 2 * _GAP, len(tiles) * down + _GAP), _PAPER)
+    canvas, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
+    for number, (title, row) in enumerate(tiles):
+        top = _GAP + number * down
+        canvas.text((_GAP, top), title, fill=_INK, font=font)
+        for place, tile in enumerate(row):
+            picture.paste(tile, (_GAP + place * across, top + _LINE))
+    return picture
+
+
 def strip(
     images: Sequence[Pixels],
     captions: Sequence[str],

@@ -19,6 +19,7 @@ from app.units.leases import Lease
 from glocert.graph.limits import SETTINGS
 from models import Dataset, Job, Network, UnitKind, now
 from workers.conversation import Message
+from workers.generator_briefs import generator
 from workers.gloro_briefs import LIPSCHITZ, At, lipschitz, prediction, training, wrap
 from workers.mining_briefs import mining
 from workers.notes import ROWS
@@ -56,6 +57,8 @@ def command(
     at = At(session, job, lease, settings, store, out)
     if lease.kind is UnitKind.GLORO_TRAINING:
         return training(at)
+    if lease.kind is UnitKind.GENERATOR_TRAINING:
+        return generator(at)
     if lease.kind is UnitKind.GLORO_WRAP:
         return wrap(at)
     if lease.kind is UnitKind.GLORO_PREDICTION:

@@ -55,7 +55,7 @@ def _answers(command: Message) -> Iterator[Message]:
 
 
 def _commands() -> dict[str, Command]:
-    from workers import inspection, learning, mining
+    from workers import generating, inspection, learning, mining
 
     return {
         "prepare": _prepare,
@@ -66,6 +66,7 @@ def _commands() -> dict[str, Command]:
         "lipschitz": learning.lipschitz,
         "gloro-wrap": learning.gloro_wrap,
         "gloro-training": learning.gloro_training,
+        "generator-training": generating.generator_training,
         "gloro-prediction": learning.gloro_prediction,
         "direction-mining": mining.direction_mining,
         "inspect-network": inspection.inspect_network,

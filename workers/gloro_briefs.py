@@ -112,9 +112,7 @@ def training(at: At) -> Message | None:
         if other is None:
             return None
         held_out = _files(other, at.store)
-    checkpoint = results.whole_job_file(at.session, at.job.id, making.CHECKPOINT)
-    if checkpoint is not None:
-        shutil.copyfile(at.store.path(checkpoint), at.out / making.CHECKPOINT)
+    begun(at)
     inputs, labels = _files(dataset, at.store)
     members = (*RECIPE, *(NETWORK if network is None else ()))
     return {
@@ -125,9 +123,16 @@ def training(at: At) -> Message | None:
         "graph": None if network is None else str(at.store.path(str(network.graph_sha256))),
         "preprocessing": {} if network is None else network.preprocessing,
         "wanted": {name: spec[name] for name in members} | {"share": spec["validation_share"]},
-        "spec": spec,
+        "epochs": spec["epochs"],
         "out": str(at.out),
     }
+
+
+def begun(at: At) -> None:
+    """Put the last checkpoint of a training into its folder, where there is one."""
+    checkpoint = results.whole_job_file(at.session, at.job.id, making.CHECKPOINT)
+    if checkpoint is not None:
+        shutil.copyfile(at.store.path(checkpoint), at.out / making.CHECKPOINT)
 
 
 def _files(dataset: Dataset, store: BlobStore) -> tuple[str, str | None]:

@@ -25,7 +25,8 @@ log = structlog.get_logger(__name__)
 ROWS = {UnitKind.SEGMENT, UnitKind.LIPSCHITZ}
 ACCURACY = {UnitKind.ACCURACY, UnitKind.LIPSCHITZ_BOUND}
 ANSWERED = {UnitKind.GLORO_PREDICTION}
-MADE = {UnitKind.GLORO_WRAP, UnitKind.GLORO_TRAINING, UnitKind.DIRECTION_MINING}
+TRAININGS = {UnitKind.GLORO_TRAINING, UnitKind.GENERATOR_TRAINING}
+MADE = {UnitKind.GLORO_WRAP, UnitKind.DIRECTION_MINING, *TRAININGS}
 COUNTED = {UnitKind.PRECHECK, UnitKind.GLORO_WRAP, UnitKind.DIRECTION_MINING}
 PARTIAL_BYTES = 2**19
 """largest state of an unfinished input that is kept: some ten thousand intervals"""
@@ -41,7 +42,7 @@ class Notes:
         self._writers: dict[str, tuple[set[UnitKind], Callable[[Message], bool]]] = {
             "accuracy": (ACCURACY, self._accuracy),
             "bound": ({UnitKind.LIPSCHITZ_BOUND}, self._bound),
-            "epoch": ({UnitKind.GLORO_TRAINING}, self._epoch),
+            "epoch": (TRAININGS, self._epoch),
             "inspected": ({UnitKind.INSPECT_NETWORK, UnitKind.INSPECT_DATASET}, self._inspected),
             "made": (MADE, self._made),
             "part": (ANSWERED, self._part),
@@ -67,7 +68,7 @@ class Notes:
     def keep_checkpoint(self) -> None:
         """Store the state of a training as its child wrote it last, if it wrote one."""
         file = self._out / making.CHECKPOINT
-        if self._lease.kind is UnitKind.GLORO_TRAINING and file.exists():
+        if self._lease.kind in TRAININGS and file.exists():
             blob = findings.taken(self._store, file)
             self._persist(lambda session: making.save_checkpoint(session, self._lease, blob, self._until()))
 
@@ -128,7 +129,10 @@ class Notes:
         """Write a point of the learning curve; now and then keep the state, and let others have a turn."""
         number, point = message["number"], message["log"]
         self._persist(lambda session: making.save_epoch(session, self._lease, number, point, self._until()))
-        if time.monotonic() < self._checkpoint_at or number >= self._command["spec"]["epochs"]:
+        if message.get("files") and (number == 1 or time.monotonic() >= self._checkpoint_at):
+            shown = findings.pictures(self._store, self._out, message["files"])
+            self._persist(lambda session: making.save_files(session, self._lease, shown, self._until()))
+        if time.monotonic() < self._checkpoint_at or number >= self._command["epochs"]:
             return False
         self.keep_checkpoint()
         self._checkpoint_at = time.monotonic() + self._settings.checkpoint_s

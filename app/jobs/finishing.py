@@ -13,11 +13,12 @@ from app.blobs import service as blobs
 from app.certificates import service as certificates
 from app.db import store_of
 from app.directions import service as directions
-from app.jobs import gloro, lipschitz, mining, precheck, prediction, repository
+from app.jobs import generators, gloro, lipschitz, mining, precheck, prediction, repository
 from app.jobs.predicted import MEDIA_TYPES, PART, Predictions
 from app.jobs.schemas import SEGMENT
 from app.jobs.summary import summarise
 from app.networks import service as networks
+from app.networks.schemas import Role
 from app.storage import Blob
 from glocert.errors import GlocertError
 from glocert.report_curve import Curve, curve, svg
@@ -26,7 +27,7 @@ from glocert.spec_lipschitz import LipschitzRow, LipschitzSpec
 from models import Artifact, Job
 
 WHOLE_JOB = -1
-MODEL = "model.onnx"
+MODEL, GENERATOR, ENCODER = "model.onnx", "generator.onnx", "encoder.onnx"
 CHECKPOINT = "checkpoint"
 """of a training: for going on with it, no file for users"""
 
@@ -91,6 +92,29 @@ def _training(session: Session, job: Job) -> None:
     job.inputs_done = job.inputs_total
 
 
+def _generator(session: Session, job: Job) -> None:
+    """Store generator and encoder as models, each with its card and the id of the other."""
+    found = dict(_required(job))
+    card = found.pop("card", {})
+    files = {file.name: file for file in repository.files(session, job.id, WHOLE_JOB)}
+    if not {GENERATOR, ENCODER} <= files.keys():
+        raise GlocertError("The training ended without a generator and an encoder.")
+    name = job.spec.get("name") or f"{job.spec['family']} {job.id[-6:]}"
+    titles: dict[Role, tuple[str, str]] = {
+        "generator": (GENERATOR, name), "encoder": (ENCODER, f"{name}, encoder"),
+    }  # fmt: skip
+    made = {}
+    for role, (file_name, title) in titles.items():
+        file = files[file_name]
+        blob, known = Blob(file.sha256, file.size_bytes), card | {"role": role, "job_id": job.id}
+        made[role] = networks.add_made(session, job.owner, blob, file_name, title, role=role, card=known)
+    ids = {f"{role}_id": network.id for role, network in made.items()}
+    for network in made.values():
+        network.card = {**(network.card or {}), **ids}
+    job.summary = found | ids | {"artifacts": _made(session, job)}
+    job.inputs_done = job.inputs_total
+
+
 def _prediction(session: Session, job: Job) -> None:
     """Join what the units answered, and put one file in the place of their parts."""
     store, files = store_of(session), repository.files(session, job.id, WHOLE_JOB)
@@ -131,6 +155,7 @@ FINISH: Mapping[str, Callable[[Session, Job], None]] = {
     precheck.KIND: _precheck,
     gloro.WRAP: _wrap,
     gloro.TRAINING: _training,
+    generators.KIND: _generator,
     prediction.KIND: _prediction,
     mining.KIND: _mining,
 }

@@ -8,6 +8,7 @@ from math import prod
 from app.datasets import arrays
 from app.errors import DatasetNotReady
 from app.jobs import fitting
+from app.jobs.generators import GeneratorTraining
 from app.jobs.gloro import GloroTraining
 from app.settings import Settings
 from app.storage import BlobStore
@@ -16,6 +17,8 @@ from models import Dataset, Network, UploadStatus
 
 FEWEST_AXES, MOST_AXES = 2, 3
 """of an image"""
+FEWEST_ITEMS = 4
+"""of the training of a generator: two to learn from, two that are held out"""
 CLASSES = 1000
 """of a training, at most"""
 
@@ -51,6 +54,40 @@ def check(
         raise InvalidSpec(offences[0].detail, offences)
 
 
+def check_generator(
+    body: GeneratorTraining, data: Dataset, target: Dataset | None, settings: Settings, store: BlobStore
+) -> None:
+    """Compare the training of a generator with its data and the settings.
+
+    Raises:
+        DatasetNotReady: data is not inspected yet, or rejected.
+        InvalidSpec: naming everything that does not fit.
+    """
+    offences = [*_generator_limits(body, settings), *fitting.budget(body.budget, settings)]
+    shape, _ = _opened(data, store)
+    offences += _images(shape, "Give images of rows and columns.")
+    if shape[0] < FEWEST_ITEMS:
+        offences.append(Offence("/dataset_id", f"At least {FEWEST_ITEMS} items are needed, not {shape[0]}."))
+    if target is not None:
+        shape_there, _ = _opened(target, store)
+        if shape_there[1:] != shape[1:]:
+            detail = f"Its items have shape {list(shape_there[1:])}, those to learn from {list(shape[1:])}."
+            offences.append(Offence("/target/dataset_id", detail))
+    if offences:
+        raise InvalidSpec(offences[0].detail, offences)
+
+
+def _generator_limits(body: GeneratorTraining, settings: Settings) -> Iterator[Offence]:
+    width = body.recipe()["width"]
+    for name, asked, setting in (
+        ("epochs", body.total_epochs, "max_epochs"), ("batch", body.batch, "max_batch"),
+        ("latent_dim", body.latent_dim, "max_latent"), ("width", width, "max_width"),
+    ):  # fmt: skip
+        limit = getattr(settings, setting)
+        if asked > limit:
+            yield Offence(f"/{name}", f"At most {limit} are allowed (GLOCERT_{setting.upper()}).")
+
+
 def _limits(body: GloroTraining, settings: Settings) -> Iterator[Offence]:
     for name, limit in (("epochs", settings.max_epochs), ("batch", settings.max_batch)):
         if body.filled(name) > limit:
@@ -77,11 +114,13 @@ def _labelled(labels: tuple[int, int] | None, where: str, *, needed: bool) -> li
     return []
 
 
-def _images(shape: tuple[int, ...]) -> list[Offence]:
+def _images(
+    shape: tuple[int, ...], way_out: str = "Train from a model of your own: from_model_id."
+) -> list[Offence]:
     if FEWEST_AXES <= len(shape) - 1 <= MOST_AXES:
         return []
     detail = f"The architectures take images, the items have shape {list(shape[1:])}."
-    return [Offence("/dataset_id", detail, way_out="Train from a model of your own: from_model_id.")]
+    return [Offence("/dataset_id", detail, way_out=way_out)]
 
 
 def _begun(network: Network, shape: tuple[int, ...], labels: tuple[int, int] | None) -> list[Offence]:

@@ -14,6 +14,7 @@ from app.directions import service as directions
 from app.errors import NetworkNotReady, NotFound
 from app.jobs import answering, fitting, learning, prospecting, repository
 from app.jobs.fitting import Asked
+from app.jobs.generators import DatasetTarget, GeneratorTraining
 from app.jobs.gloro import GloroTraining, GloroWrap
 from app.jobs.mining import STAGES, DirectionMining
 from app.jobs.precheck import PrecheckJob
@@ -37,7 +38,7 @@ class Plan:
         total: inputs, epochs or files: what progress counts.
         network_id: of the model that must stay while the job runs.
         dataset_id: of the data that must stay.
-        validation_dataset_id: of the data for validation that must stay.
+        validation_dataset_id: of the data for validation, or of a style, that must stay.
         indices: inputs that are looked at.
         files: of another job, which the new one keeps for itself.
         networks: other models that must stay: role -> id.
@@ -67,6 +68,8 @@ def plan(session: Session, caller: Caller, body: JobBody, settings: Settings) ->
         return _wrap(session, caller, body, settings)
     if isinstance(body, GloroTraining):
         return _training(session, caller, body, settings)
+    if isinstance(body, GeneratorTraining):
+        return _generator(session, caller, body, settings)
     if isinstance(body, GloroPrediction) and body.wrap_job_id is not None:
         return _prediction(session, caller, body, body.wrap_job_id, settings)
     if isinstance(body, DirectionMining):
@@ -145,6 +148,16 @@ def _mining(session: Session, caller: Caller, body: DirectionMining, settings: S
     others = {} if encoder is None else {"encoder": encoder.id}
     data_id = None if data is None else data.id
     return Plan(spec, STAGES, generator.id, data_id, indices=chosen, networks=others)
+
+
+def _generator(session: Session, caller: Caller, body: GeneratorTraining, settings: Settings) -> Plan:
+    data, target = datasets.get(session, caller, body.dataset_id), None
+    if isinstance(body.target, DatasetTarget):
+        target = datasets.get(session, caller, body.target.dataset_id)
+    learning.check_generator(body, data, target, settings, store_of(session))
+    networks.refuse_too_many(session, caller, settings.max_models, more=2)
+    spec = body.stored(_seconds(body.budget.seconds, settings))
+    return Plan(spec, body.total_epochs, None, data.id, None if target is None else target.id)
 
 
 def _ready(network: Network) -> Network:

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import waiting
 from app.deps import Parts, PartsDep, SessionDep, SettingsDep, get_caller
-from app.jobs import following, gloro, lipschitz, mining, precheck, prediction, service, showing
+from app.jobs import following, generators, gloro, lipschitz, mining, precheck, prediction, service, showing
 from app.jobs.schemas import EXAMPLE, JobBody, JobFilter, JobPage, JobRead
 from app.keys.service import Caller
 from app.problems import Responses, problems
@@ -38,6 +38,7 @@ EXAMPLES: dict[str, Any] = {
     "lipschitz": {"value": lipschitz.EXAMPLE},
     "wrap": {"value": gloro.WRAP_EXAMPLE},
     "training": {"value": gloro.TRAINING_EXAMPLE},
+    "generator": {"value": generators.EXAMPLE},
     "prediction": {"value": prediction.EXAMPLE},
     "directions": {"value": mining.EXAMPLE},
 }

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, computed_field
 
-from app.jobs import gloro, lipschitz, mining, precheck, prediction
+from app.jobs import generators, gloro, lipschitz, mining, precheck, prediction
+from app.jobs.generators import GeneratorSummary, GeneratorTraining
 from app.jobs.gloro import GloroTraining, GloroWrap, TrainingSummary, WrapSummary
 from app.jobs.laws import LawBody, Uniform
 from app.jobs.lipschitz import LipschitzCertification, LipschitzSummary
@@ -22,14 +23,14 @@ from glocert.spec import MOST_RANKED
 SEGMENT = "segment-certification"
 KINDS = (
     SEGMENT, precheck.KIND, lipschitz.KIND, gloro.WRAP, gloro.TRAINING, prediction.KIND, mining.KIND,
+    generators.KIND,
 )  # fmt: skip
 """What this release offers."""
 CERTIFYING = frozenset({SEGMENT, lipschitz.KIND})
 """Kinds that answer with a row per input and a certificate."""
 Kind = Literal[
     "segment-certification", "precheck", "lipschitz-certification", "gloro-wrap", "gloro-training",
-    "gloro-prediction",
-    "direction-mining",
+    "gloro-prediction", "direction-mining", "generator-training",
 ]  # fmt: skip
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 EXAMPLE: dict[str, JsonValue] = {
@@ -164,6 +165,7 @@ JobBody = (
     | GloroTraining
     | GloroPrediction
     | DirectionMining
+    | GeneratorTraining
 )
 """A request for a job of any kind; ``kind`` decides."""
 
@@ -235,6 +237,7 @@ AnySummary = (
     | TrainingSummary
     | PredictionSummary
     | MiningSummary
+    | GeneratorSummary
 )
 SUMMARIES: Mapping[str, type[Answer]] = {
     SEGMENT: Summary,
@@ -244,6 +247,7 @@ SUMMARIES: Mapping[str, type[Answer]] = {
     gloro.TRAINING: TrainingSummary,
     prediction.KIND: PredictionSummary,
     mining.KIND: MiningSummary,
+    generators.KIND: GeneratorSummary,
 }
 BODIES: Mapping[str, type[Body]] = {
     SEGMENT: SegmentCertification,
@@ -253,6 +257,7 @@ BODIES: Mapping[str, type[Body]] = {
     gloro.TRAINING: GloroTraining,
     prediction.KIND: GloroPrediction,
     mining.KIND: DirectionMining,
+    generators.KIND: GeneratorTraining,
 }
 
 

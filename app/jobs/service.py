@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app import paging
 from app.errors import IdempotencyMismatch, JobFinished, JobNotResumable, NotFound, TooManyJobs
-from app.jobs import finishing, gloro, planning, repository
+from app.jobs import finishing, generators, gloro, planning, repository
 from app.jobs.schemas import SEGMENT, JobBody, JobFilter
 from app.keys.service import Caller
 from app.paging import Page
@@ -22,6 +22,8 @@ from app.units import service as units
 from glocert.errors import DeadlineExceeded, GlocertError, WorkerLost
 from models import Job, JobStatus, TrainingEpoch, now
 
+TRAININGS = frozenset({gloro.TRAINING, generators.KIND})
+"""Kinds with a learning curve."""
 INTERRUPTED = {f"/problems/{error.code}" for error in (DeadlineExceeded, WorkerLost)}
 """types of the errors after which a job can go on"""
 
@@ -78,7 +80,7 @@ def follow(session: Session, caller: Caller, job_id: str, epochs: int) -> tuple[
         NotFound: there is none.
     """
     job = get(session, caller, job_id)
-    curve = repository.epochs(session, job_id, epochs) if job.kind == gloro.TRAINING else ()
+    curve = repository.epochs(session, job_id, epochs) if job.kind in TRAININGS else ()
     return job, curve
 
 

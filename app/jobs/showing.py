@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, cast
 
-from app.jobs import gloro, mining
+from app.jobs import generators, gloro, mining
 from app.jobs.schemas import (
     BODIES,
     SUMMARIES,
@@ -23,6 +23,7 @@ COUNTED: Mapping[str, Literal["epochs", "files", "stages"]] = {
     gloro.TRAINING: "epochs",
     gloro.WRAP: "files",
     mining.KIND: "stages",
+    generators.KIND: "epochs",
 }
 """What progress counts where it does not count inputs."""
 

@@ -58,6 +58,10 @@ FORM: dict[str, Any] = {
             "description": "Of a classifier with one output: label 1 where it is greater than this number.",
         },
         "decision": {"enum": ["max", "min"], "default": "max", "description": "Which score decides."},
+        "prior": {
+            "enum": ["normal", "uniform"],
+            "description": "Of a generator: the law of its codes; normal by default, uniform is on [-1, 1].",
+        },
         "input_shape": {
             "type": "string",
             "description": "JSON: shape of one sample.",

@@ -88,7 +88,19 @@ class NetworkSettings(Body):
         FiniteFloat | None,
         Field(description="Of a classifier with one output: label 1 where it is greater, label 0 elsewhere."),
     ] = None
+    prior: Annotated[
+        Literal["normal", "uniform"] | None,
+        Field(description="Of a generator: the law of its codes; normal by default, uniform is on [-1, 1]."),
+    ] = None
     preprocessing: PreprocessingBody = Field(default_factory=PreprocessingBody)
+
+    @field_validator("prior")
+    @classmethod
+    def _of_generators(cls, prior: str | None, info: ValidationInfo) -> str | None:
+        role = info.data.get("role", "classifier")
+        if prior is not None and role != "generator":
+            raise ValueError(f"a {role} has no prior")
+        return prior
 
     @field_validator("decision")
     @classmethod
@@ -202,6 +214,8 @@ class NetworkRead(Answer):
     """each layer of the lock-down in which the upload was opened: `on`, or why it was missing"""
     rejection: dict[str, Any] | None
     """a problem that names every offending node"""
+    card: dict[str, Any] | None = None
+    """of a generator: at least the `prior` of its codes; of one that a job has trained: how, and how good"""
     created_at: Moment
 
     @model_validator(mode="before")

@@ -17,7 +17,7 @@ from app.errors import InUse, LimitExceeded, NotFound
 from app.jobs import repository as jobs
 from app.keys.service import Caller
 from app.networks import repository
-from app.networks.schemas import NetworkFilter, NetworkSettings, PreprocessingBody
+from app.networks.schemas import NetworkFilter, NetworkSettings, PreprocessingBody, Role
 from app.paging import Page
 from app.storage import Blob, Incoming
 from app.units import service as units
@@ -64,15 +64,16 @@ def create(
     return network, True
 
 
-def refuse_too_many(session: Session, caller: Caller, max_models: int) -> None:
-    """Refuse one more network.
+def refuse_too_many(session: Session, caller: Caller, max_models: int, more: int = 1) -> None:
+    """Refuse one more network, or so many more.
 
     Raises:
         LimitExceeded: the owner has as many as the settings allow.
     """
-    if repository.count(session, caller.owner) >= max_models:
+    count = repository.count(session, caller.owner)
+    if count + more > max_models:
         raise LimitExceeded(
-            f"You have {max_models} models, which is the limit.",
+            f"You have {count} models, and {max_models} is the limit.",
             extra={"limit": max_models, "setting": "max_models"},
         )
 
@@ -89,6 +90,9 @@ def add_made(
     filename: str,
     name: str,
     preprocessing: dict[str, Any] | None = None,
+    *,
+    role: Role = "classifier",
+    card: dict[str, Any] | None = None,
 ) -> Network:
     """Add a network that a job has made, as if it had been uploaded; the same bytes are the same network.
 
@@ -101,14 +105,18 @@ def add_made(
         filename: what it is called.
         name: shown in lists.
         preprocessing: of the network that it was made from; plain by default.
+        role: what it is for.
+        card: what is known of it; the network that is there already gets it, too.
     """
     settings = PreprocessingBody.model_validate(preprocessing or {})
-    form = NetworkSettings(name=name, format="onnx", preprocessing=settings)
+    form = NetworkSettings(name=name, format="onnx", preprocessing=settings, role=role)
     identity = _identity(file.sha256, form)
     known = repository.by_identity(session, owner, identity)
     if known is not None:
+        known.card = card or known.card
         return known
     network = _new(owner, file, filename, form, identity)
+    network.card = card or network.card
     try:
         repository.add(session, network)
     except IntegrityError:
@@ -187,7 +195,7 @@ def _identity(sha256: str, form: NetworkSettings) -> str:
         "classes": form.classes,
         "preprocessing": form.preprocessing.canonical(),
     }
-    later = {"output": form.output, "threshold": form.threshold}
+    later = {"output": form.output, "threshold": form.threshold, "prior": form.prior}
     settings |= {name: value for name, value in later.items() if value is not None}
     if form.decision != "max":
         settings["decision"] = form.decision
@@ -210,6 +218,7 @@ def _new(owner: str, file: Incoming | Blob, filename: str, form: NetworkSettings
         output=form.output,
         threshold=form.threshold,
         decision=form.decision,
+        card={"prior": form.prior or "normal"} if form.role == "generator" else None,
     )
 
 

@@ -94,9 +94,18 @@ def save_checkpoint(session: Session, lease: Lease, blob: Blob, lease_until: Any
     Raises:
         LeaseLost: the unit is no longer ours.
     """
+    save_files(session, lease, [(CHECKPOINT, BINARY, blob)], lease_until)
+
+
+def save_files(session: Session, lease: Lease, files: Sequence[File], lease_until: Any) -> None:
+    """Keep files of a job that goes on; those of the same names before them go.
+
+    Raises:
+        LeaseLost: the unit is no longer ours.
+    """
     job = held_job(session, lease, lease_until)
-    before = results.whole_job_file(session, job.id, CHECKPOINT)
-    if before is not None and before != blob.sha256:
-        blobs.release_after_commit(session, [before])
-    row = artifact_row(job.id, WHOLE_JOB, (CHECKPOINT, BINARY, blob))
-    results.put_artifacts(session, [row])
+    for name, _, blob in files:
+        before = results.whole_job_file(session, job.id, name)
+        if before is not None and before != blob.sha256:
+            blobs.release_after_commit(session, [before])
+    results.put_artifacts(session, [artifact_row(job.id, WHOLE_JOB, file) for file in files])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy.orm import Session
 
 from app.broker import Task, doorbells_of, ring_after_commit
-from app.jobs import gloro, lipschitz, mining, precheck, prediction
+from app.jobs import generators, gloro, lipschitz, mining, precheck, prediction
 from app.units import repository
 from app.units.sizing import PREDICTION_UNIT, inputs_per_lipschitz_unit, inputs_per_unit
 from models import Dataset, Job, JobStatus, Network, Unit, UnitKind, UnitStatus, now
@@ -34,6 +34,7 @@ ALONE = {
     precheck.KIND: UnitKind.PRECHECK,
     gloro.WRAP: UnitKind.GLORO_WRAP,
     gloro.TRAINING: UnitKind.GLORO_TRAINING,
+    generators.KIND: UnitKind.GENERATOR_TRAINING,
     mining.KIND: UnitKind.DIRECTION_MINING,
 }
 """Kinds of jobs that are one unit."""

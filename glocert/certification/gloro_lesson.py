@@ -183,7 +183,7 @@ def _samples(
     stored = np.load(inputs, allow_pickle=False)
     if not len(stored):
         raise InvalidSpec("there is nothing to learn from: the data set is empty")
-    images = _images(stored, shape, preprocessing)
+    images = images_of(stored, shape, preprocessing)
     if labels is None:
         if whole is None:
             raise InvalidSpec("a new network is measured by labels, and the validation data has none")
@@ -196,7 +196,7 @@ def _samples(
     return Samples(images, wanted)
 
 
-def _images(stored: NDArray[Any], shape: tuple[int, ...], preprocessing: Preprocessing) -> torch.Tensor:
+def images_of(stored: NDArray[Any], shape: tuple[int, ...], preprocessing: Preprocessing) -> torch.Tensor:
     """Bring all items to the image domain at once, clamped to it."""
     how = arrangement(stored.shape[1:], shape, preprocessing.layout)
     values = stored.astype(np.float32)

@@ -7,7 +7,7 @@ import math
 from torch import nn
 
 from glocert.generators.training.chain import Chain, Crop, Shape, Shaped
-from glocert.generators.training.recipe import Recipe
+from glocert.spec_generator import Recipe
 
 SLOPE = 0.2
 """of a critic's LeakyReLU"""

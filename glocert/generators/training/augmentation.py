@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from glocert.generators.training.ranges import EXPLICIT, Ranges
 from glocert.paths import patterns
 from glocert.paths.blur import shifts
 from glocert.spec import NEUTRAL
+from glocert.spec_ranges import EXPLICIT, Ranges
 
 Mutate = Callable[[Tensor, Tensor], Tensor]
 _REACH = 4

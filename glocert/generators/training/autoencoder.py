@@ -11,9 +11,9 @@ from torch.nn import functional
 from glocert.generators.training import architectures
 from glocert.generators.training.chain import Shape
 from glocert.generators.training.learner import Learner
-from glocert.generators.training.recipe import Recipe
 from glocert.generators.training.terms import Parts, Subject, probe
 from glocert.graph.ir import Graph
+from glocert.spec_generator import Recipe
 
 DECAY = 0.99
 """of the running statistics of the codes"""
@@ -43,6 +43,11 @@ class Autoencoder(Learner):
         self.register_buffer("covariance", torch.eye(size))
         self.register_buffer("seen", torch.zeros(()))
         self.optimisers["all"] = torch.optim.Adam(self.parameters(), lr=recipe.rate)
+
+    @property
+    def about_codes(self) -> str:
+        """Whitened after the training."""
+        return "Codes of the training images have mean 0 and covariance I; the prior is N(0, I)."
 
     def step(self, images: Tensor, draw: torch.Generator) -> Parts:
         """Reconstruct, and stay continuous between and around the codes."""

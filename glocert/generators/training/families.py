@@ -10,8 +10,8 @@ from glocert.generators.training.autoencoder import Autoencoder
 from glocert.generators.training.chain import Shape
 from glocert.generators.training.gan import Adversary
 from glocert.generators.training.learner import Learner
-from glocert.generators.training.recipe import Recipe
 from glocert.generators.training.style import Style
+from glocert.spec_generator import Recipe
 
 
 def learner(recipe: Recipe, shape: Shape, targets: Tensor | None = None) -> Learner:

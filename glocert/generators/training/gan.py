@@ -16,9 +16,9 @@ from glocert.generators import continuity
 from glocert.generators.training import architectures
 from glocert.generators.training.chain import Shape
 from glocert.generators.training.learner import ENCODER, Learner
-from glocert.generators.training.recipe import Recipe
 from glocert.generators.training.terms import Parts, Subject, probe
 from glocert.graph.ir import Graph
+from glocert.spec_generator import Recipe
 
 BETAS = (0.5, 0.999)
 REBUILDING = 10.0
@@ -40,6 +40,11 @@ class Adversary(Learner):
             name: torch.optim.Adam(part.parameters(), lr=recipe.rate, betas=BETAS)
             for name, part in (("decoder", self.decoder), ("critic", self.critic), ("encoder", self.encoder))
         }
+
+    @property
+    def about_codes(self) -> str:
+        """Drawn from the prior."""
+        return "Codes were drawn from the prior; the encoder was fitted afterwards."
 
     def step(self, images: Tensor, draw: torch.Generator) -> Parts:
         """Let the critic learn, and every few times the generator; or, afterwards, the encoder."""

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from glocert.generators.profile import Where, everywhere
 from glocert.generators.training.chain import Shape
-from glocert.generators.training.recipe import Recipe
 from glocert.generators.training.terms import Parts, Terms
 from glocert.graph.ir import Graph
+from glocert.spec_generator import Recipe
 
 Rows = list[tuple[str, Tensor]]
 Optimisers = dict[str, torch.optim.Adam]
@@ -47,6 +47,11 @@ class Learner(nn.Module):
     def prior(self) -> str:
         """How codes are distributed: ``normal`` or ``uniform`` on [-1, 1]."""
         return self.recipe.prior
+
+    @property
+    def about_codes(self) -> str:
+        """What the numbers of a code are, one sentence."""
+        raise NotImplementedError
 
     def step(self, images: Tensor, draw: torch.Generator) -> Parts:
         """Learn from one batch, in place; return the parts of the loss, detached.

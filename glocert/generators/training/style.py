@@ -31,13 +31,13 @@ from glocert.generators.training.augmentation import mutated, varied
 from glocert.generators.training.chain import Inward, Shape, array, clamp, emitter
 from glocert.generators.training.gan import BETAS, criticised
 from glocert.generators.training.learner import Learner, Rows
-from glocert.generators.training.recipe import Recipe
 from glocert.generators.training.terms import Parts, Subject, steps
 from glocert.graph.builder import GraphBuilder
 from glocert.graph.ir import Graph
 from glocert.graph.limits import Limits
 from glocert.graph.values import Activation, Constant
 from glocert.spec import NEUTRAL, Mutation
+from glocert.spec_generator import Recipe
 
 
 class Painter(nn.Module):
@@ -114,6 +114,11 @@ class Style(Learner):
     def prior(self) -> str:
         """All numbers of a code lie in [0, 1]: inside the support of the uniform prior."""
         return "uniform"
+
+    @property
+    def about_codes(self) -> str:
+        """Not drawn at all."""
+        return "A code is an image, row by row, and behind it the strength from 0 to 1."
 
     def step(self, images: Tensor, draw: torch.Generator) -> Parts:
         """Learn the target at full strength, and to be continuous in the strength."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from glocert.generators import continuity
 from glocert.generators.continuity import Band, Map, Probe, Probed
-from glocert.generators.training.recipe import Continuity
+from glocert.spec_generator import Continuity
 
 SMALLEST, LARGEST = 0.01, 0.5
 """Steps are drawn between these shares of the spread of the codes, evenly in their logarithm."""

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from glocert.generators.training.augmentation import drawn, mutated, varied
-from glocert.generators.training.ranges import EXPLICIT, Ranges
 from glocert.paths.items import Items
 from glocert.paths.request import path
 from glocert.spec import Mutation, Preprocessing
+from glocert.spec_ranges import EXPLICIT, Ranges
 
 VALUES = {
     "brightness": 0.3, "contrast": 1.7, "noise": 0.2, "fog": 0.4, "haze": 0.6, "blur": 1.3, "rotation": 25.0,

@@ -18,11 +18,11 @@ from glocert.generators.training.autoencoder import moments
 from glocert.generators.training.chain import Inward
 from glocert.generators.training.families import learner
 from glocert.generators.training.learner import Learner
-from glocert.generators.training.recipe import Continuity, Recipe
 from glocert.generators.training.training import Training
 from glocert.graph.export import to_onnx
 from glocert.graph.onnx import read_onnx
 from glocert.graph.run import run
+from glocert.spec_generator import Continuity, Recipe
 
 SHAPE = (1, 12, 10)
 RECIPES = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from glocert.generators.training.ranges import EXPLICIT, Ranges
+from glocert.spec_ranges import EXPLICIT, Ranges
 
 ARCHITECTURES: Mapping[str, tuple[str, ...]] = {
     "autoencoder": ("conv", "fc"),
@@ -33,8 +33,8 @@ class Continuity:
         estimator: how a gain is measured: ``difference`` and ``jvp`` along a random direction, ``frobenius``
             over all directions, ``spectral`` along the worst one; the last two leave the lower side to
             differences.
-        ramp: share of the epochs over which the weights grow from zero: gains begin near zero, and the band
-            would hold them there.
+        ramp: share of the epochs without the terms, and over which their weights grow afterwards: what has
+            not learned anything yet has gains near zero, and the terms would hold it there.
     """
 
     bound: float = 4.0
@@ -42,7 +42,7 @@ class Continuity:
     low: float = 1.0
     interpolation: float = 1.0
     estimator: str = "difference"
-    ramp: float = 0.2
+    ramp: float = 0.1
 
     def __post_init__(self) -> None:
         """Refuse what makes no band.
@@ -55,8 +55,8 @@ class Continuity:
         for name in ("up", "low", "interpolation"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"continuity.{name} must not be negative, but it is {getattr(self, name)}")
-        if not 0 <= self.ramp <= 1:
-            raise ValueError(f"continuity.ramp is a share, in [0, 1], not {self.ramp}")
+        if not 0 <= self.ramp <= 0.5:
+            raise ValueError(f"continuity.ramp is a share, in [0, 0.5], not {self.ramp}")
         if self.estimator not in ESTIMATORS:
             raise ValueError(f"no estimator {self.estimator!r}; there are {', '.join(ESTIMATORS)}")
 
@@ -67,7 +67,7 @@ class Continuity:
 
     def weights_at(self, progress: float) -> dict[str, float]:
         """Return the weights of the terms that count, at a share of the run."""
-        grown = min(1.0, progress / self.ramp) if self.ramp else 1.0
+        grown = min(1.0, max(0.0, progress / self.ramp - 1)) if self.ramp else 1.0
         every = {"up": self.up, "low": self.low, "interpolation": self.interpolation}
         return {name: grown * weight for name, weight in every.items() if weight}
 

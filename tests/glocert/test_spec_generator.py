@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from glocert.generators.training.ranges import Ranges
-from glocert.generators.training.recipe import Continuity, Recipe
+from glocert.spec_generator import Continuity, Recipe
+from glocert.spec_ranges import Ranges
 
 STYLE = {"family": "style", "architecture": "residual"}
 GAN = {"family": "gan", "architecture": "dcgan"}
