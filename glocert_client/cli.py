@@ -19,6 +19,7 @@ from glocert_client.client import LOCAL, Client
 from glocert_client.console import answering, show_rows, stderr, stdout, write_json
 from glocert_client.decision import Decision
 from glocert_client.directions import app as directions
+from glocert_client.generating import train_generator
 from glocert_client.making import predict, train, wrap
 from glocert_client.options import (
     RADII,
@@ -350,6 +351,7 @@ app.add_typer(directions, name="directions")
 app.command()(wrap)
 app.command()(predict)
 app.command()(train)
+app.command("train-generator")(train_generator)
 
 
 def respond(arguments: Sequence[str]) -> int:

@@ -333,6 +333,32 @@ class Client:
         """Delete a direction; certifications along it keep its vector."""
         self._transport.send(Request("DELETE", f"/v1/directions/{id}"))
 
+    def train_generator(
+        self,
+        dataset: Dataset | str,
+        *,
+        family: str = "autoencoder",
+        target: Mapping[str, Any] | Dataset | str | None = None,
+        **settings: Any,
+    ) -> Job:
+        """Start training a generator; ``summary["generator_id"]`` and ``["encoder_id"]`` are what it made.
+
+        Args:
+            dataset: images to learn from, or their id.
+            family: ``autoencoder``, ``gan`` or ``style``.
+            target: of a style: a mutation such as ``{"type": "rotation", "to": 30}``, a data set or its id.
+            settings: other members of the body: ``latent_dim``, ``augment``, ``continuity``, ``epochs``,
+                ``architecture``, ``width``, ``patience``, ``seed``, ``name``, ``tags``, …
+        """
+        body: dict[str, Any] = {
+            "kind": "generator-training", "dataset_id": id_of(dataset), "family": family,
+        }  # fmt: skip
+        if isinstance(target, Mapping):
+            body["target"] = {"mutation": dict(target)}
+        elif target is not None:
+            body["target"] = {"dataset_id": id_of(target)}
+        return self.start(body | {name: value for name, value in settings.items() if value is not None})
+
     def precheck(
         self,
         model: Model | str,

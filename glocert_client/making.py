@@ -80,7 +80,7 @@ def wrap(
         job = client.wrap(
             network, epsilon, formats=to, budget=read_budget(None, deadline), tags=read_tags(tag or [])
         )
-        raise typer.Exit(_conclude(job, out, None, as_json=as_json))
+        raise typer.Exit(conclude(job, out, None, as_json=as_json))
 
 
 def predict(
@@ -111,7 +111,7 @@ def predict(
             wrapped, run.find_dataset(client, data), epsilon or None, limit=limit, format=file_format,
             budget=read_budget(None, deadline), tags=read_tags(tag or []),
         )  # fmt: skip
-        raise typer.Exit(_conclude(job, out, None, as_json=as_json))
+        raise typer.Exit(conclude(job, out, None, as_json=as_json))
 
 
 def train(
@@ -154,10 +154,10 @@ def train(
         if detach:
             run.show_started([job], as_json=as_json)
             return
-        raise typer.Exit(_conclude(job, out, min_vra, as_json=as_json))
+        raise typer.Exit(conclude(job, out, min_vra, as_json=as_json))
 
 
-def _conclude(job: Job, out: Path, min_vra: float | None, *, as_json: bool) -> int:
+def conclude(job: Job, out: Path, min_vra: float | None, *, as_json: bool) -> int:
     """Wait, save the files, show what became of it, and return the exit code."""
     try:
         run.wait([job])
@@ -182,6 +182,8 @@ def _judge(job: Job, min_vra: float | None) -> Judgement:
     if job.status != "succeeded":
         return judge(job.data, None)
     summary = job.summary or {}
+    if "generator_id" in summary:
+        return Judgement(Decision.PASS, f"{summary['generator_id']}  {_qualities(summary)}")
     found = (summary.get("validation") or {}).get("float32")
     if "answered" in summary:
         return Judgement(Decision.PASS, _rates(summary))
@@ -198,6 +200,14 @@ def _rates(summary: Mapping[str, Any]) -> str:
     said = [f"{count} of {total} answered at {key}" for key, count in summary["answered"].items()]
     right = [f"VRA {vra:.1%} at {epsilon}" for epsilon, vra in (summary["vra"] or {}).items()]
     return ", ".join(said + right)
+
+
+def _qualities(summary: Mapping[str, Any]) -> str:
+    rebuilt, index = summary["reconstruction"], summary["continuity"]["index"]
+    return (
+        f"encoder {summary['encoder_id']}, {rebuilt['psnr_db']['mean']:.1f} dB "
+        f"on {rebuilt['images']} images, gain within {index:.2f} times its median"
+    )
 
 
 def _figures(validation: Mapping[str, Any]) -> str:

@@ -22,12 +22,21 @@ def describe_request(request: Mapping[str, Any]) -> str:
         case "gloro-training":
             begun = request["from_model_id"] or request["architecture"]
             return f"train {begun} epsilon={request['epsilon']:g}"
+        case "generator-training":
+            return _generator(request)
         case "direction-mining":
             return _mining(request)
         case "segment-certification":
             return describe_mutation(request["mutation"])
         case kind:
             return str(kind)
+
+
+def _generator(request: Mapping[str, Any]) -> str:
+    target = request.get("target") or {}
+    mutation = target.get("mutation")
+    style = f" {describe_mutation(mutation)}" if mutation else " of images" if target else ""
+    return f"generator {request['family']}{style}"
 
 
 def _mining(request: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from glocert.generators.training.recipe import Continuity, Recipe
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,7 +24,6 @@ from experiments.study.logs import keep, options
 from experiments.study.rectangles import Rectangle
 from glocert.generators.measures import measure
 from glocert.generators.profile import SAMPLES, everywhere, profile
-from glocert.generators.training.recipe import Continuity, Recipe
 from glocert.graph.run import run
 from glocert.paths.segment import Segment
 

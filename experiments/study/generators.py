@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from glocert.generators.training.recipe import Recipe
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,7 +21,6 @@ from glocert.generators.decoder import Decoder
 from glocert.generators.directions.pairs import Difference, difference
 from glocert.generators.measures import Measures, measure
 from glocert.generators.training.families import learner
-from glocert.generators.training.recipe import Recipe
 from glocert.generators.training.training import Training
 from glocert.graph.compose import composed
 from glocert.graph.ir import Graph

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from glocert.generators.training.recipe import Continuity, Recipe
 from torch import Tensor
 
 from experiments.study import classifiers, faces
@@ -26,7 +27,6 @@ from glocert.generators.decoder import Decoder
 from glocert.generators.directions.local import INSIDE, OUTSIDE, localised
 from glocert.generators.jacobian import forms
 from glocert.generators.measures import measure
-from glocert.generators.training.recipe import Continuity, Recipe
 from glocert.paths.latent import Move, latent_path
 from glocert.paths.segment import Segment
 

@@ -139,11 +139,11 @@ def test_bytes_that_are_no_text_are_malformed(steady: Served) -> None:
 
 
 def test_other_kinds_are_refused_with_what_is_offered(steady: Served) -> None:
-    answer = steady.client.post("/v1/jobs", json={"kind": "generator-training", "epochs": 100})
+    answer = steady.client.post("/v1/jobs", json={"kind": "model-merging", "epochs": 100})
     assert (answer.status_code, code(answer)) == (422, "kind-not-offered")
     assert answer.json()["offered"] == [
         "segment-certification", "precheck", "lipschitz-certification", "gloro-wrap", "gloro-training",
-        "gloro-prediction",
+        "gloro-prediction", "direction-mining", "generator-training",
     ]  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def test_capabilities_name_mutations_and_limits(steady: Served) -> None:
     assert found["kinds"] == [
         "segment-certification", "precheck", "lipschitz-certification", "gloro-wrap", "gloro-training",
         "gloro-prediction",
-        "direction-mining",
+        "direction-mining", "generator-training",
     ]  # fmt: skip
     assert found["mutations"]["fog"] == "density"
     assert found["limits"]["max_model_bytes"] == 2**16

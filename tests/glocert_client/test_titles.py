@@ -30,6 +30,18 @@ from glocert_client.titles import describe_request
             {"kind": "direction-mining", "mode": "pair", "mutation": {"type": "fog", "from": 0, "to": 0.5}},
             "pair directions fog=0:0.5",
         ),
+        ({"kind": "generator-training", "family": "gan", "target": None}, "generator gan"),
+        (
+            {
+                "kind": "generator-training", "family": "style",
+                "target": {"mutation": {"type": "rotation", "from": 0.0, "to": 30.0}},
+            },
+            "generator style rotation=0:30",
+        ),
+        (
+            {"kind": "generator-training", "family": "style", "target": {"dataset_id": "dat_1"}},
+            "generator style of images",
+        ),
         ({"kind": "precheck"}, "precheck"),
     ],
 )  # fmt: skip
