@@ -41,6 +41,8 @@ MANY = frozenset({"global", "local"})
 """modes that find several directions"""
 _LOOKED_AT = 8
 """codes at which names and independency are measured"""
+_PAIRS = 64
+"""codes times directions of the measures of independency, whose cost grows with the square of the latter"""
 _ALIKE = 3
 """mutations that a direction is said to be like"""
 Progress = Generator[int, None, dict[str, Any]]
@@ -155,7 +157,8 @@ def _measured(ground: Ground, mined: Mined, mask: Mask | None) -> tuple[Mined, l
     if ground.spec.mode in MANY:
         turned = [same_sense(v, name_of(a)) for v, a in zip(mined.found.vectors, alike, strict=True)]
         mined = replace(mined, found=replace(mined.found, vectors=torch.stack(turned)))
-    apart = independency(decoder, codes, mined.found.vectors, mined.extents, mask)
+    few = codes[: max(1, min(_LOOKED_AT, _PAIRS // len(mined.found)))]
+    apart = independency(decoder, few, mined.found.vectors, mined.extents, mask)
     about = []
     for place, (vector, extent) in enumerate(zip(mined.found.vectors, mined.extents.tolist(), strict=True)):
         inside = stay(ground.quarry.prior, ground.codes, vector, extent)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from glocert.generators.decoder import Decoder
 from glocert.generators.directions.extent import segment_points
-from glocert.generators.jacobian import Mask, moved
+from glocert.generators.jacobian import Mask
 
 POINTS = 6
 """of a segment, both ends included"""
@@ -65,37 +65,50 @@ def independency(
         mask: bool, broadcasts to an image; ``None`` for no leakage.
     """
     outside = None if mask is None else torch.from_numpy(~np.broadcast_to(mask, decoder.shape).flatten())
-    coupling = torch.stack([_coupling(decoder, code[None], vectors) for code in codes]).mean(0)
+    coupling = torch.stack([_coupled(changes) for changes in _changes(decoder, codes, vectors)]).mean(0)
     along, leakage = [], []
-    for place, (vector, extent) in enumerate(zip(vectors, extents.tolist(), strict=True)):
-        points = torch.stack([segment_points(code, vector, extent, POINTS) for code in codes], 1)
-        others = torch.arange(len(vectors)) != place
-        rows = [_coupling_with(decoder, some, vectors, place) for some in points]
-        along.append(max((float(row[others].max()) for row in rows if others.any()), default=0.0))
-        if outside is not None:
-            leakage.append(torch.tensor([_leaked(decoder, some, vector, outside) for some in points]))
+    for place in range(len(vectors)):
+        with_others, leaked = _on_segments(decoder, codes, vectors, place, float(extents[place]), outside)
+        along.append(with_others)
+        leakage.append(leaked)
     return Independency(
         coupling,
         torch.tensor(along, dtype=torch.float64),
         vectors @ vectors.T,
-        torch.stack(leakage) if leakage else None,
+        None if outside is None else torch.stack(leakage),
     )
 
 
-def _coupling(decoder: Decoder, codes: Tensor, vectors: Tensor) -> Tensor:
-    """Return |cosine| of the changes that directions make, pair by pair; 0 where one makes none."""
-    changes = torch.stack([moved(decoder, codes, vector).flatten() for vector in vectors])
+def _on_segments(
+    decoder: Decoder, codes: Tensor, vectors: Tensor, place: int, extent: float, outside: Tensor | None
+) -> tuple[float, Tensor]:
+    """Return the largest mean coupling of one direction with another, and its leakage, along its segments.
+
+    Both are averaged over codes: the coupling, and the two parts of the squared change that leaks.
+    """
+    coupled = torch.zeros(POINTS, len(vectors), dtype=torch.float64)
+    beyond, whole = torch.zeros(2, POINTS, dtype=torch.float64)
+    for code in codes:
+        points = segment_points(code, vectors[place], extent, POINTS)
+        for point, changes in enumerate(_changes(decoder, points, vectors)):
+            coupled[point] += _coupled(changes)[place] / len(codes)
+            own = changes[place].square()
+            whole[point] += own.sum()
+            if outside is not None:
+                beyond[point] += own[outside].sum()
+    others = torch.arange(len(vectors)) != place
+    most = float(coupled[:, others].max()) if others.any() else 0.0
+    return most, torch.where(whole > 0, beyond / whole.clamp_min(1e-300), torch.zeros_like(whole))
+
+
+def _changes(decoder: Decoder, codes: Tensor, vectors: Tensor) -> Tensor:
+    """Return ``J(z) v`` for every code and direction, shape (n, r, numbers of an image)."""
+    rows, ways = codes.repeat_interleave(len(vectors), 0), vectors.repeat(len(codes), 1)
+    return torch.cat(list(decoder.pushed(rows, ways))).reshape(len(codes), len(vectors), -1)
+
+
+def _coupled(changes: Tensor) -> Tensor:
+    """Return |cosine| of the rows of an image's changes, pair by pair; 0 where one is nothing."""
     lengths = changes.norm(dim=1)
-    product = (changes @ changes.T).abs()
-    scale = lengths[:, None] * lengths
+    product, scale = (changes @ changes.T).abs(), lengths[:, None] * lengths
     return torch.where(scale > 0, product / scale.clamp_min(1e-300), torch.zeros_like(scale)).clamp(max=1.0)
-
-
-def _coupling_with(decoder: Decoder, codes: Tensor, vectors: Tensor, place: int) -> Tensor:
-    return torch.stack([_coupling(decoder, code[None], vectors)[place] for code in codes]).mean(0)
-
-
-def _leaked(decoder: Decoder, codes: Tensor, vector: Tensor, outside: Tensor) -> float:
-    change = moved(decoder, codes, vector).square()
-    total = float(change.sum())
-    return float(change[:, outside].sum()) / total if total > 0 else 0.0

@@ -152,6 +152,18 @@ def test_directions_go_with_a_request_and_with_their_generator(on_each_database:
     assert len(kept["summary"]["directions"]) == 2
 
 
+def test_pictures_that_nobody_else_needs_go_with_their_generator(on_each_database: Served) -> None:
+    served = on_each_database
+    model = generator(served)
+    picture = served.app.state.parts.store.put([b"picture"]).sha256
+    row = {"vector": [1.0, 0.0, 0.0], "extent": 1.0, "energy": 1.0, "mode": "global"}
+    with served.session() as session:
+        session.add(Direction(owner="local", generator_id=model, preview_sha256=picture, **row))
+    assert picture in {path.name for path in served.blobs}
+    assert served.client.delete(f"/v1/models/{model}").status_code == 204
+    assert picture not in {path.name for path in served.blobs}
+
+
 def test_directions_are_their_owners(keyed: Served) -> None:
     job = mined(keyed)
     finish(keyed, job, found(0))

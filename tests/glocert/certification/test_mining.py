@@ -191,7 +191,9 @@ def test_a_direction_can_be_confined_to_a_mask(files: Files, tmp_path: Path) -> 
     assert abs(free["directions"][0]["vector"][2]) < 0.99
     confined = mined(files.case, tmp_path, 40, mode="attribute", **members)
     assert 0.1 <= confined["shared"]["retention"] < 1.0
-    assert confined["directions"][0]["leakage"] is not None
+    both = np.dot(free["directions"][0]["vector"], confined["directions"][0]["vector"])
+    assert both == pytest.approx(confined["shared"]["retention"], rel=1e-9)
+    assert confined["directions"][0]["leakage"] < 0.01
 
 
 def test_directions_keep_away_from_given_ones(files: Files, tmp_path: Path) -> None:
