@@ -23,6 +23,7 @@ from glocert_client.generating import train_generator
 from glocert_client.making import predict, train, wrap
 from glocert_client.options import (
     RADII,
+    Along,
     Analysis,
     Arithmetic,
     Artifact,
@@ -32,11 +33,13 @@ from glocert_client.options import (
     Deadline,
     Detach,
     DistanceNorm,
+    Encoders,
     Epsilons,
     Estimated,
     Folder,
     Format,
     Gap,
+    Generators,
     Host,
     InputBudget,
     JobId,
@@ -90,6 +93,7 @@ from glocert_client.options import (
     read_questions,
     read_shape,
     read_tags,
+    read_through,
 )  # fmt: skip
 from glocert_client.prechecks import show_precheck
 from glocert_client.report import save
@@ -177,6 +181,9 @@ def certify(
     model: ModelOrId,
     data: DataOrId,
     mutation: Mutations = None,
+    generator: Generators = "",
+    encoder: Encoders = "",
+    direction: Along = "",
     epsilon: Epsilons = None,
     norm: DistanceNorm = "",
     method: Method = "",
@@ -234,8 +241,10 @@ def certify(
         role or None, output or None, threshold, decision or None,
     )  # fmt: skip
     judging = run.Judging(min_certified_rate, allow_inconclusive, junit, undecided, as_json, min_vra)
+    through = read_through(bodies, generator, encoder, direction)
     with answering(as_json), Client(server, key) as client:
         network = run.find_model(client, model, settings)
+        run.fill_latent(client, bodies, through)
         jobs = run.start(client, network, run.find_dataset(client, data), bodies)
         if detach:
             run.show_started(jobs, as_json=as_json)

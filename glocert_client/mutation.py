@@ -1,6 +1,7 @@
 """Mutations as they are written on a command line.
 
 ``brightness=0.2``, ``contrast=0.5:1.5,about=0.4``, ``rotation=-45:45``, ``translation=2,-1``, ``blur=1.5``;
+``latent=dir_…`` through a generator, see ``glocert_client.latent``;
 and steps one after the other, joined by plus signs: ``rotation=10+brightness=0.1``; and two or three at once,
 every combination of their parameters, joined by asterisks: ``rotation=15*brightness=0.2``.
 """
@@ -10,6 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from glocert_client.latent import TYPE as LATENT
+from glocert_client.latent import describe_latent, latent_members
 
 STARTS: Mapping[str, float] = {
     "brightness": 0.0,
@@ -62,6 +66,11 @@ def _step(text: str) -> dict[str, Any]:
         raise UnreadableMutation(f"{text!r} is not TYPE=TO or TYPE=FROM:TO, such as brightness=0.2")
     if kind == "translation":
         return {"type": kind, **_shift(extent, options, text)}
+    if kind == LATENT:
+        try:
+            return latent_members(extent, options)
+        except ValueError as error:
+            raise UnreadableMutation(f"{text!r}: {error}") from None
     if kind == "chord":
         body: dict[str, Any] = {"type": kind, "item": _whole(extent, text)}
     elif kind == "blur":
@@ -81,6 +90,8 @@ def describe_mutation(mutation: Mapping[str, Any]) -> str:
         return "+".join(map(describe_mutation, members["steps"]))
     if kind == "box":
         return "*".join(map(describe_mutation, members["mutations"]))
+    if kind == LATENT:
+        return describe_latent(members)
     if kind == "translation":
         return f"{kind}={members.get('x', 0.0):g},{members.get('y', 0.0):g}"
     if kind == "blur":

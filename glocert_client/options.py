@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from glocert_client.junit import Undecided
+from glocert_client.latent import latent_parts, read_direction
 from glocert_client.law import UnreadableLaw, parse_law
 from glocert_client.mutation import UnreadableMutation, parse_mutation
 from glocert_client.uploads import Preprocessing
@@ -68,7 +69,20 @@ Mutations = Annotated[
     list[str] | None,
     typer.Option(
         metavar="TYPE=[FROM:]TO",
-        help="rotation=-10:10, translation=2,0, blur=1+fog=0.3, rotation=9*fog=0.1...; repeatable.",
+        help="rotation=-10:10, blur=1+fog=0.3, rotation=9*fog=0.1, latent=dir_...; repeatable.",
+    ),
+]
+Generators = Annotated[
+    str, typer.Option("--generator", metavar="MODEL", help="Of --mutation latent: a file or a model's id.")
+]
+Encoders = Annotated[
+    str,
+    typer.Option("--encoder", metavar="MODEL", help="Of the same: proposes the codes of inputs."),
+]
+Along = Annotated[
+    str,
+    typer.Option(
+        "--direction", metavar="ID|FILE", help="Of the same: a direction's id, or a JSON list of its numbers."
     ),
 ]
 Epsilons = Annotated[
@@ -229,6 +243,21 @@ def read_questions(
     if epsilons:
         return [{"epsilons": list(epsilons), **shared, **within}]
     return [{"mutation": one, **shared, **along} for one in read_mutations(mutations)]
+
+
+def read_through(
+    bodies: Sequence[Mapping[str, Any]], generator: str, encoder: str, direction: str
+) -> dict[str, Any]:
+    """Return what latent mutations go through: files or ids of models, and the member for a direction."""
+    given = {"generator": generator, "encoder": encoder, "direction": direction}
+    latent = any(latent_parts(body["mutation"]) for body in bodies if "mutation" in body)
+    for name, value in given.items():
+        if value and not latent:
+            raise typer.BadParameter("it goes with --mutation latent=…", param_hint=f"--{name}")
+    try:
+        return given | {"direction": read_direction(direction) if direction else {}}
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--direction") from None
 
 
 RADII = frozenset({"global", "local", "portfolio"})

@@ -13,6 +13,7 @@ from glocert_client.decision import Decision, Judgement, judge, overall
 from glocert_client.errors import ClientError
 from glocert_client.job import Job
 from glocert_client.junit import Suite, Undecided, write
+from glocert_client.latent import latent_parts
 from glocert_client.uploads import Dataset, Model, Preprocessing, is_reference
 
 LOOK_S = 1.0
@@ -73,6 +74,19 @@ def find_dataset(client: Client, text: str) -> Dataset:
     dataset = client.upload_dataset(text)
     stderr().print(f"data set {dataset.id} {'known already' if dataset.known else 'uploaded'}")
     return client.wait_ready(dataset)
+
+
+def fill_latent(client: Client, bodies: Sequence[Mapping[str, Any]], through: Mapping[str, Any]) -> None:
+    """Upload or find generator and encoder, and name them in the latent mutations; what is written stays."""
+    parts = [one for body in bodies if "mutation" in body for one in latent_parts(body["mutation"])]
+    named = dict(through["direction"])
+    for role in ("generator", "encoder"):
+        if through[role]:
+            found = find_model(client, through[role], ModelSettings(Preprocessing(), role=role))
+            named[f"{role}_id"] = found.id
+    for part in parts:
+        known = {"direction", "direction_id"} if "direction_id" in part else set()
+        part.update({name: value for name, value in named.items() if name not in known})
 
 
 def start(client: Client, model: Model, dataset: Dataset, bodies: Sequence[Mapping[str, Any]]) -> list[Job]:

@@ -21,6 +21,7 @@ from models import Dataset, Job, Network, UnitKind, now
 from workers.conversation import Message
 from workers.generator_briefs import generator
 from workers.gloro_briefs import LIPSCHITZ, At, lipschitz, prediction, training, wrap
+from workers.latent_briefs import latent_sources
 from workers.mining_briefs import mining
 from workers.notes import ROWS
 
@@ -154,11 +155,15 @@ def _case(at: At) -> Message | None:
         indices = [index for index in indices if index not in done]
     alive = now() - timedelta(seconds=settings.lease_s)
     labels = dataset.labels_sha256
+    latent = latent_sources(at)
+    if latent is not None and "generator" not in latent:
+        return None
     return {
         "do": at.lease.kind.value,
         "graph": str(store.path(network.graph_sha256)),
         "inputs": str(store.path(dataset.inputs_sha256)),
         "labels": None if labels is None else str(store.path(labels)),
+        "latent": latent,
         "preprocessing": network.preprocessing,
         "spec": job.spec,
         "role": network.role,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workers.conversation import Message
 
 if TYPE_CHECKING:
-    from glocert.certification.case import Case
+    from glocert.certification.case import Case, LatentCase
 
 
 def case_of(command: Message) -> Case:
@@ -21,7 +22,22 @@ def case_of(command: Message) -> Case:
         inputs=Path(command["inputs"]),
         labels=optional(command["labels"]),
         preprocessing=Preprocessing.from_json(command["preprocessing"]),
+        latent=_latent(command.get("latent")),
     )
+
+
+def _latent(sources: Mapping[str, Any] | None) -> LatentCase | None:
+    """Return where generator and encoder are: for each its graph and its preprocessing."""
+    from glocert.certification.case import LatentCase, Source
+    from glocert.spec import Preprocessing
+
+    if sources is None:
+        return None
+    found = {
+        role: Source(Path(path), Preprocessing.from_json(settings))
+        for role, (path, settings) in sources.items()
+    }
+    return LatentCase(found["generator"], found.get("encoder"))
 
 
 def optional(path: str | None) -> Path | None:

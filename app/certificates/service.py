@@ -25,7 +25,8 @@ def issue(session: Session, job: Job, rows: Sequence[Mapping[str, Any]]) -> str:
         document = lipschitz_statement.build(job, network, dataset, rows)
     else:
         pictures = repository.picture_digests(session, job.id, COUNTEREXAMPLE)
-        document = statement.build(job, network, dataset, rows, pictures)
+        others = repository.other_networks(session, job)
+        document = statement.build(job, network, dataset, rows, pictures, others)
     return store_of(session).put([rfc8785.dumps(document)]).sha256
 
 

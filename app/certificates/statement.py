@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.certificates.latent_statement import latent_domain, latent_not_claimed
 from app.certificates.parts import STATEMENT, dataset_of, finite, moment, reproducibility, subjects
 from glocert import __version__
-from glocert.spec import MUTATION_UNITS
+from glocert.spec import Mutation
 from models import Dataset, Job, Network
 
 PREDICATE = "urn:glocert:certificate:segment:v1"
@@ -82,6 +83,7 @@ def build(
     dataset: Dataset,
     rows: Sequence[Mapping[str, Any]],
     pictures: Mapping[int, str],
+    others: Mapping[str, Network] | None = None,
 ) -> dict[str, Any]:
     """Return the statement as plain data.
 
@@ -91,6 +93,7 @@ def build(
         dataset: the inputs.
         rows: one per input, by index.
         pictures: digest of the counterexample's picture, by index.
+        others: generator and encoder of a mutation through them, by role.
     """
     return {
         "_type": STATEMENT,
@@ -99,7 +102,7 @@ def build(
         "predicate": {
             "job": {"id": job.id, "kind": job.kind, "tags": job.tags},
             "property": _property(job),
-            "domain": _domain(job, network, dataset, rows),
+            "domain": _domain(job, network, dataset, rows) | latent_domain(job, others or {}),
             "method": _method(job),
             "results": [_result(row, pictures) for row in rows],
             "aggregate": _aggregate(job),
@@ -153,7 +156,7 @@ def _over(job: Job, text: str) -> str:
 
 def _with_units(mutation: Mapping[str, Any]) -> dict[str, Any]:
     at_once = [_with_units(one) for one in mutation.get("mutations") or ()]
-    found = {**mutation, "unit": MUTATION_UNITS[mutation["type"]]}
+    found = {**mutation, "unit": Mutation.from_json(mutation).unit}
     return found | ({"mutations": at_once} if at_once else {})
 
 
@@ -161,7 +164,7 @@ def _not_claimed(job: Job) -> list[str]:
     law = () if _is_uniform(job) else (LAW_NOT_CLAIMED,)
     rounding = REAL if job.spec["arithmetic"] == "real" else FLOAT32
     band = BAND_NOT_CLAIMED if _is_band(job) else ()
-    return [*CLAIMS_NOT_MADE[:2], rounding, *CLAIMS_NOT_MADE[2:], *law, *band]
+    return [*CLAIMS_NOT_MADE[:2], rounding, *CLAIMS_NOT_MADE[2:], *law, *band, *latent_not_claimed(job)]
 
 
 def _labels(job: Job, dataset: Dataset) -> str:
@@ -206,6 +209,8 @@ def _result(row: Mapping[str, Any], pictures: Mapping[int, str]) -> dict[str, An
         "certified_to", "min_margin", "error_radius", "pieces", "family", "analysis", "method", "partition",
     )  # fmt: skip
     result = {name: finite(row[name]) for name in names if name in row}
+    if "latent" in row:
+        result["latent"] = finite(row["latent"])
     if found := row.get("counterexample"):
         members = ("t", "value", "parameters", "predicted", "outputs", "confirmed_in")
         kept = {name: found[name] for name in members if name in found}

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.datasets import arrays
 from app.errors import DatasetNotReady, NetworkNotReady
+from app.jobs.latent import latents
 from app.jobs.lipschitz import LipschitzCertification, TopKBody
 from app.jobs.mutations import OF_IMAGES, Blend, Box, Chord, Composite, OverlayItem, Translation
 from app.jobs.parts import Inputs
@@ -166,10 +167,14 @@ def admitted(network: Network, method: str, where: str = "/model_id") -> list[Of
 
 
 def _executed(body: SegmentCertification, of: Subject) -> list[Offence]:
+    return executed(body.arithmetic, of.network)
+
+
+def executed(arithmetic: str, network: Network) -> list[Offence]:
     """Say which nodes forbid the arithmetic; inspections of old do not tell, then the unit says it."""
-    found = ((of.network.inspection or {}).get("methods") or {}).get("segment") or {}
+    found = ((network.inspection or {}).get("methods") or {}).get("segment") or {}
     nodes = found.get("unpromised") or ()
-    if body.arithmetic != "float32" or not nodes:
+    if arithmetic != "float32" or not nodes:
         return []
     where, way_out = "/arithmetic", 'Send "arithmetic": "real".'
     names = ", ".join(sorted({str(node.get("operator")) for node in nodes}))
@@ -302,6 +307,9 @@ def _relaxation(body: LipschitzCertification, of: Subject) -> list[Offence]:
 
 def _mutation(body: SegmentCertification | PrecheckJob, of: Subject) -> list[Offence]:
     mutation = body.mutation
+    if isinstance(body, PrecheckJob) and latents(mutation):
+        detail = "The cost of mutations through a generator is not estimated."
+        return [Offence("/mutation/type", detail, way_out="Start the job itself with a small inputs.limit.")]
     if isinstance(mutation, Box):
         return _box(mutation, of)
     if not isinstance(mutation, Composite):

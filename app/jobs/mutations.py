@@ -206,21 +206,5 @@ class Box(_Path):
         ]
 
 
-MutationBody = Annotated[
-    Brightness
-    | Contrast
-    | Veil
-    | Blend
-    | Noise
-    | Chord
-    | Rotation
-    | Scaling
-    | Shear
-    | Translation
-    | Blur
-    | Composite
-    | Box,
-    Field(discriminator="type", title="Mutation"),
-]
 OF_IMAGES = (Veil, Rotation, Scaling, Shear, Translation, Blur)
 """Mutations that need rows and columns."""

@@ -12,14 +12,14 @@ from app.datasets import service as datasets
 from app.db import store_of
 from app.directions import service as directions
 from app.errors import NetworkNotReady, NotFound
-from app.jobs import answering, fitting, learning, prospecting, repository
+from app.jobs import answering, fitting, generating, learning, prospecting, repository
 from app.jobs.fitting import Asked
 from app.jobs.generators import DatasetTarget, GeneratorTraining
 from app.jobs.gloro import GloroTraining, GloroWrap
 from app.jobs.mining import STAGES, DirectionMining
 from app.jobs.precheck import PrecheckJob
 from app.jobs.prediction import WHOLE_JOB, WRAPPED, GloroPrediction
-from app.jobs.schemas import JobBody
+from app.jobs.schemas import JobBody, SegmentCertification
 from app.keys.service import Caller
 from app.networks import service as networks
 from app.settings import Settings
@@ -99,12 +99,15 @@ def _inputs(session: Session, caller: Caller, body: Asked, settings: Settings) -
     dataset = datasets.get(session, caller, body.dataset_id)
     of = fitting.subject(network, dataset, store_of(session))
     chosen = fitting.indices(body, of, settings)
+    others: dict[str, str] = {}
+    if isinstance(body, SegmentCertification):
+        body, others = generating.resolved(session, caller, body, of, settings)
     fitting.check(body, of, chosen, settings)
     if isinstance(body, PrecheckJob):
         spec = body.stored(settings.max_job_s)
     else:
         spec = body.stored(_seconds(body.budget.seconds, settings))
-    return Plan(spec, len(chosen), network.id, dataset.id, indices=chosen)
+    return Plan(spec, len(chosen), network.id, dataset.id, indices=chosen, networks=others)
 
 
 def _wrap(session: Session, caller: Caller, body: GloroWrap, settings: Settings) -> Plan:

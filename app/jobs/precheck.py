@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from app.jobs.mutations import MutationBody
+from app.jobs.latent import MutationBody
 from app.jobs.parts import Identity, Inputs, Priority, Tags
 from app.schemas import Answer, Body
 

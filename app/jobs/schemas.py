@@ -10,10 +10,10 @@ from pydantic import ConfigDict, Field, JsonValue, computed_field
 from app.jobs import generators, gloro, lipschitz, mining, precheck, prediction
 from app.jobs.generators import GeneratorSummary, GeneratorTraining
 from app.jobs.gloro import GloroTraining, GloroWrap, TrainingSummary, WrapSummary
+from app.jobs.latent import MutationBody
 from app.jobs.laws import LawBody, Uniform
 from app.jobs.lipschitz import LipschitzCertification, LipschitzSummary
 from app.jobs.mining import DirectionMining, MiningSummary
-from app.jobs.mutations import MutationBody
 from app.jobs.parts import Identity, Inputs, Priority, Tags
 from app.jobs.precheck import PrecheckJob, PrecheckSummary
 from app.jobs.prediction import GloroPrediction, PredictionSummary

@@ -116,6 +116,7 @@ def resume(session: Session, caller: Caller, job_id: str, settings: Settings) ->
     if _waits(job):
         return job
     _refuse_unresumable(job)
+    _refuse_without_generator(session, job)
     _refuse_too_many(session, caller, settings)
     if not units.resume(session, job) and not _waits(job):  # it has changed meanwhile
         _refuse_unresumable(job)
@@ -140,6 +141,16 @@ def _refuse_unresumable(job: Job) -> None:
         )
         raise JobNotResumable(detail, extra={"status": job.status})
     gone = [name for name, kept in (("model", job.network_id), ("data set", job.dataset_id)) if kept is None]
+    if gone:
+        raise JobNotResumable(f"The {' and the '.join(gone)} of the job was deleted meanwhile.")
+
+
+def _refuse_without_generator(session: Session, job: Job) -> None:
+    """Refuse to go on with a mutation through a network that was deleted."""
+    asked = job.spec["mutation"]
+    first = (asked.get("mutations") or [asked])[0]
+    needed = [role for role in ("generator", "encoder") if first.get(f"{role}_id")]
+    gone = [role for role in needed if role not in repository.networks(session, job.id)]
     if gone:
         raise JobNotResumable(f"The {' and the '.join(gone)} of the job was deleted meanwhile.")
 

@@ -63,6 +63,63 @@ class PartRead(Answer):
     label: int
 
 
+class Continuity(Answer):
+    """How evenly the image moves along the path; a measure, not a proof. Null where it does not move."""
+
+    exact: bool
+    """whether every straight piece was followed, up to rounding; else the image was taken at 257 points"""
+    pieces: int
+    lipschitz: float
+    """largest speed, per t"""
+    slowest: float
+    length: float
+    """Euclidean, of the path that the image takes"""
+    jump_index: float | None
+    """largest over mean speed"""
+    stall: float
+    """share of t on which the speed is below a twentieth of the mean"""
+    straightness: float | None
+    """distance between the ends over length"""
+    largest_piece: float | None
+    """share of the length that the longest straight piece has"""
+
+
+class Independency(Answer):
+    """How much of the change lies outside the mask; likewise."""
+
+    leakage: float | None
+    """share of the squared change, integrated along the path"""
+    background_change: float
+    """of one number, at most"""
+
+
+class AlongRead(Answer):
+    out_of_prior: dict[str, float | str] | None = None
+    """`t`, `value` and `unit` from which codes are none that the generator was trained on"""
+    continuity: Continuity | None = None
+    independency: Independency | None = None
+    """null without a mask"""
+    warnings: list[str] = Field(default_factory=list)
+
+
+class LatentRead(AlongRead):
+    """Of a mutation through a generator; `skipped` rows have the first four members only."""
+
+    psnr: float
+    """of what the generator makes of the code, in decibels"""
+    ssim: float | None
+    steps: int
+    """that refining the code took"""
+    label_kept: bool | None
+    """whether the model says of it what it should say of the input; null for bands"""
+    anchor: Literal["residual", "generated"] | None = None
+    prior: Literal["normal", "uniform"] | None = None
+    code: list[float] | None = None
+    """z"""
+    directions: list[AlongRead] | None = None
+    """of several at once: the measures along each, the others at their start"""
+
+
 class ResultRead(Answer):
     model_config = ConfigDict(extra="allow")
 
@@ -100,6 +157,8 @@ class ResultRead(Answer):
     """of a band: the outputs at the start of the path in float64, about which the band is certified"""
     outputs: list[float] | None = None
     """of a band: the network's at the unchanged input, in float32"""
+    latent: LatentRead | None = None
+    """of a mutation through a generator"""
     counterexample: CounterexampleRead | None = None
     files: dict[str, str] = Field(default_factory=dict)
     """addresses of the pictures, by name"""

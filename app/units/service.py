@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from app.broker import Task, doorbells_of, ring_after_commit
 from app.jobs import generators, gloro, lipschitz, mining, precheck, prediction
 from app.units import repository
-from app.units.sizing import PREDICTION_UNIT, inputs_per_lipschitz_unit, inputs_per_unit
+from app.units.sizing import (
+    PREDICTION_UNIT,
+    inputs_per_latent_unit,
+    inputs_per_lipschitz_unit,
+    inputs_per_unit,
+)
 from models import Dataset, Job, JobStatus, Network, Unit, UnitKind, UnitStatus, now
 
 INSPECTION_PRIORITY = 9
@@ -151,9 +157,19 @@ def _units(session: Session, job: Job, indices: Sequence[int]) -> Iterator[Unit]
     if classifier and dataset is not None and dataset.labels_sha256 is not None:
         yield _unit(job, UnitKind.ACCURACY, 0, indices)
     facts = network.inspection if network is not None else None
-    size = doorbells_of(session).settings.unit_inputs or inputs_per_unit(facts)
+    size = doorbells_of(session).settings.unit_inputs or _inputs_per_unit(session, job, facts)
     for ordinal, first in enumerate(range(0, len(indices), size), start=1):
         yield _unit(job, UnitKind.SEGMENT, ordinal, indices[first : first + size])
+
+
+def _inputs_per_unit(session: Session, job: Job, facts: Mapping[str, Any] | None) -> int:
+    """Return the size of a unit of a segment certification."""
+    asked = job.spec["mutation"]
+    first = (asked.get("mutations") or [asked])[0]
+    if first["type"] != "latent":
+        return inputs_per_unit(facts)
+    generator = session.get(Network, first["generator_id"])
+    return inputs_per_latent_unit(facts, generator.inspection if generator else None, first["encoding"])
 
 
 def _unit(job: Job, kind: UnitKind, ordinal: int, indices: Sequence[int]) -> Unit:

@@ -25,6 +25,22 @@ def inputs_per_unit(inspection: Mapping[str, Any] | None) -> int:
     return max(1, min(LARGEST, int(UNIT_S / seconds)))
 
 
+ENCODING_PASSES = 3
+"""forward passes that a step of refining one code costs"""
+
+
+def inputs_per_latent_unit(
+    network: Mapping[str, Any] | None, generator: Mapping[str, Any] | None, encoding: Mapping[str, Any]
+) -> int:
+    """Return the size of a unit whose inputs go through a generator: codes are looked for first."""
+    facts, made = network or {}, generator or {}
+    names = ("nonlinear_units", "parameters")
+    both = {name: int(facts.get(name) or 0) + int(made.get(name) or 0) for name in names}
+    work = 2 * max(int(made.get("parameters") or 0), REUSE * int(made.get("nonlinear_units") or 0))
+    passes = ENCODING_PASSES * encoding["steps"] * encoding["restarts"] + encoding["samples"]
+    return max(1, min(inputs_per_unit(both), int(UNIT_S / (INPUT_S + passes * work / FLOPS))))
+
+
 LIPSCHITZ_BATCH = 512
 """inputs that one forward pass answers at once"""
 LIPSCHITZ_UNIT_S = 30.0

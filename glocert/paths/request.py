@@ -19,7 +19,7 @@ from glocert.paths.rounded import Rounded
 from glocert.paths.warp import Warp
 from glocert.spec import NEUTRAL, Mutation
 
-COMPOSITE, BOX = "composite", "box"
+COMPOSITE, BOX, LATENT = "composite", "box", "latent"
 _AT_ONCE = (2, 3)
 
 
@@ -35,7 +35,7 @@ MOTIONS: dict[str, Callable[[Mutation], Motion]] = {
 }
 """Mutation type -> how it moves the plane."""
 
-TYPES = frozenset({*MUTATIONS, *MOTIONS, "blur", COMPOSITE, BOX})
+TYPES = frozenset({*MUTATIONS, *MOTIONS, "blur", LATENT, COMPOSITE, BOX})
 """Every type of mutation."""
 
 
@@ -108,6 +108,8 @@ def _step(request: Mutation, items: Items, start: Rounded) -> Path:
         return Warp(start.value, start.radius, MOTIONS[request.type](request))
     if request.type == "blur":
         return Blur(start.value, start.radius, request.start, request.stop)
+    if request.type == LATENT:
+        raise InvalidSpec("a latent mutation goes through a generator, and is no step of others")
     if request.type not in MUTATIONS:
         raise InvalidSpec(f"no mutation {request.type!r}; there are {', '.join(sorted(TYPES))}")
     return segment_from(request, start, items=items)
