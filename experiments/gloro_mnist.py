@@ -30,7 +30,12 @@ LOGS = Path(__file__).parent / "logs"
 SHAPE, CLASSES, SHARE = (1, 28, 28), 10, 0.05
 RUNS = {
     "0.3": ("2c2f", Recipe(epsilon=0.3, overshoot=1.5, weight=2.0, epochs=150, batch=256, shift=1)),
-    "1.58": ("4c3f", Recipe(epsilon=1.58, overshoot=1.1, weight=2.0, epochs=120, batch=64)),
+    "1.58": (
+        "2c2f",
+        Recipe(
+            epsilon=1.58, overshoot=1.1, weight=2.5, epochs=350, batch=128, shift=1, rotate=8.0, zoom=0.08
+        ),
+    ),
 }
 PUBLISHED = {"0.3": 0.957, "1.58": 0.628}
 """VRA of the GloRo paper's networks, trained on 60,000 images."""

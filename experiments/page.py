@@ -50,7 +50,7 @@ def _finetune() -> str:
             f"{before['real']['vra'][epsilon]:.1%} → {after['real']['vra'][epsilon]:.1%}",
             f"{found['seconds']:.0f}",
         ])  # fmt: skip
-    return _table(titles, rows)
+    return table(titles, rows)
 
 
 def _mnist() -> str:
@@ -71,7 +71,7 @@ def _mnist() -> str:
             f"{found['seconds']:.0f} ({found['threads']} threads)",
             f"{found['published_vra']:.1%}",
         ])  # fmt: skip
-    return _table(titles, rows)
+    return table(titles, rows)
 
 
 def _attacks() -> str:
@@ -94,7 +94,7 @@ def _attacks() -> str:
         f"Last run: **{flips} flips of {sum(points for _, points in done):,} certified points**, with "
         f"{effort['steps']} steps, {effort['restarts']} restarts, {effort['rivals']} rivals each, "
         f"{effort['trials']} trials of the rounding search per rival, {effort['queries']:,} random windows; "
-        f"`+backward`: radii of backward bounds.\n\n{_table(titles, rows)}\n\n"
+        f"`+backward`: radii of backward bounds.\n\n{table(titles, rows)}\n\n"
         f"Of {planted['points']} radii, claimed {planted['factor']} times too large, found by: {seen}."
     )
 
@@ -105,7 +105,8 @@ def _attacked(row: Mapping[str, Any]) -> int:
     return min(int(row["points"]), blocks * BLOCK)
 
 
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table in Markdown; nothing where there are no rows."""
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) if rows else ""
 

@@ -1,0 +1,142 @@
+"""Write the tables of ``docs/study.md`` from the results of the study: ``python -m experiments.study.page``.
+
+Each table stands between ``<!-- NAME -->`` and ``<!-- end -->`` and is made from ``experiments/logs`` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.page import table
+from experiments.study.logs import LOGS
+
+PAGE = Path(__file__).parents[2] / "docs" / "study.md"
+Result = Mapping[str, Any]
+
+
+def main() -> int:
+    """Replace every table whose results exist; return 0."""
+    PAGE.write_text(filled(PAGE.read_text()))
+    return 0
+
+
+def filled(text: str) -> str:
+    """Return a text with the tables of the results that exist."""
+    for name, make in TABLES.items():
+        path = LOGS / f"study-{name.partition('.')[0]}.json"
+        if path.exists():
+            result = json.loads(path.read_text())
+            made = f"{make(result)}\n\n*{result['machine']}, {result['date']}*"
+            block = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+            text = block.sub(lambda match, made=made: f"{match[1]}{made}\n{match[2]}", text)
+    return text
+
+
+def _ablation(result: Result) -> str:
+    titles = ["terms", "PSNR, dB", "q99/q50", "q50/q1", "bending", "smallest singular value", "largest",
+              "moved: centre goes forward", "area changes by", "jump index", "stretched: size goes forward",
+              "aspect changes by"]  # fmt: skip
+    rows = []
+    for row in result["rows"]:
+        moved, grown, values = row["translation"], row["scaling"], row["singular_values"]
+        rows.append([
+            row["terms"], f"{row['psnr']:.1f}", f"{row['upper']:.2f}", f"{row['lower']:.2f}",
+            f"{row['residual']:.3f}", f"{values['smallest']:.3f}", f"{values['largest']:.2f}",
+            _percent(moved["forward"]), _percent(moved["area"]), f"{moved['jump_index']:.2f}",
+            _percent(grown["forward"]), _percent(grown["aspect"]),
+        ])  # fmt: skip
+    return table(titles, rows)
+
+
+def _geometric(result: Result) -> str:
+    names = list(result["rows"][0]["mutations"])
+    titles = ["network", "ReLUs", "accuracy", *(f"{name}: certified" for name in names), "mean robust mass",
+              "largest gap"]  # fmt: skip
+    rows = []
+    for row in result["rows"]:
+        found = [row["mutations"][name] for name in names]
+        shares = [f"{one['certified']}/{one['paths']}" for one in found]
+        lower, upper = (sum(one[side] for one in found) / len(found) for side in ("lower", "upper"))
+        gap = max(one["upper"] - one["lower"] for one in found)
+        rows.append([
+            row["network"], f"{row['relus']:,}", _percent(row["accuracy"]), *shares,
+            f"{lower:.4f} to {upper:.4f}", f"{gap:.1e}",
+        ])  # fmt: skip
+    return table(titles, rows)
+
+
+def _recognition(result: Result) -> str:
+    titles = ["attribute", "lower", "upper", "published, lower", "upper", "paths", "certified whole",
+              "leakage", "jump index", "ms per path", "pieces"]  # fmt: skip
+    rows = []
+    for row in result["rows"]:
+        published = row["published"] or (None, None)
+        leak = row["leakage"]
+        rows.append([
+            row["attribute"], f"{100 * row['lower']:.2f}", f"{100 * row['upper']:.2f}",
+            *("" if one is None else f"{one}" for one in published), f"{row['paths']}", f"{row['certified']}",
+            "" if leak is None else f"{leak:.2f}", f"{row['jump_index']:.2f}", f"{1000 * row['seconds']:.0f}",
+            f"{row['pieces']:.0f}",
+        ])  # fmt: skip
+    return table(titles, rows)
+
+
+def _independency(result: Result) -> str:
+    titles = ["attribute", "cosine of the pairs", "extent", "retained", "leakage of the pairs' direction",
+              "leakage made local"]  # fmt: skip
+    rows = [
+        [
+            row["attribute"], f"{row['cosine']:.2f}", f"{row['extent']:.2f}", f"{row['retention']:.2f}",
+            f"{row['leakage_before']:.3f}", f"{row['leakage_after']:.3f}",
+        ]
+        for row in result["independency"]
+        if row["leakage_before"] is not None
+    ]  # fmt: skip
+    return table(titles, rows)
+
+
+def _growth(result: Result) -> str:
+    titles = ["width", "depth", "pieces", "ms", "log10 of (N²)^L"]
+    rows = [
+        [
+            f"{row['width']:,}", f"{row['depth']}", f"{row['pieces']:.0f}", f"{1000 * row['seconds']:.1f}",
+            f"{row['log10_of_the_statement']:.1f}",
+        ]
+        for row in result["growth"]
+    ]  # fmt: skip
+    return table(titles, rows)
+
+
+def _merging(result: Result) -> str:
+    titles = ["network", "method", "mean gap U - L", "largest gap", "ms per path"]
+    rows = [
+        [
+            row["network"], row["method"], f"{row['gap']:.1e}", f"{row['largest_gap']:.1e}",
+            f"{1000 * row['seconds']:.0f}",
+        ]
+        for row in result["merging"]
+    ]  # fmt: skip
+    return table(titles, rows)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+TABLES: Mapping[str, Callable[[Result], str]] = {
+    "ablation": _ablation,
+    "geometric": _geometric,
+    "recognition": _recognition,
+    "recognition.independency": _independency,
+    "cost": _growth,
+    "cost.merging": _merging,
+}
+"""Name of a block in the page -> the table; the part before a dot is that of the results."""
+
+if __name__ == "__main__":
+    sys.exit(main())
