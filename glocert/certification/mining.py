@@ -9,7 +9,7 @@ Entry point for the certification child::
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ _LOOKED_AT = 8
 """codes at which names and independency are measured"""
 _PAIRS = 64
 """codes times directions of the measures of independency, whose cost grows with the square of the latter"""
+_FAITHFUL_DB, _INSIDE = 20.0, 0.9
+"""Least mean PSNR of codes, and share of codes whose path stays in the prior, without a warning."""
 _ALIKE = 3
 """mutations that a direction is said to be like"""
 Progress = Generator[int, None, dict[str, Any]]
@@ -208,17 +210,22 @@ def _document(
         "codes": told,
         "directions": directions,
         "shared": dict(mined.measures),
-        "warnings": [*mined.warnings, *_doubts(mined, about)],
+        "warnings": [*mined.warnings, *_doubts(mined, about, told)],
     }
 
 
-def _doubts(mined: Mined, about: Sequence[dict[str, Any]]) -> list[str]:
+def _doubts(mined: Mined, about: Sequence[dict[str, Any]], told: Mapping[str, Any]) -> list[str]:
     said = []
-    outside = [place for place, one in enumerate(about) if one["prior"]["out_of_prior"]]
+    if told.get("psnr", _FAITHFUL_DB) < _FAITHFUL_DB:
+        said.append(
+            f"The generator makes the inputs to {told['psnr']:.1f} dB only: directions at their codes are "
+            "those of other images. Train it longer, or on such data."
+        )
+    outside = [one for one in about if one["prior"]["share_inside"] < _INSIDE]
     if outside:
         said.append(
-            f"{len(outside)} of {len(about)} directions leave the prior before their extent, at some codes: "
-            "images there are none that the generator was trained on."
+            f"{len(outside)} of {len(about)} directions leave the prior before their extent, at more than a "
+            "tenth of the codes: images there are none that the generator was trained on."
         )
     if mined.found.leakage is not None and float(mined.found.leakage.max()) > 0.1:
         said.append(
