@@ -16,7 +16,7 @@ from app.directions import service as directions
 from app.jobs import generators, gloro, lipschitz, mining, precheck, prediction, repository
 from app.jobs.predicted import MEDIA_TYPES, PART, Predictions
 from app.jobs.schemas import SEGMENT
-from app.jobs.summary import summarise
+from app.jobs.summary import summarise, warnings_of_paths
 from app.networks import service as networks
 from app.networks.schemas import Role
 from app.storage import Blob
@@ -35,6 +35,7 @@ CHECKPOINT = "checkpoint"
 def _segment(session: Session, job: Job) -> None:
     rows = _rows(session, job)
     job.summary = summarise(rows, job.clean_accuracy, job.spec["arithmetic"])
+    job.warnings = [*job.warnings, *warnings_of_paths(rows)]
     job.certificate_sha256 = certificates.issue(session, job, rows)
 
 

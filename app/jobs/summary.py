@@ -10,6 +10,9 @@ from typing import Any
 
 from glocert.spec import Verdict
 
+NOT_REPRESENTABLE = "not-representable"
+"""reason of rows whose input the generator does not make"""
+
 
 def summarise(
     rows: Sequence[dict[str, Any]], clean_accuracy: float | None, arithmetic: str
@@ -31,6 +34,22 @@ def summarise(
         "seconds": math.fsum(row["seconds"] for row in rows),
         "arithmetic": arithmetic,
     }
+
+
+def warnings_of_paths(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what is to be said of a job whose paths through a generator are not what they may seem."""
+    about = [row["latent"] for row in rows if "latent" in row]
+    left_out = sum(row.get("reason") == NOT_REPRESENTABLE for row in rows)
+    warned = sum(any(one.get("warnings") for one in row.get("directions") or [row]) for row in about)
+    said = []
+    if left_out:
+        said.append(f"The generator does not make {left_out} of {len(rows)} inputs: they are skipped.")
+    if warned:
+        said.append(
+            f"{warned} of {len(rows)} paths jump, stand still, leak or leave the prior: see "
+            "latent.warnings in their rows."
+        )
+    return said
 
 
 def _mean_mass(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:

@@ -94,6 +94,9 @@ def test_a_job_goes_through_the_generator(lab: Lab) -> None:
             0: "falsified", 1: "falsified", 2: "skipped", 3: "certified", 4: "certified", 5: "certified",
         }  # fmt: skip
         assert rows[2]["reason"] == "not-representable"
+        assert any("does not make 1 of 6" in warning for warning in job.data["warnings"])
+        assert any("latent.warnings" in warning for warning in job.data["warnings"])
+        assert any("stands still" in warning for warning in rows[5]["latent"]["warnings"])
         assert rows[2]["latent"]["psnr"] < 20
         _first_row(lab, job, rows[0])
         assert rows[1]["latent"]["psnr"] < rows[0]["latent"]["psnr"]
