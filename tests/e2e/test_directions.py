@@ -93,6 +93,36 @@ def test_local_directions_are_those_of_the_patch(lab: Lab) -> None:
         assert list(client.directions(job_id=one["job_id"])) == []
 
 
+def brightness_of_the_third() -> bytes:
+    """Says 1 where the third patch is brighter than 0.75, else 0."""
+    mean = squares()[2:3] > 0
+    draft = Draft(1, SIDE, SIDE)
+    bright = draft.gemm(draft.flat("x"), mean / mean.sum(), np.array([-0.75]))
+    return to_onnx(draft.graph(draft.gemm(bright, np.array([[-1.0], [1.0]]))))
+
+
+def test_what_was_mined_is_certified_by_its_id(lab: Lab) -> None:
+    """One latent unit brightens the third patch by 0.3: labels change where 0.5 + 0.3 s passes 0.75."""
+    (lab.folder / "third.onnx").write_bytes(brightness_of_the_third())
+    np.savez(lab.folder / "grey.npz", images=np.full((1, SIDE, SIDE), 0.5, np.float32), labels=np.array([0]))
+    mask = {"type": "rectangle", "top": 4, "left": 0, "height": 4, "width": 4}
+    with Client(lab.url) as client:
+        (one,) = mined(client, lab, "local", mask=mask)
+        model = client.wait_ready(client.upload_model(lab.folder / "third.onnx"))
+        proposes = client.wait_ready(client.upload_model(lab.folder / "encoder.onnx", role="encoder"))
+        data = client.wait_ready(client.upload_dataset(lab.folder / "grey.npz"))
+        path = {"type": "latent", "direction_id": one["id"], "encoder_id": proposes.id}
+        job = client.certify(model, data, path).wait(timeout_s=MOST_S)
+        (row,) = job.results()
+        assert row["verdict"] == "falsified", row
+        assert row["certified_to"]["value"] == pytest.approx(0.25 / 0.3, abs=1e-3)
+        assert row["latent"]["independency"]["leakage"] < 1e-9
+        short = client.certify(model, data, path | {"extent": 0.8}).wait(timeout_s=MOST_S)
+        assert short.summary["certified"] == 1
+        client.delete_direction(one["id"])
+        assert short.refresh().data["request"]["mutation"]["direction"] == one["vector"]
+
+
 def test_groups_of_inputs_lead_to_their_attribute(lab: Lab) -> None:
     with Client(lab.url) as client:
         data = client.wait_ready(client.upload_dataset(lab.folder / "data.npz"))
