@@ -158,7 +158,9 @@ def _path(one: Named, settings: Settings) -> Iterator[Offence]:
     if one.latent > settings.max_latent:
         detail = f"Codes have {settings.max_latent} numbers at most (GLOCERT_MAX_LATENT), not {one.latent}."
         yield Offence(f"{where}/generator_id", detail)
-    extent = one.asked.extent if one.direction is None else one.asked.extent or one.direction.extent
+    extent = one.asked.extent
+    if extent is None and one.direction is not None:
+        extent = one.direction.extent
     if extent is None:
         yield Offence(f"{where}/extent", "A direction that is a vector needs an extent.")
     elif extent == one.asked.start:

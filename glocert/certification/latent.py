@@ -35,6 +35,8 @@ from glocert.spec_latent import LatentSpec
 
 MEASURED_S = 10.0
 """seconds that following the image of one input for its measures may take, unless the input has fewer"""
+_AT_ONCE = 1e-9
+"""share of the path that counts as its start"""
 _IMAGE = 3
 
 
@@ -231,6 +233,6 @@ def _warnings(found: Measures, asked: LatentSpec, outside: Mapping[str, Any] | N
     if found.leakage is not None and found.leakage > gates.leakage:
         said.append(f"{found.leakage:.0%} of the change lies outside the mask.")
     if outside is not None:
-        where = f"{outside['value']:.3g} {outside['unit']}"
+        where = "the start" if outside["t"] < _AT_ONCE else f"{outside['value']:.3g} {outside['unit']}"
         said.append(f"From {where} on the codes are none that the generator was trained on.")
     return said

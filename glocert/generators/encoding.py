@@ -32,7 +32,7 @@ from glocert.spec_latent import EncodingSpec
 
 _NEAR = 0.1
 """deviation of the restarts about the first code"""
-_LOOK, _GAIN = 50, 1e-3
+_LOOK, _GAIN = 50, 1e-2
 """steps between two looks, and the share by which the loss must have fallen since the last one"""
 _IMAGE = 3
 Objective = Callable[[Tensor], Tensor]

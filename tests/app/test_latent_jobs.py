@@ -135,6 +135,9 @@ WRONG: dict[str, tuple[dict[str, Any], set[str]]] = {
     "a direction of zeros": ({"direction": [0.0, 0.0, 0.0]}, {"/mutation/direction"}),
     "no extent": ({"extent": None}, {"/mutation/extent"}),
     "a path of no length": ({"from": 2.0}, {"/mutation/extent"}),
+    "no way along a known direction": (
+        {"direction": None, "direction_id": "DIRECTION", "extent": 0.0}, {"/mutation/extent"},
+    ),
     "an anchor that there is not": ({"anchor": "floating"}, {"/mutation/latent/anchor"}),
     "a prior that there is not": ({"prior": "cauchy"}, {"/mutation/latent/prior"}),
     "too many steps": ({"encoding": {"steps": 10**6}}, {"/mutation/latent/encoding/steps"}),
