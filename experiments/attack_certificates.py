@@ -78,6 +78,12 @@ def planted(effort: Effort, count: int = 500, factor: float = PLANTED) -> dict[s
     return {"factor": factor, "points": len(points), "found": found}
 
 
+def met(row: Mapping[str, Any]) -> int:
+    """Return how many points of a network have met every attack: that by rounding is the last of a block."""
+    blocks = sum(piece.startswith(ROUNDING) for piece in row["pieces"])
+    return min(int(row["points"]), blocks * BLOCK)
+
+
 class Campaign:
     """The pieces of a campaign, and what is kept of those that are done."""
 
@@ -141,7 +147,7 @@ class Campaign:
 
     def _keep(self) -> None:
         self._log.parent.mkdir(exist_ok=True)
-        self.kept |= {"points": sum(row["points"] for row in self.kept["rows"]), "flips": self.flips}
+        self.kept |= {"points": sum(map(met, self.kept["rows"])), "flips": self.flips}
         fresh = self._log.with_suffix(".new")
         fresh.write_text(json.dumps(self.kept, indent=1) + "\n")
         fresh.replace(self._log)

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.attack_certificates import BLOCK
-from experiments.attacks.campaign import ROUNDING
+from experiments.attack_certificates import met
 
 LOGS = Path(__file__).parent / "logs"
 PAGE = Path(__file__).parents[1] / "docs" / "methods" / "gloro.md"
@@ -57,7 +56,7 @@ def _mnist() -> str:
     titles = ["ε", "network", "clean", "VRA, real", "VRA, float32", "rejected", "certified but wrong",
               "seconds", "published VRA, 60,000 images"]  # fmt: skip
     rows = []
-    for found in _read("mnist-*.json"):
+    for found in _read("mnist-[0-9]*.json"):
         epsilon = str(found["recipe"]["epsilon"])
         real = found["real"]
         rows.append([
@@ -78,7 +77,7 @@ def _attacks() -> str:
     found = next(iter(_read("attacks.json")), None)
     if found is None:
         return ""
-    effort, done = found["effort"], [(row, _attacked(row)) for row in found["rows"] if _attacked(row)]
+    effort, done = found["effort"], [(row, met(row)) for row in found["rows"] if met(row)]
     titles = ["network and radii", "points", "median radius", "flips", "seconds"]
     rows = [
         [
@@ -97,12 +96,6 @@ def _attacks() -> str:
         f"`+backward`: radii of backward bounds.\n\n{table(titles, rows)}\n\n"
         f"Of {planted['points']} radii, claimed {planted['factor']} times too large, found by: {seen}."
     )
-
-
-def _attacked(row: Mapping[str, Any]) -> int:
-    """Return how many points have met every attack: the search by rounding is the last of a block."""
-    blocks = sum(piece.startswith(ROUNDING) for piece in row["pieces"])
-    return min(int(row["points"]), blocks * BLOCK)
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
