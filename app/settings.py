@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     max_latent: PositiveInt = Field(
         1_024, description="Numbers of a code of a generator that is mined or trained."
     )
+    max_code: PositiveInt = Field(
+        16_384,
+        description="Numbers of a code along which a mutation is certified; a style's holds its image.",
+    )
     max_codes: PositiveInt = Field(
         2_048, description="Codes at which a direction mining takes slopes, neighbours included."
     )

@@ -2,7 +2,8 @@
 
 ``latent=dir_0193…`` goes along a direction of the service as far as the direction says; ``latent=3`` and
 ``latent=-1:3`` say how far, with ``direction=dir_0193…`` behind or the option ``--direction``. Behind commas:
-``anchor=generated``, ``psnr=15``, ``steps=200``, ``seed=7``.
+``axis=-1`` (the last number of a code: the strength of a style), ``anchor=generated``, ``psnr=15``,
+``steps=200``, ``seed=7``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 TYPE = "latent"
 _DIRECTION = "dir_"
 _INSIDE = {"psnr": ("gates", float), "steps": ("encoding", int), "seed": ("encoding", int)}
-_OPTIONS = ("anchor", "direction", *_INSIDE)
+_OPTIONS = ("anchor", "axis", "direction", *_INSIDE)
 
 
 def latent_members(extent: str, options: Iterable[str]) -> dict[str, Any]:
@@ -42,6 +43,8 @@ def latent_members(extent: str, options: Iterable[str]) -> dict[str, Any]:
         if name in _INSIDE:
             member, kind = _INSIDE[name]
             body.setdefault(member, {})[name] = _converted(kind, value)
+        elif name == "axis":
+            body[name] = _converted(int, value)
         else:
             body["direction_id" if name == "direction" else name] = value
     return body
@@ -53,6 +56,8 @@ def describe_latent(members: Mapping[str, Any]) -> str:
     if stop is None:
         return f"{TYPE}={known}"
     told = f",direction={known}" if known else ""
+    if members.get("axis") is not None:
+        told = f",axis={members['axis']}"
     anchor = ",anchor=generated" if members.get("anchor") == "generated" else ""
     return f"{TYPE}={start:g}:{stop:g}{told}{anchor}"
 

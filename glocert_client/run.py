@@ -85,7 +85,7 @@ def fill_latent(client: Client, bodies: Sequence[Mapping[str, Any]], through: Ma
             found = find_model(client, through[role], ModelSettings(Preprocessing(), role=role))
             named[f"{role}_id"] = found.id
     for part in parts:
-        known = {"direction", "direction_id"} if "direction_id" in part else set()
+        known = {"direction", "direction_id"} if {"direction_id", "axis"} & part.keys() else set()
         part.update({name: value for name, value in named.items() if name not in known})
 
 

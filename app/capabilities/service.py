@@ -14,7 +14,7 @@ from glocert.spec_law import LAWS
 
 LIMITS = (
     "max_model_bytes", "max_dataset_bytes", "max_body_bytes", "max_models", "max_datasets", "max_active_jobs",
-    "max_inputs", "max_epochs", "max_batch", "max_latent", "max_codes", "max_directions",
+    "max_inputs", "max_epochs", "max_batch", "max_latent", "max_code", "max_codes", "max_directions",
     "max_nodes", "max_parameters", "max_tensor", "max_activation",
     "max_dataset_items", "max_dataset_unpacked_bytes", "max_page", "max_wait_s", "max_job_s",
 )  # fmt: skip

@@ -25,6 +25,8 @@ from models import Direction, Network, UploadStatus
 GENERATOR, ENCODER = "generator", "encoder"
 _SHARED = ("generator_id", "encoder_id", "anchor", "prior", "gates", "encoding")
 """members that latent mutations at once have in common"""
+_NAMING = ("direction_id", "direction", "axis")
+"""members that say v, of which one is given"""
 _AXES = 2
 """of an image"""
 
@@ -49,8 +51,19 @@ class Named:
 
     @property
     def vector(self) -> list[float]:
-        """v, as given."""
-        return list(self.asked.direction or ()) or list(self.direction.vector if self.direction else ())
+        """v, as given; empty where there is no such axis."""
+        if self.direction is not None:
+            return list(self.direction.vector)
+        if self.asked.axis is None:
+            return list(self.asked.direction or ())
+        size = self.latent
+        place = self.asked.axis + size if self.asked.axis < 0 else self.asked.axis
+        return [float(at == place) for at in range(size)] if 0 <= place < size else []
+
+    @property
+    def named(self) -> str:
+        """Member that says v."""
+        return next(name for name in _NAMING if getattr(self.asked, name) is not None)
 
     @property
     def latent(self) -> int:
@@ -103,9 +116,9 @@ def resolved(
 
 
 def _looked_up(session: Session, caller: Caller, where: str, asked: Latent) -> Named:
-    if (asked.direction_id is None) == (asked.direction is None):
-        detail = "Give direction_id or direction" + (", not both." if asked.direction_id else ".")
-        raise _only(f"{where}/direction", detail)
+    given = [name for name in _NAMING if getattr(asked, name) is not None]
+    if len(given) != 1:
+        raise _only(f"{where}/direction", "Give one of direction_id, direction and axis.")
     row = None
     if asked.direction_id is not None:
         try:
@@ -114,7 +127,7 @@ def _looked_up(session: Session, caller: Caller, where: str, asked: Latent) -> N
             raise _only(f"{where}/direction_id", error.detail) from error
     generator_id = asked.generator_id or (row.generator_id if row else None)
     if generator_id is None:
-        raise _only(f"{where}/generator_id", "A direction that is a vector needs a generator.")
+        raise _only(f"{where}/generator_id", "A direction without an id needs a generator.")
     if row is not None and row.generator_id != generator_id:
         raise _only(f"{where}/direction_id", "The direction is of another generator.")
     encoder = asked.encoder_id
@@ -147,22 +160,24 @@ def _unfit(
 
 def _path(one: Named, settings: Settings) -> Iterator[Offence]:
     """Say what is wrong with direction and extent."""
-    where, vector = one.where, one.vector
-    named = "direction_id" if one.direction is not None else "direction"
-    if len(vector) != one.latent:
+    where, vector, named = one.where, one.vector, one.named
+    if named == "axis" and not vector:
+        yield Offence(f"{where}/axis", f"Codes of the generator have {one.latent} numbers, none is there.")
+        vector = [1.0]
+    elif len(vector) != one.latent:
         detail = f"It has {len(vector)} numbers, codes of the generator have {one.latent}."
         yield Offence(f"{where}/{named}", detail)
     length = math.hypot(*vector)
     if not math.isfinite(length) or length < math.ulp(0.0) * 2**60:
         yield Offence(f"{where}/{named}", "A vector of zeros, or without a finite length, is no direction.")
-    if one.latent > settings.max_latent:
-        detail = f"Codes have {settings.max_latent} numbers at most (GLOCERT_MAX_LATENT), not {one.latent}."
+    if one.latent > settings.max_code:
+        detail = f"Codes have {settings.max_code} numbers at most (GLOCERT_MAX_CODE), not {one.latent}."
         yield Offence(f"{where}/generator_id", detail)
     extent = one.asked.extent
     if extent is None and one.direction is not None:
         extent = one.direction.extent
     if extent is None:
-        yield Offence(f"{where}/extent", "A direction that is a vector needs an extent.")
+        yield Offence(f"{where}/extent", "A direction without an id needs an extent.")
     elif extent == one.asked.start:
         yield Offence(f"{where}/extent", "The path ends where it begins.")
 

@@ -76,8 +76,8 @@ class LatentEncoding(Body):
 class Latent(Body):
     """Along a direction of a generator's latent space: G(z + s v), z the code of the input.
 
-    Give a direction by its id, and everything else has a default; or as a vector, with `generator_id` and
-    `extent`.
+    Give a direction by its id, and everything else has a default; or as a vector or an axis, with
+    `generator_id` and `extent`.
     """
 
     type: Literal["latent"]
@@ -91,6 +91,15 @@ class Latent(Body):
     direction: Annotated[
         Vector | None,
         Field(description="v, as long as a code; it is brought to length one. Requests show it filled in."),
+    ] = None
+    axis: Annotated[
+        int | None,
+        Field(
+            ge=-(2**14),
+            lt=2**14,
+            description="v as the unit vector of one number of a code, counted from 0, or from the end "
+            "as -1: the strength of a style.",
+        ),
     ] = None
     start: Annotated[FiniteFloat, Field(alias="from", description="Of s, in latent units.")] = 0.0
     extent: Annotated[

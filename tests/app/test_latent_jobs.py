@@ -80,6 +80,12 @@ def test_vectors_are_brought_to_length_one(served: Served) -> None:
     assert "direction_id" not in {name for name, value in asked.items() if value is not None}
 
 
+def test_an_axis_is_a_unit_vector(served: Served) -> None:
+    for axis, place in ((0, 0), (-1, 2)):
+        asked = post(served, mutation(served, direction=None, axis=axis)).json()["request"]["mutation"]
+        assert asked["direction"] == [float(at == place) for at in range(3)]
+
+
 def test_generator_and_encoder_stay_until_the_end(served: Served) -> None:
     proposes = encoder(served)
     job = post(served, mutation(served, encoder_id=proposes)).json()
@@ -133,6 +139,8 @@ WRONG: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "a direction of another length": ({"direction": [1.0]}, {"/mutation/direction"}),
     "a direction of zeros": ({"direction": [0.0, 0.0, 0.0]}, {"/mutation/direction"}),
+    "an axis that there is not": ({"direction": None, "axis": 3}, {"/mutation/axis"}),
+    "an axis and a direction": ({"axis": 1}, {"/mutation/direction"}),
     "no extent": ({"extent": None}, {"/mutation/extent"}),
     "a path of no length": ({"from": 2.0}, {"/mutation/extent"}),
     "no way along a known direction": (

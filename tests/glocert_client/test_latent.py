@@ -16,6 +16,7 @@ from glocert_client.mutation import UnreadableMutation, describe_mutation, parse
             "latent=3,anchor=generated,psnr=12",
             {"extent": 3.0, "anchor": "generated", "gates": {"psnr": 12.0}},
         ),
+        ("latent=1,axis=-1", {"extent": 1.0, "axis": -1}),
         ("latent=dir_01,steps=9,seed=4", {"direction_id": "dir_01", "encoding": {"steps": 9, "seed": 4}}),
     ],
 )
@@ -34,7 +35,7 @@ def test_several_at_once():
     [
         ("latent=far", "not a number or the id of a direction"),
         ("latent=inf", "not finite"),
-        ("latent=3,to=4", "none of the options anchor, direction, psnr"),
+        ("latent=3,to=4", "none of the options anchor, axis, direction, psnr"),
         ("latent=3,steps=many", "not a whole number"),
     ],
 )
@@ -44,7 +45,7 @@ def test_what_cannot_be_read_is_said(text, said):
 
 
 @pytest.mark.parametrize(
-    "text", ["latent=0:3,direction=dir_01", "latent=-1:3", "latent=0:1,anchor=generated"]
+    "text", ["latent=0:3,direction=dir_01", "latent=0:1,axis=2", "latent=-1:3", "latent=0:1,anchor=generated"]
 )
 def test_texts_come_back(text):
     assert describe_mutation(parse_mutation(text)) == text
