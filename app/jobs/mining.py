@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, JsonValue
 
 from app.jobs.gloro import JobBudget, MadeFile
-from app.jobs.mutations import PNG_BYTES, Index, OneBody, png_text
+from app.jobs.mutations import Index, OneBody, png_text
 from app.jobs.parts import Identity, Inputs, Priority, Tags
 from app.schemas import Answer, Body, Line
 
@@ -33,6 +33,8 @@ METHODS: Mapping[str, tuple[str, ...]] = {
 Place = Annotated[int, Field(ge=-(2**15), le=2**15)]
 Length = Annotated[int, Field(ge=1, le=2**15)]
 Vector = Annotated[list[FiniteFloat], Field(min_length=1, max_length=2**14)]
+MASK_BYTES = 2**16
+"""of a picture: every direction of a mining keeps its mask"""
 REFINING = 200
 """steps by which codes of inputs are refined where no encoder proposes them"""
 
@@ -62,7 +64,7 @@ class MaskPicture(Body):
     type: Literal["picture"]
     png: Annotated[
         str,
-        Field(max_length=PNG_BYTES * 4 // 3, description="Base64 of a PNG file."),
+        Field(max_length=MASK_BYTES * 4 // 3, description="Base64 of a PNG file."),
         AfterValidator(png_text),
     ]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
+from pydantic import ValidationError
 
 from app.jobs import repository as jobs
+from app.jobs.mining import MASK_BYTES, MaskPicture
 from app.units import leases, making, outcomes
 from models import Direction, Unit, UnitKind, now
 from tests.app.serving import Served, code
@@ -215,12 +215,6 @@ def test_given_directions_are_told_by_id_or_as_vectors(served: Served) -> None:
     assert [error["pointer"] for error in answer.json()["errors"]] == ["/orthogonal_to/0", "/orthogonal_to/1"]
 
 
-def png(size: int = 4) -> str:
-    buffer = io.BytesIO()
-    Image.new("L", (size, size), 255).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
 WRONG: dict[str, tuple[dict[str, Any], set[str]]] = {
     "a mask that is missing": ({"mode": "local"}, {"/mask"}),
     "a mask of nothing": ({"mask": MASK | {"height": 0}}, {"/mask/height"}),
@@ -303,6 +297,13 @@ def test_what_does_not_fit_is_pointed_at(steady: Served, known: dict[str, str], 
     errors = answer.json()["errors"]
     assert {error["pointer"] for error in errors} == pointers, errors
     assert all(error["detail"] for error in errors)
+
+
+def test_a_mask_may_not_be_as_large_as_an_overlay() -> None:
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(MASK_BYTES)).decode()
+    with pytest.raises(ValidationError, match="at most"):
+        MaskPicture(type="picture", png=picture)
+    assert MaskPicture(type="picture", png=picture[:1000]).png == picture[:1000]
 
 
 def test_models_that_are_not_ready_are_not_mined(served: Served) -> None:
