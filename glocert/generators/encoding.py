@@ -34,6 +34,8 @@ _NEAR = 0.1
 """deviation of the restarts about the first code"""
 _LOOK, _GAIN = 50, 1e-2
 """steps between two looks, and the share by which the loss must have fallen since the last one"""
+_NOTHING = 1e-14
+"""loss below which nothing is left to gain, as where a style's encoder proposes the image itself"""
 _IMAGE = 3
 Objective = Callable[[Tensor], Tensor]
 
@@ -123,6 +125,8 @@ class Encoder:
             losses = objective(leaf)
             better = losses.detach() < lowest
             best[better], lowest = leaf.detach()[better], torch.minimum(lowest, losses.detach())
+            if float(lowest.min()) <= _NOTHING:
+                break
             if step % _LOOK == 0:
                 now = float(lowest.min())
                 if not now < (1 - _GAIN) * before:

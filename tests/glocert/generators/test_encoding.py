@@ -77,6 +77,17 @@ def test_an_encoder_proposes_and_is_believed_without_steps():
     assert (found.code == expected).all()
 
 
+def test_nothing_is_refined_where_nothing_is_missing():
+    """As of a style: the code is the image, and the generator gives it back."""
+    draft = Draft(16)
+    picture = draft.graph(draft.reshape("x", *IMAGE))
+    draft = Draft(*IMAGE)
+    target = np.random.default_rng(0).uniform(size=IMAGE).astype(np.float32)
+    found = encoder(picture, draft.graph(draft.flat("x")), Prior("uniform")).encode(target)
+    assert (found.psnr, found.steps) == (100.0, 1)
+    assert (found.code == target.ravel()).all()
+
+
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
 def test_codes_stay_inside_the_prior(kind):
     draft = Draft(2)
