@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from alembic import context
 from sqlalchemy import Connection, Engine, text
 
@@ -10,6 +14,7 @@ from app.settings import Settings
 from models import Base
 
 LOCK_TIMEOUT = "5s"
+CHECK = "PRAGMA foreign_key_check"
 
 
 def run(connection: Connection) -> None:
@@ -23,10 +28,29 @@ def run(connection: Connection) -> None:
         compare_server_default=True,
         user_module_prefix="models.base.",
     )
-    with context.begin_transaction():
+    with keys_at_rest(connection), context.begin_transaction():
         if connection.dialect.name == "postgresql":
             take_turns(connection)
         context.run_migrations()
+        if connection.dialect.name == "sqlite" and connection.exec_driver_sql(CHECK).first() is not None:
+            raise RuntimeError("a row would refer to one that is not there: nothing was migrated")
+
+
+@contextmanager
+def keys_at_rest(connection: Connection) -> Iterator[None]:
+    """Let SQLite rebuild tables, as it alters them: dropping one would delete what refers to its rows.
+
+    The switch is without effect inside a transaction. Foreign keys are checked before the commit.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
 
 
 def take_turns(connection: Connection) -> None:

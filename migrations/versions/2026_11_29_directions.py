@@ -75,19 +75,23 @@ def _create_direction() -> None:
 
 
 def downgrade() -> None:
-    """Go back; jobs of the kinds that the older release does not know are removed with their rows."""
+    """Go back; jobs that the older release does not know are removed with their rows."""
     with op.batch_alter_table("direction", schema=None) as batch_op:
         for column in ("generator_id", "job_id", "owner", "preview_sha256"):
             batch_op.drop_index(batch_op.f(f"ix_direction_{column}"))
     op.drop_table("direction")
+    _remove("SELECT id FROM job WHERE kind IN ('generator-training', 'direction-mining')")
+    _remove("SELECT job_id FROM job_network")  # of mutations through a generator
     with op.batch_alter_table("job_network", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_job_network_network_id"))
     op.drop_table("job_network")
-    kinds = "('generator-training', 'direction-mining', 'gloro-prediction')"
-    gone = f"SELECT id FROM job WHERE kind IN {kinds}"  # noqa: S608 - constants of this file
-    op.execute(f"DELETE FROM unit WHERE subject IN ({gone})")  # noqa: S608
-    for table in ("artifact", "result", "training_epoch"):
-        op.execute(f"DELETE FROM {table} WHERE job_id IN ({gone})")  # noqa: S608
-    op.execute(f"DELETE FROM job WHERE kind IN {kinds}")  # noqa: S608
     with op.batch_alter_table("network", schema=None) as batch_op:
         batch_op.drop_column("card")
+
+
+def _remove(jobs: str) -> None:
+    """Remove the jobs that a query names; what refers to them goes with them, but for their units."""
+    op.execute(f"DELETE FROM unit WHERE subject IN ({jobs})")  # noqa: S608 - constants of this file
+    for table in ("artifact", "result", "partial_result", "training_epoch"):
+        op.execute(f"DELETE FROM {table} WHERE job_id IN ({jobs})")  # noqa: S608
+    op.execute(f"DELETE FROM job WHERE id IN ({jobs})")  # noqa: S608

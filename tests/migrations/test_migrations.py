@@ -10,11 +10,12 @@ import pytest
 from alembic import command
 from alembic.util.exc import CommandError
 from sqlalchemy import Engine, inspect
+from sqlalchemy.orm import Session
 
 from app.db import make_engine
 from app.migrate import ROOT, alembic_config, at_head, run
 from app.settings import Settings
-from models import Base
+from models import Base, Direction, Job, JobNetwork, Network, Result, Unit
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -41,6 +42,52 @@ def test_up_down_up(engine: Engine) -> None:
     assert tables(engine) == set()
     run(engine, "upgrade", "head")
     assert tables(engine) == set(Base.metadata.tables)
+
+
+def test_going_back_from_directions_leaves_what_the_older_release_knows(engine: Engine) -> None:
+    run(engine, "upgrade", "0006")
+    rows = {"owner": "o", "spec": {}, "tags": {}, "warnings": []}
+    generator = Network(
+        id="mdl_g", owner="o", identity="g", name="g", filename="g", role="generator", sha256="g",
+        size_bytes=1, preprocessing={}, card={"prior": "normal"},
+    )  # fmt: skip
+    with Session(engine) as session, session.begin():
+        session.add(generator)
+        session.flush()
+        for name, kind in (
+            ("a", "segment-certification"),
+            ("b", "segment-certification"),
+            ("c", "direction-mining"),
+        ):
+            session.add(Job(id=name, kind=kind, network_id="mdl_g", **rows))
+        session.flush()
+        session.add(JobNetwork(job_id="b", role="generator", network_id="mdl_g"))
+        for name in ("a", "b"):
+            session.add(Result(job_id=name, index=0, verdict="certified", row={}))
+        session.add(Unit(kind="direction-mining", subject="c"))
+        session.add(
+            Direction(
+                owner="o",
+                generator_id="mdl_g",
+                job_id="c",
+                mode="global",
+                vector=[1.0],
+                extent=1.0,
+                energy=1.0,
+            )
+        )
+    run(engine, "downgrade", "0005")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT id FROM job").scalars().all() == ["a"]
+        assert connection.exec_driver_sql("SELECT id FROM network").scalars().all() == ["mdl_g"]
+        assert connection.exec_driver_sql("SELECT count(*) FROM unit").scalar() == 0
+        assert connection.exec_driver_sql("SELECT job_id FROM result").scalars().all() == ["a"]
+        if engine.dialect.name == "sqlite":
+            assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    run(engine, "downgrade", "0002")
+    run(engine, "upgrade", "head")  # rebuilds the table of jobs on SQLite
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT job_id FROM result").scalars().all() == ["a"]
 
 
 def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:
