@@ -36,12 +36,12 @@ from glocert.spec_generator import Continuity, Recipe
 LOGS = Path(__file__).parent / "logs"
 SHAPE, HELD_OUT = (1, 28, 28), 500
 RECIPE = Recipe(
-    latent_dim=32, width=12, epochs=26, batch=64, rate=3e-3, last_rate=3e-5,
+    latent_dim=64, width=16, epochs=10, batch=64, rate=3e-3, last_rate=3e-5,
     augment={"rotation": (-30.0, 30.0)},
 )  # fmt: skip
 CONTINUITY = {
+    "continuous": Continuity(bound=1.02, up=0.1, low=0.1, interpolation=0.0, ramp=0.15),
     "free": Continuity(up=0.0, low=0.0, interpolation=0.0),
-    "continuous": Continuity(bound=1.02, up=0.1, low=0.1, interpolation=0.0, ramp=0.3),
 }
 
 
