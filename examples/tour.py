@@ -27,6 +27,7 @@ from glocert_client.run import wait
 SAMPLES = Path(__file__).with_name("digits")
 MUTATIONS = ("brightness=0.3", "contrast=0.4", "fog=0.4,seed=1", "rotation=20")
 DIGITS = 60
+LEANING, TURNED = 15, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def tour(client: Client, out: Path) -> int:
     runs = [Run(job.require_success(), list(job.results()), kind) for job, kind in pairs]
     show(console, runs)
     agreed = compare(console, runs[0], runs[-1])
+    turn(console, client, onnx, dataset)
     save_counterexample(console, runs, out)
     show_addresses(console, client, runs[0].job)
     console.print(f"The tour took {time.monotonic() - begun:.1f} s.\n")
@@ -113,6 +115,27 @@ def compare(console: Console, one: Run, other: Run) -> bool:
     else:
         console.print(f"{one.format} and {other.format} agree on all {len(pairs)} verdicts.")
     return not different
+
+
+def turn(console: Console, client: Client, model: Model, dataset: Dataset) -> None:
+    """Certify a mutation without a formula: how a generator of digits leans, found from pairs of them."""
+    roles = ("generator", "encoder")
+    generator, encoder = (
+        client.wait_ready(client.upload_model(SAMPLES / f"{role}.onnx", role=role)) for role in roles
+    )
+    mutation = parse_mutation(f"rotation={LEANING}")
+    mined = client.mine_directions(generator, "pair", dataset=dataset, encoder=encoder, mutation=mutation)
+    wait([mined], ["a direction of the generator"])
+    (direction, *_) = (mined.require_success().summary or {})["directions"]
+    path = {
+        "type": "latent", "generator_id": generator.id, "encoder_id": encoder.id,
+        "direction_id": direction["id"], "extent": direction["extent"],
+    }  # fmt: skip
+    job = client.certify(model, dataset, path, limit=TURNED)
+    wait([job], ["digits that lean, through the generator"])
+    counts = job.require_success().summary or {}
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
+    console.print(f"Leaning by {LEANING} degrees through a generator, {TURNED} digits: {said}.")
 
 
 def save_counterexample(console: Console, runs: Sequence[Run], out: Path) -> None:
