@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from glocert.generators.training.recipe import Continuity, Recipe
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from glocert.generators.measures import measure
 from glocert.generators.profile import SAMPLES, everywhere, profile
 from glocert.graph.run import run
 from glocert.paths.segment import Segment
+from glocert.spec_generator import Continuity, Recipe
 
 VARIANTS = {
     "none": Continuity(up=0.0, low=0.0, interpolation=0.0),

@@ -112,9 +112,9 @@ def _compared(
     for title, setting in SETTINGS.items():
         gaps, seconds, kept = [], [], []
         for (path, label), (report, _) in zip(paths, reports, strict=True):
-            ends = (torch.from_numpy(end) for end in (path.start, path.stop))
+            start, stop = torch.from_numpy(path.start), torch.from_numpy(path.stop)
             began = time.perf_counter()
-            found = merged(classifier.graph, *ends, label, setting)
+            found = merged(classifier.graph, start, stop, label, setting)
             seconds.append(time.perf_counter() - began)
             gaps.append(found.upper - found.lower)
             kept.append(found.rows)

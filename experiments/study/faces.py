@@ -82,8 +82,9 @@ class Look:
     @classmethod
     def drawn(cls, count: int, rng: np.random.Generator) -> Look:
         """Draw so many looks at random; every third face wears glasses."""
-        spread = [rng.uniform(low, 1.0, count) for low in (-1.0, 0.0, 0.0, 0.0)]
-        return cls(*spread, (rng.uniform(size=count) < 1 / 3).astype(np.float64))
+        orientation, hair, eyes, nose = (rng.uniform(low, 1.0, count) for low in (-1.0, 0.0, 0.0, 0.0))
+        glasses = (rng.uniform(size=count) < 1 / 3).astype(np.float64)
+        return cls(orientation, hair, eyes, nose, glasses)
 
     def having(self, **changes: float) -> Look:
         """Return the same looks with some attributes set for all."""

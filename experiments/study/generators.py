@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from glocert.generators.training.recipe import Recipe
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from glocert.paths.latent import Move, latent_path
 from glocert.paths.preprocessing import prepend_preprocessing
 from glocert.paths.segment import Segment
 from glocert.spec import Analysis
+from glocert.spec_generator import Recipe
 
 Floats = NDArray[np.float64]
 _HELD_OUT = 256

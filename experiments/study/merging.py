@@ -197,7 +197,8 @@ def _shortened(chain: _Chain, wanted: Setting) -> _Chain:
     small = lengths <= np.quantile(lengths[~chain.box.numpy()], wanted.share) if (~chain.box).any() else None
     if small is None:
         raise NoRoom
-    groups, most = [], max(2, int(len(lengths) / wanted.parts))
+    groups: list[list[int]] = []
+    most = max(2, int(len(lengths) / wanted.parts))
     for at in range(len(lengths)):
         together = at and small[at] and small[at - 1] and len(groups[-1]) < most
         if together:

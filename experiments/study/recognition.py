@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from glocert.generators.training.recipe import Continuity, Recipe
 from torch import Tensor
 
 from experiments.study import classifiers, faces
@@ -29,6 +28,7 @@ from glocert.generators.jacobian import forms
 from glocert.generators.measures import measure
 from glocert.paths.latent import Move, latent_path
 from glocert.paths.segment import Segment
+from glocert.spec_generator import Continuity, Recipe
 
 PEOPLE, LOOKS, PAIRS = 10, 300, 128
 ATTRIBUTES: dict[str, tuple[str, float, float, str | None]] = {
@@ -128,7 +128,7 @@ def _leaks(generator: Generator, given: Way, way: Way, images: Tensor) -> dict[s
     if way.mask is None:
         return {"leakage_before": None, "leakage_after": None}
     codes = generator.codes(images[:16]).numpy()
-    found = {}
+    found: dict[str, float | None] = {}
     for name, one in (("leakage_before", given), ("leakage_after", way)):
         paths = [latent_path(code, [Move(one.vector, 0.0, one.extent)]) for code in codes]
         leaks = [
