@@ -113,7 +113,7 @@ class Certified:
     Attributes:
         outcome: of the engine.
         measures: of every path.
-        kept: share of the images whose reconstruction has their label: only these are asked about.
+        kept: share of the images whose reconstruction has their own label.
     """
 
     outcome: Outcome
@@ -140,7 +140,10 @@ def certified(
     analysis: Analysis = Analysis.QUANTITATIVE,
     gap: float = 1e-3,
 ) -> Certified:
-    """Ask about ``G(z + s v)``, s from 0 to the extent, of the images that keep their label as ``G(z)``.
+    """Ask whether what is said of ``G(z)`` is said of ``G(z + s v)``, s from 0 to the extent.
+
+    As in the paper, the image that the generator makes of a code is the original: its label is the answer of
+    the network, right or wrong.
 
     Args:
         generator: G with its encoder.
@@ -156,11 +159,14 @@ def certified(
     whole = composed(front, network)
     codes = generator.codes(images)
     with torch.no_grad():
-        right = (run(whole, codes).argmax(1) == labels).nonzero().flatten().tolist()
+        answers = run(whole, codes).argmax(1)
     move = Move(way.vector, 0.0, way.extent)
-    paths = [(latent_path(codes[at].numpy(), [move]), int(labels[at])) for at in right]
+    paths = [
+        (latent_path(code.numpy(), [move]), int(answer)) for code, answer in zip(codes, answers, strict=True)
+    ]
     outcome = Outcome.of(asked(prepare(whole), paths, analysis, gap))
-    return Certified(outcome, list(_measured(generator, paths, way)), len(right) / len(labels))
+    kept_labels = float((answers == labels).double().mean())
+    return Certified(outcome, list(_measured(generator, paths, way)), kept_labels)
 
 
 def _measured(generator: Generator, paths: Sequence[tuple[Any, int]], way: Way) -> Iterator[Measures]:

@@ -59,8 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     accuracy = Classifier(graph, tuple(images.shape[1:])).accuracy(test_images.numpy(), test_labels.numpy())
     many = _pictures(faces.People.drawn(chosen.faces, random), faces.Look.drawn(chosen.faces, random))
-    recipe = Recipe(latent_dim=24, width=16, epochs=chosen.epochs, continuity=Continuity())
-    name = f"faces-{chosen.faces}-{chosen.epochs}"
+    recipe = Recipe(
+        latent_dim=48,
+        width=32,
+        batch=64,
+        rate=2e-3,
+        epochs=chosen.epochs,
+        continuity=Continuity(up=0.05, low=0.05),
+    )
+    name = f"faces-{chosen.faces}-{chosen.epochs}-{recipe.latent_dim}"
     generator = Generator.trained(name, recipe, torch.cat([images, many]), chosen.out)
     rows, independency = [], []
     for title in ATTRIBUTES:
