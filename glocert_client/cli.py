@@ -15,7 +15,8 @@ from rich.markup import escape
 from typer.exceptions import TyperException
 
 from glocert_client import launch, run
-from glocert_client.client import LOCAL, Client
+from glocert_client.client import Client
+from glocert_client.connection import LOCAL
 from glocert_client.console import answering, show_rows, stderr, stdout, write_json
 from glocert_client.decision import Decision
 from glocert_client.directions import app as directions

@@ -11,7 +11,8 @@ import typer
 from rich.markup import escape
 
 from glocert_client import run
-from glocert_client.client import LOCAL, Client
+from glocert_client.client import Client
+from glocert_client.connection import LOCAL
 from glocert_client.console import answering, plain_table, stdout, text_of, write_json
 from glocert_client.decision import Decision, judge
 from glocert_client.errors import ClientError

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from glocert_client import run
-from glocert_client.client import LOCAL, Client
+from glocert_client.client import Client
+from glocert_client.connection import LOCAL
 from glocert_client.console import answering
 from glocert_client.making import conclude
 from glocert_client.mutation import UnreadableMutation, parse_mutation

@@ -10,7 +10,8 @@ from typing import Any
 import typer
 
 from glocert_client import run
-from glocert_client.client import LOCAL, Client
+from glocert_client.client import Client
+from glocert_client.connection import LOCAL
 from glocert_client.console import answering, stdout, write_json
 from glocert_client.decision import Decision, Judgement, judge
 from glocert_client.errors import ClientError

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.directions import service as directions
 from app.errors import NetworkNotReady, NotFound
-from app.jobs import fitting
+from app.jobs import fitting, subjects
 from app.jobs.latent import Latent, latents
 from app.jobs.mutations import Box
 from app.jobs.schemas import SegmentCertification
@@ -87,7 +87,7 @@ class Named:
 
 
 def resolved(
-    session: Session, caller: Caller, body: SegmentCertification, of: fitting.Subject, settings: Settings
+    session: Session, caller: Caller, body: SegmentCertification, of: subjects.Subject, settings: Settings
 ) -> tuple[SegmentCertification, dict[str, str]]:
     """Fill in what latent mutations name; return the request, and the networks that it needs: role -> id.
 
@@ -141,7 +141,7 @@ def _looked_up(session: Session, caller: Caller, where: str, asked: Latent) -> N
 
 
 def _unfit(
-    one: Named, body: SegmentCertification, of: fitting.Subject, settings: Settings
+    one: Named, body: SegmentCertification, of: subjects.Subject, settings: Settings
 ) -> Iterator[Offence]:
     where, asked = one.where, one.asked
     yield from fitting.role(one.generator, [GENERATOR], f"{where}/generator_id")
@@ -182,9 +182,9 @@ def _path(one: Named, settings: Settings) -> Iterator[Offence]:
         yield Offence(f"{where}/extent", "The path ends where it begins.")
 
 
-def _images(one: Named, body: SegmentCertification, of: fitting.Subject) -> Iterator[Offence]:
+def _images(one: Named, body: SegmentCertification, of: subjects.Subject) -> Iterator[Offence]:
     """Say where generator, mask and data do not fit."""
-    made = list(fitting.used((one.generator.inspection or {})["outputs"])["shape"])
+    made = list(subjects.used((one.generator.inspection or {})["outputs"])["shape"])
     size = prod(of.item_shape) // 2 if body.paired else prod(of.item_shape)
     if prod(made) != size:
         images = "the first images of the pairs" if body.paired else "the items"
@@ -197,11 +197,11 @@ def _images(one: Named, body: SegmentCertification, of: fitting.Subject) -> Iter
 def _encoder(one: Named, encoder: Network) -> Iterator[Offence]:
     where, found = f"{one.where}/encoder_id", encoder.inspection or {}
     yield from fitting.role(encoder, [ENCODER], where)
-    coded = prod(fitting.used(found["outputs"])["shape"])
+    coded = prod(subjects.used(found["outputs"])["shape"])
     if coded != one.latent:
         yield Offence(where, f"It makes codes of {coded} numbers, the generator takes {one.latent}.")
     taken = prod(found["input"]["shape"])
-    made = prod(fitting.used((one.generator.inspection or {})["outputs"])["shape"])
+    made = prod(subjects.used((one.generator.inspection or {})["outputs"])["shape"])
     if taken != made:
         yield Offence(where, f"It takes {taken} numbers, the generator makes {made}.")
 

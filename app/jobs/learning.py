@@ -7,7 +7,7 @@ from math import prod
 
 from app.datasets import arrays
 from app.errors import DatasetNotReady
-from app.jobs import fitting
+from app.jobs import fitting, subjects
 from app.jobs.generators import GeneratorTraining
 from app.jobs.gloro import GloroTraining
 from app.settings import Settings
@@ -131,7 +131,7 @@ def _begun(network: Network, shape: tuple[int, ...], labels: tuple[int, int] | N
         *fitting.role(network, ["classifier"], where),
         *fitting.admitted(network, "lipschitz", where),
     ]
-    taken, classes = found["input"]["shape"], fitting.classes_of(found)
+    taken, classes = found["input"]["shape"], subjects.classes_of(found)
     if prod(taken) != prod(shape[1:]):
         detail = f"Items of shape {list(shape[1:])} do not fit the model's input of shape {taken}."
         offences.append(Offence("/dataset_id", detail))

@@ -12,7 +12,7 @@ from app.datasets import service as datasets
 from app.db import store_of
 from app.directions import service as directions
 from app.errors import NetworkNotReady, NotFound
-from app.jobs import answering, fitting, generating, learning, prospecting, repository
+from app.jobs import answering, fitting, generating, learning, prospecting, repository, subjects
 from app.jobs.fitting import Asked
 from app.jobs.generators import DatasetTarget, GeneratorTraining
 from app.jobs.gloro import GloroTraining, GloroWrap
@@ -97,7 +97,7 @@ def _inputs(session: Session, caller: Caller, body: Asked, settings: Settings) -
     assert body.model_id is not None
     network = networks.get(session, caller, body.model_id)
     dataset = datasets.get(session, caller, body.dataset_id)
-    of = fitting.subject(network, dataset, store_of(session))
+    of = subjects.opened(network, dataset, store_of(session))
     chosen = fitting.indices(body, of, settings)
     others: dict[str, str] = {}
     if isinstance(body, SegmentCertification):

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.datasets import arrays
 from app.directions import service as directions
 from app.errors import DatasetNotReady, NotFound
-from app.jobs import fitting
+from app.jobs import fitting, subjects
 from app.jobs.mining import METHODS, DirectionMining
 from app.jobs.mutations import OF_IMAGES, Blend, Blur, Chord, OverlayItem, Translation
 from app.keys.service import Caller
@@ -71,9 +71,9 @@ def site(generator: Network, encoder: Network | None, data: Dataset | None, stor
             raise DatasetNotReady(f"The data set is {data.status}.", extra={"rejection": data.rejection})
         shape = tuple(arrays.open_array(store.path(data.inputs_sha256)).shape)
     labels = None if data is None or data.labels_sha256 is None else store.path(data.labels_sha256)
-    coded = 0 if encoder is None else fitting.classes_of(encoder.inspection or {})
+    coded = 0 if encoder is None else subjects.classes_of(encoder.inspection or {})
     latent = prod(found["input"]["shape"])
-    image = tuple(fitting.used(found["outputs"])["shape"])
+    image = tuple(subjects.used(found["outputs"])["shape"])
     return Site(generator, encoder, latent, image, coded, shape[1:], shape[0] if shape else 0, labels)
 
 
