@@ -29,8 +29,8 @@ class Scores:
 
     Attributes:
         values: float64, shape (N, classes).
-        slack: l2 distances (shape (N,), may be infinite) -> by how much a lead must exceed what the theorem
-            asks for, so that the statement holds for inputs that are so far away at most; shape (N,).
+        slack: l2 distances (shape (..., N), may be infinite) -> by how much a lead must exceed what the
+            theorem asks for, so that the statement holds for inputs that are so far away at most; same shape.
         distances: l2 distances at which it is worth asking.
     """
 
@@ -44,13 +44,12 @@ class Scores:
         Args:
             radii: slack -> radii, shape (N, ...).
         """
-        found: Tensor | None = None
-        for distance in self.distances:
-            far = torch.full((len(self.values),), distance, dtype=torch.float64)
-            here = radii(self.slack(far)).clamp_max(distance)
-            found = here if found is None else torch.maximum(found, here)
-        assert found is not None
-        return found
+        far = torch.tensor(self.distances, dtype=torch.float64, device=self.values.device)
+        slacks = self.slack(far[:, None].expand(-1, len(self.values)))
+        found = [
+            radii(slack).clamp_max(distance) for distance, slack in zip(self.distances, slacks, strict=True)
+        ]
+        return torch.stack(found).amax(0)
 
 
 def measured(network: Graph, ledger: Ledger, images: Float32, spec: LipschitzSpec) -> Scores:
@@ -68,7 +67,7 @@ def measured(network: Graph, ledger: Ledger, images: Float32, spec: LipschitzSpe
         with torch.inference_mode():
             values, errors = enclosed_scores(network, x.double())
         off = LEAD * ledger.drifts(norms, UNIT, errors)[ledger.output] * grow(4)
-        return Scores(values, lambda _far: off, (math.inf,))
+        return Scores(values, off.expand_as, (math.inf,))
     with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
         values = run(network, x).flatten(1).double()
     reaches = sorted(in_l2(epsilon, spec.norm, x[0].numel()) for epsilon in spec.epsilons if epsilon > 0)
@@ -95,7 +94,7 @@ def refined(scores: Scores, magnitudes: Magnitudes, images: Float32, rows: Tenso
 
     def slack(far: Tensor) -> Tensor:
         found = scores.slack(far).clone()
-        found[rows] = torch.where(same, seen.slack(far[rows], SINGLE), torch.inf)
+        found[..., rows] = torch.where(same, seen.slack(far[..., rows], SINGLE), torch.inf)
         return found
 
     return Scores(values, slack, scores.distances)
