@@ -36,6 +36,8 @@ NETWORKS: dict[str, tuple[Preprocessing, float]] = {
     "mnist_conv_small": (STANDARD, 0.7),
     "mnist_lenet_maxpool": (STANDARD, 0.3),
     "mnist_fc_3layer": (Preprocessing(), 0.6),
+    "mnist_cnn_small": (Preprocessing(), 0.3),
+    "mnist_fc_256x2": (Preprocessing(), 0.3),
 }
 """Network -> its preprocessing and the radius that it is trained for."""
 
