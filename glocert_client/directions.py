@@ -27,10 +27,8 @@ from glocert_client.options import (
     Others,
     Server,
     Tags,
-    read_budget,
-    read_members,
     read_mutations,
-    read_tags,
+    read_settings,
 )
 from glocert_client.uploads import Preprocessing
 
@@ -99,13 +97,11 @@ def mine(
     key: Key = "",
 ) -> None:
     """Find directions; with --out save their vectors, measures and pictures."""
-    named = {
-        "mask": read_mask(mask), "mutation": read_mutations([mutation])[0] if mutation else None,
-        "groups": read_groups(positive, negative), "count": count, "method": method or None,
-        "name": name or None, "seed": seed, "limit": limit, "budget": read_budget(None, deadline),
-        "tags": read_tags(tag or []),
-    }  # fmt: skip
-    members = read_members(others or []) | {name: one for name, one in named.items() if one is not None}
+    members = read_settings(
+        others, deadline, tag, mask=read_mask(mask), groups=read_groups(positive, negative), count=count,
+        mutation=read_mutations([mutation])[0] if mutation else None, method=method or None,
+        name=name or None, seed=seed, limit=limit,
+    )  # fmt: skip
     with answering(as_json), Client(server, key) as client:
         model = run.find_model(client, generator, _of("generator"))
         proposes = run.find_model(client, encoder, _of("encoder")) if encoder else None

@@ -24,9 +24,8 @@ from glocert_client.options import (
     Seed,
     Server,
     Tags,
-    read_budget,
     read_members,
-    read_tags,
+    read_settings,
 )
 
 Family = Annotated[str, typer.Option(metavar="autoencoder|gan|style", help="Of generators.")]
@@ -65,12 +64,10 @@ def train_generator(
     key: Key = "",
 ) -> None:
     """Train a generator that is continuous, and an encoder for it; save both with their card."""
-    named = {
-        "architecture": architecture or None, "latent_dim": latent_dim, "epochs": epochs, "seed": seed,
-        "augment": read_members(augment or []) or None, "budget": read_budget(None, deadline),
-        "tags": read_tags(tag or []),
-    }  # fmt: skip
-    members = read_members(others or []) | {name: value for name, value in named.items() if value is not None}
+    members = read_settings(
+        others, deadline, tag, architecture=architecture or None, latent_dim=latent_dim, epochs=epochs,
+        seed=seed, augment=read_members(augment or []) or None,
+    )  # fmt: skip
     with answering(as_json), Client(server, key) as client:
         job = client.train_generator(
             run.find_dataset(client, data), family=family, target=_target(client, target), **members

@@ -46,8 +46,8 @@ from glocert_client.options import (
     Tags,
     Validation,
     read_budget,
-    read_members,
     read_preprocessing,
+    read_settings,
     read_shape,
     read_tags,
 )  # fmt: skip
@@ -139,12 +139,9 @@ def train(
     key: Key = "",
 ) -> None:
     """Train a network for a certified radius, from scratch or from a model; save it, and say pass or fail."""
-    named = {
-        "architecture": architecture or None, "epochs": epochs, "loss": loss or None, "seed": seed,
-        "budget": read_budget(None, deadline), "tags": read_tags(tag or []),
-    }  # fmt: skip
-    given = {name: value for name, value in named.items() if value is not None}
-    members = read_members(others or []) | given
+    members = read_settings(
+        others, deadline, tag, architecture=architecture or None, epochs=epochs, loss=loss or None, seed=seed
+    )
     settings = run.ModelSettings(read_preprocessing(mean, std, layout, scale))
     with answering(as_json), Client(server, key) as client:
         begun = run.find_model(client, from_model, settings) if from_model else None

@@ -349,6 +349,15 @@ def read_members(texts: Sequence[str]) -> dict[str, Any]:
     return {name: _value(value) for name, _, value in pairs}
 
 
+def read_settings(
+    others: Sequence[str] | None, deadline: float | None, tags: Sequence[str] | None, **named: Any
+) -> dict[str, Any]:
+    """Return members of a job: those of ``--set``, and over them the options that were given."""
+    named |= {"budget": read_budget(None, deadline), "tags": read_tags(tags or [])}
+    given = {name: value for name, value in named.items() if value is not None}
+    return read_members(others or []) | given
+
+
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
