@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -27,7 +28,9 @@ from glocert_client.run import wait
 SAMPLES = Path(__file__).with_name("digits")
 MUTATIONS = ("brightness=0.3", "contrast=0.4", "fog=0.4,seed=1", "rotation=20")
 DIGITS = 60
-LEANING, PAIRS, TURNED = 15, 40, 10
+LEANING = SAMPLES / "leaning.json"
+"""a direction of the generator, found by ``examples.mine_direction``"""
+LEANT = 10
 QUICK = {"steps": 50, "restarts": 1}
 """less than a job spends on the code of an input by default: the encoder's own is close"""
 
@@ -67,11 +70,13 @@ def tour(client: Client, out: Path) -> int:
     jobs.append(client.certify(torchscript, dataset, mutations[0], limit=DIGITS))
     formats = ["ONNX"] * len(mutations) + ["TorchScript"]
     pairs = list(zip(jobs, formats, strict=True))
-    wait(jobs, [f"{describe_mutation(job.mutation)} ({kind})" for job, kind in pairs])
+    leaning = lean(client, onnx, dataset)
+    titles = [f"{describe_mutation(job.mutation)} ({kind})" for job, kind in pairs]
+    wait([*jobs, leaning], [*titles, "leaning, through a generator"])
     runs = [Run(job.require_success(), list(job.results()), kind) for job, kind in pairs]
     show(console, runs)
     agreed = compare(console, runs[0], runs[-1])
-    turn(console, client, onnx, dataset)
+    show_leaning(console, leaning)
     save_counterexample(console, runs, out)
     show_addresses(console, client, runs[0].job)
     console.print(f"The tour took {time.monotonic() - begun:.1f} s.\n")
@@ -119,27 +124,25 @@ def compare(console: Console, one: Run, other: Run) -> bool:
     return not different
 
 
-def turn(console: Console, client: Client, model: Model, dataset: Dataset) -> None:
-    """Certify a mutation without a formula: how a generator of digits leans, found from pairs of them."""
+def lean(client: Client, model: Model, dataset: Dataset) -> Job:
+    """Certify a mutation without a formula: along a direction in which a generator makes digits lean."""
     roles = ("generator", "encoder")
-    generator, encoder = (
-        client.wait_ready(client.upload_model(SAMPLES / f"{role}.onnx", role=role)) for role in roles
-    )
-    mutation = parse_mutation(f"rotation={LEANING}")
-    mined = client.mine_directions(
-        generator, "pair", dataset=dataset, encoder=encoder, mutation=mutation, limit=PAIRS
-    )
-    wait([mined], ["a direction of the generator"])
-    (direction, *_) = (mined.require_success().summary or {})["directions"]
+    uploads = [client.upload_model(SAMPLES / f"{role}.onnx", role=role) for role in roles]
+    generator, encoder = map(client.wait_ready, uploads)
+    found = json.loads(LEANING.read_text())
     path = {
-        "type": "latent", "generator_id": generator.id, "encoder_id": encoder.id,
-        "direction_id": direction["id"], "extent": direction["extent"], "encoding": QUICK,
+        "type": "latent", "generator_id": generator.id, "encoder_id": encoder.id, "encoding": QUICK,
+        **{member: found[member] for member in ("extent", "scale")}, "direction": found["vector"],
     }  # fmt: skip
-    job = client.certify(model, dataset, path, limit=TURNED)
-    wait([job], ["digits that lean, through the generator"])
+    return client.certify(model, dataset, path, limit=LEANT)
+
+
+def show_leaning(console: Console, job: Job) -> None:
+    """Print the verdicts of the digits that lean."""
     counts = job.require_success().summary or {}
     said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
-    console.print(f"Leaning by {LEANING} degrees through a generator, {TURNED} digits: {said}.")
+    by = json.loads(LEANING.read_text())["mutation"]["to"]
+    console.print(f"Leaning as if sheared by {by}, through a generator, {LEANT} digits: {said}.")
 
 
 def save_counterexample(console: Console, runs: Sequence[Run], out: Path) -> None:

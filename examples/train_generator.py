@@ -1,7 +1,8 @@
-"""Train the small generator of digits that the demo turns, with its encoder, and write both as ONNX.
+"""Train the small generator of digits that the demo goes through, with its encoder, and write both as ONNX.
 
 ``python -m examples.train_generator [FOLDER]`` from the repository's root writes ``generator.onnx``,
-``encoder.onnx``, their card and a picture of samples into ``examples/digits``. It learns from the same digits
+``encoder.onnx``, their card, a picture of samples and a direction (see ``examples.mine_direction``) into
+``examples/digits``. It learns from the same digits
 as the classifier, as they are and turned by 20 degrees either way: continuity fills the gap. The 360 that the
 classifier has not seen are held back.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from examples import mine_direction
 from examples.train_digits import HELD_BACK, digits, pixels
 from glocert.generators.training.card import card, measured
 from glocert.generators.training.families import learner
@@ -52,6 +54,7 @@ def write(folder: Path, run: Training) -> float:
     with torch.no_grad():
         rows = run.learner.sheet(held[:10], torch.Generator().manual_seed(run.learner.recipe.seed))
     sheet(rows).save(folder / SHEET)
+    mine_direction.write(folder)
     return float(found["reconstruction"]["psnr_db"]["mean"])
 
 
