@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 HIGHEST_PRIORITY = 9
 KEY_PREFIX = "glocert:"
 _PENDING = "doorbells"
+_IN_MEMORY = {"polling_interval": 0.02}
+"""seconds between two looks into the queues of this process; every message waits for one of them"""
 
 
 class Task(StrEnum):
@@ -121,7 +123,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "broker_connection_max_retries": None,
         "worker_send_task_events": False,
         "event_queue_expires": 60,
-        "broker_transport_options": _redis_options(settings) if redis else {"polling_interval": 0.1},
+        "broker_transport_options": _redis_options(settings) if redis else _IN_MEMORY,
         **({"worker_disable_prefetch": True} if redis else {}),
     }
 

@@ -65,6 +65,7 @@ class Crewed:
         name: of the worker, not used by another one.
         queues: which it serves.
         patient: whether entering waits until children can be started at once.
+        nursery: of its children, where one has been started before; it is closed with the rest.
     """
 
     def __init__(
@@ -75,11 +76,12 @@ class Crewed:
         name: str,
         queues: Sequence[str],
         patient: bool = True,
+        nursery: Nursery | None = None,
     ) -> None:
         self.settings, self.sessions, self.name, self.queues = celery.settings, sessions, name, list(queues)
         self._patient = patient
         kinds = [kind for kind in UnitKind if QUEUES[TASKS[kind]] in queues]
-        self.nursery = Nursery(celery.settings)
+        self.nursery = nursery or Nursery(celery.settings)
         self.supervisor = Supervisor(sessions, celery.settings, self.nursery, name=name, kinds=kinds)
         self.reaper = Reaper(sessions, celery.settings, kinds)
         self._patrol = Patrol(
@@ -154,6 +156,5 @@ class WorkerThread:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._crewed.supervisor.stop.set()
-        self._crewed.controller.stop()
-        self._thread.join(self._crewed.settings.stop_s)
+        self._crewed.controller.stop()  # returns when the pool has; the thread only waits for messages then
         self._crewed.__exit__(kind, error, trace)

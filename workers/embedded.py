@@ -2,6 +2,8 @@
 
 API, worker thread and reaper share the process and talk over ``memory://``; computing happens in children. It
 is the same code as on many machines, with SQLite in the place of PostgreSQL where no other is named.
+
+The server of children starts before anything large is imported here: both take their seconds side by side.
 """
 
 from __future__ import annotations
@@ -15,15 +17,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import uvicorn
-
-from app import logs, migrate
-from app.broker import QUEUES, make_celery
-from app.db import make_engine, make_sessions
-from app.main import create_app
 from app.settings import Settings
-from workers.celery import Crewed, WorkerThread
+from workers.children import Nursery
+
+if TYPE_CHECKING:
+    import uvicorn
 
 NAME = "embedded"
 
@@ -31,7 +31,6 @@ NAME = "embedded"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal comes."""
     settings = _settings(arguments)
-    logs.configure(settings.log_level)
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises what it caught again when it has stopped
         signal.signal(number, lambda *_: sys.exit(0))
     if not settings.embedded_broker:
@@ -39,31 +38,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "The embedded service has its own broker: leave GLOCERT_BROKER_URL out, or start app and workers."
         )
     with _only_one(settings.data_dir), _listening(settings) as listener:
-        migrate.upgrade(settings)
-        host, port = listener.getsockname()[:2]
-        server = _Server(_configuration(settings.model_copy(update={"port": port})), host, port)
-        server.run([listener])
+        nursery = Nursery(settings)
+        nursery.warm()
+        _serve(settings, nursery, listener)
     return 0
 
 
-class _Server(uvicorn.Server):
-    """Says where it listens as soon as it does."""
+def _serve(settings: Settings, nursery: Nursery, listener: socket.socket) -> None:
+    from app import logs, migrate
 
-    def __init__(self, config: uvicorn.Config, host: str, port: int) -> None:
-        super().__init__(config)
-        self._address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            sys.stdout.write(f"ready {self._address}\n")
-            sys.stdout.flush()
+    logs.configure(settings.log_level)
+    migrate.upgrade(settings)
+    host, port = listener.getsockname()[:2]
+    server = _server(settings.model_copy(update={"port": port}), nursery, host)
+    server.run([listener])
 
 
-def _configuration(settings: Settings) -> uvicorn.Config:
+def _server(settings: Settings, nursery: Nursery, host: str) -> uvicorn.Server:
+    import uvicorn
+
+    address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+    class Server(uvicorn.Server):
+        """Says where it listens as soon as it does."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                sys.stdout.write(f"ready {address}\n")
+                sys.stdout.flush()
+
+    return Server(_configuration(settings, nursery))
+
+
+def _configuration(settings: Settings, nursery: Nursery) -> uvicorn.Config:
+    import uvicorn
+
+    from app.broker import QUEUES, make_celery
+    from app.db import make_engine, make_sessions
+    from app.main import create_app
+    from workers.celery import Crewed, WorkerThread
+
     celery = make_celery(settings)
     sessions = make_sessions(make_engine(settings), celery)
-    crewed = Crewed(celery, sessions, name=NAME, queues=list(QUEUES.values()), patient=False)
+    queues = list(QUEUES.values())
+    crewed = Crewed(celery, sessions, name=NAME, queues=queues, patient=False, nursery=nursery)
     app = create_app(settings, celery=celery, background=[WorkerThread(crewed, alone=True)])
     return uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=3)
 
