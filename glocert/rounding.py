@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 _MOST = 0.125
 """Share of ``1 / u`` from which a sum has so many terms that nothing is said about it."""
@@ -79,5 +80,5 @@ CHARGE = DOUBLE.charge
 UP = DOUBLE.up
 """Lifts the result of up to eight float64 operations on non-negative numbers above the exact result."""
 
-dot = DOUBLE.dot
-grow = DOUBLE.grow
+dot = cache(DOUBLE.dot)
+grow = cache(DOUBLE.grow)

@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, cast
 
+import torch
+
 from glocert import segments
 from glocert.budget import Budget
 from glocert.engine.cost import Cost
@@ -89,6 +91,7 @@ def certify(
     return next(certify_many(program, [question], budget)).report
 
 
+@torch.inference_mode()
 def certify_many(
     program: Program, questions: Sequence[Question], budget: Budget | None = None, watch: Watch | None = None
 ) -> Iterator[Answer]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from glocert.budget import Budget
 from glocert.forms.backward import prepare as prepare_reversal
 from glocert.forms.program import Program, prepare
@@ -19,6 +21,7 @@ _PREFIX = 0.01
 """How narrow, in units of ``gap``, the part gets in which the proven prefix ends."""
 
 
+@torch.inference_mode()
 def certify(
     graph: Graph | Program,
     path: Path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from glocert.budget import Budget
@@ -57,6 +58,7 @@ class Curve:
         return np.stack(columns, axis=1)
 
 
+@torch.inference_mode()
 def trace(
     graph: Graph | Program, segment: Segment, budget: Budget | None = None, device: str = "cpu"
 ) -> Curve:

@@ -23,12 +23,14 @@ class Knots:
         radius: float64, shape (n,), >= 0; NaN or infinite where nothing is known.
         low: shape (n,), not above any value of its coordinate; None: not computed yet.
         high: shape (n,), not below any.
+        top: shape (n,), bound on the absolute values; None: not computed yet.
     """
 
     values: Tensor
     radius: Tensor
     low: Tensor | None = None
     high: Tensor | None = None
+    top: Tensor | None = None
 
     def extent(self) -> tuple[Tensor, Tensor]:
         """Return proven bounds (low, high) of the values of each coordinate."""
@@ -38,8 +40,10 @@ class Knots:
 
     def peak(self) -> Tensor:
         """Return a bound on the absolute values of each coordinate."""
-        low, high = self.extent()
-        return torch.maximum(-low, high)
+        if self.top is None:
+            low, high = self.extent()
+            self.top = torch.maximum(-low, high)
+        return self.top
 
     def take(self, index: Tensor) -> Knots:
         """Return the coordinates ``index``, in that order."""
@@ -63,5 +67,7 @@ def interpolated(x: Knots, values: Tensor) -> Knots:
     the peak covers that and the roundings of the charge itself.
     """
     low, high = x.extent()
-    charge = x.peak() * CHARGE
-    return Knots(values, (x.radius + charge).mul_(UP).add_(TINY), low - charge, high + charge)
+    top = x.peak()
+    charge = top * CHARGE
+    radius = (x.radius + charge).mul_(UP).add_(TINY)
+    return Knots(values, radius, low - charge, high + charge, top + charge)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 
 from glocert.budget import Budget
 from glocert.laws import Law
@@ -20,6 +21,7 @@ Asked = tuple[Segment, int, float, bool, Law]
 """path, label, margin, whether the labels along the path are listed, and the law of t"""
 
 
+@torch.inference_mode()
 def certify_many(program: Program, questions: Sequence[Asked], budget: Budget) -> list[SegmentReport]:
     """Decide many segments, see ``certify``; every path is followed to its end or to the end of the budget.
 

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from glocert.budget import Budget
@@ -33,6 +34,7 @@ _NEXT_STEPS = {
 }
 
 
+@torch.inference_mode()
 def certify(
     graph: Graph | Program,
     segment: Segment,

@@ -161,7 +161,7 @@ def _runs(t: Tensor, most: int) -> Iterator[tuple[int, int]]:
 def _forget_extents(block: Block) -> None:
     """Have extents computed anew: on a shorter part of the path they are smaller."""
     for x in block.live.values():
-        x.low = x.high = None
+        x.low = x.high = x.top = None
 
 
 def _part(block: Block, grid: Grid | None, first: int, last: int) -> Block:
@@ -169,5 +169,8 @@ def _part(block: Block, grid: Grid | None, first: int, last: int) -> Block:
     if grid is not None:
         live = refine(block.live, grid, first, last)
         return Block(block.position, grid.t[first : last + 1], live, owned=True)
-    live = {name: Knots(x.values[first : last + 1], x.radius, *x.extent()) for name, x in block.live.items()}
+    live = {
+        name: Knots(x.values[first : last + 1], x.radius, *x.extent(), x.top)
+        for name, x in block.live.items()
+    }
     return Block(block.position, block.t[first : last + 1], live)

@@ -14,16 +14,22 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from glocert.graph.execution import level_lost
 from glocert.graph.ir import Node
 from glocert.rounding import CHARGE, UP
-from glocert.segments.grid import changes
+from glocert.segments.grid import Crossings, crossings
 from glocert.segments.knots import Knots
 from glocert.segments.ops.registry import PLAIN, Charges, Kink, Order, Site, transfer
 
+Float64 = NDArray[np.float64]
+
+_SMALL = 2**15
+"""numbers up to which looking at all of them is quicker than choosing"""
 _LARGEST = sys.float_info.max
 
 
@@ -54,17 +60,22 @@ class Bent:
 
     def cuts(self, t: Tensor, x: Knots, joins: Tensor | None = None) -> Tensor:
         """Return where a coordinate crosses a level."""
-        low, high = x.extent()
-        found = [_crossings(t, x.values, level, _across(low, high, level), joins) for level in self.levels]
-        return torch.cat(found) if found else t.new_empty(0)
+        grid = t.cpu().numpy()
+        found = [_cuts(grid, x, level, joins) for level in self.levels]
+        cuts = found[0] if len(found) == 1 else np.concatenate([np.empty(0), *found])
+        return torch.from_numpy(cuts).to(t.device)
 
     def bend(self, x: Knots, owned: bool, joins: Tensor | None = None) -> Knots:
         """Apply the function; the radius grows by rounding and by what the pieces still hide."""
         radius = self.charges.spread(x, CHARGE)
         low, high = x.extent()
         for level in self.levels:
-            _charge(radius, x.values, level, _across(low, high, level), self.jump, joins)
-        radius = self.charges.closed((radius * self.slope).add_(self.lost).mul_(UP))
+            _charge(radius, x, level, self.jump, joins)
+        if self.slope != 1.0:
+            radius *= self.slope
+        if self.lost:
+            radius += self.lost
+        radius = self.charges.closed(radius.mul_(UP))
         if self.flat is not None:
             radius.masked_fill_((high + x.radius < self.flat) & (low > -_LARGEST), 0.0)
         values = self.apply(x.values if owned else x.values.clone())
@@ -73,36 +84,47 @@ class Bent:
         return Knots(values, radius, self.apply(low.clone()), self.apply(high.clone()))
 
 
-def _across(low: Tensor, high: Tensor, level: float) -> Tensor:
-    """Return the coordinates whose extent has numbers on both sides of the level."""
+def _across(x: Knots, level: float) -> Tensor | None:
+    """Return the coordinates whose extent has numbers on both sides of the level; None: look at all."""
+    if x.values.numel() <= _SMALL:
+        return None
+    low, high = x.extent()
     return ((low < level) & (high > level)).nonzero().squeeze(1)
 
 
-def _crossings(t: Tensor, values: Tensor, level: float, columns: Tensor, joins: Tensor | None) -> Tensor:
+def _seen(x: Knots, level: float, columns: Tensor | None, joins: Tensor | None) -> Crossings:
+    values = x.values if columns is None else x.values.index_select(1, columns)
+    return crossings(values, level, joins)
+
+
+def _cuts(t: Float64, x: Knots, level: float, joins: Tensor | None) -> Float64:
     """Return the parameters of all crossings that are strictly inside their pieces."""
-    chosen = values.index_select(1, columns)
-    piece, column = changes(chosen < level, joins)
-    before, after = chosen[piece, column], chosen[piece + 1, column]
-    start, stop = t[piece], t[piece + 1]
-    cuts = start + (level - before) / (after - before) * (stop - start)
-    return cuts[(cuts > start) & (cuts < stop)]
+    seen = _seen(x, level, _across(x, level), joins)
+    start, stop = t[seen.piece], t[seen.piece + 1]
+    with np.errstate(all="ignore"):
+        cuts = start + (level - seen.before) / (seen.after - seen.before) * (stop - start)
+    inside: Float64 = cuts[(cuts > start) & (cuts < stop)]
+    return inside
 
 
-def _charge(
-    radius: Tensor, values: Tensor, level: float, columns: Tensor, jump: float, joins: Tensor | None
-) -> None:
+def _charge(radius: Tensor, x: Knots, level: float, jump: float, joins: Tensor | None) -> None:
     """Add to ``radius`` the largest deviation of a chord from the function, over all pieces.
 
     A piece that only touches the level has no deviation, and is charged none: the smaller distance is zero.
     """
-    chosen = values.index_select(1, columns)
-    piece, column = changes(chosen < level, joins)
-    if not len(piece):
+    columns = _across(x, level)
+    seen = _seen(x, level, columns, joins)
+    if not len(seen.piece):
         return
-    before, after = (chosen[piece, column] - level).abs(), (chosen[piece + 1, column] - level).abs()
-    worst = radius.new_zeros(len(columns))
-    worst.scatter_reduce_(0, column, torch.minimum(before, after) * (jump * UP), "amax")
-    radius[columns] += worst
+    worst = np.zeros(x.values.shape[1] if columns is None else len(columns))
+    with np.errstate(all="ignore"):
+        miss = np.minimum(np.abs(seen.before - level), np.abs(seen.after - level)) * (jump * UP)
+        np.maximum.at(worst, seen.column, miss)
+    found = torch.from_numpy(worst).to(radius.device)
+    if columns is None:
+        radius += found
+    else:
+        radius[columns] += found
 
 
 @transfer("Relu")
