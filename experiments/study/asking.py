@@ -101,9 +101,10 @@ def asked(
     paths: Iterable[tuple[Path, int]],
     analysis: Analysis = Analysis.COMPLETE,
     gap: float = 1e-3,
+    seconds: float = SECONDS,
 ) -> list[tuple[SegmentReport, float]]:
     """Ask about paths and their labels; return reports and seconds in the same order."""
-    questions = [Question(one, label, analysis=analysis, gap=gap, seconds=SECONDS) for one, label in paths]
+    questions = [Question(one, label, analysis=analysis, gap=gap, seconds=seconds) for one, label in paths]
     answers = {answer.position: answer for answer in certify_many(program, questions)}
     return [(answers[at].report, answers[at].seconds) for at in range(len(questions))]
 

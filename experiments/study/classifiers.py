@@ -26,10 +26,10 @@ def f1(classes: int) -> nn.Module:
     )
 
 
-def f2(classes: int) -> nn.Module:
+def f2(classes: int, channels: int = 1) -> nn.Module:
     """Two convolutions: 4,608 ReLUs."""
     return nn.Sequential(
-        *_block(1, 16, 4, 2, 1), *_block(16, 32, 4, 4, 0), nn.Flatten(), nn.Linear(512, classes)
+        *_block(channels, 16, 4, 2, 1), *_block(16, 32, 4, 4, 0), nn.Flatten(), nn.Linear(512, classes)
     )
 
 

@@ -1,7 +1,7 @@
 """Which mutations a generator has, by what it learned from: augmentation, its ends alone, resolution.
 
-``python -m experiments.study.enabled --data FOLDER``: small autoencoders of digits, each with images varied by
-one mutation, over its whole range or at both ends only; digits and drawn faces at several resolutions.
+``python -m experiments.study.enabled --data FOLDER``: small autoencoders of digits, each with images varied
+by one mutation, over its whole range or at both ends only; digits and drawn faces at several resolutions.
 """
 
 from __future__ import annotations
@@ -82,9 +82,7 @@ def _trainer(chosen: argparse.Namespace) -> Train:
         whole = Recipe(
             latent_dim=CODE, width=WIDTH, batch=64, rate=2e-3, last_rate=2e-4, epochs=chosen.epochs, **recipe
         )
-        return Generator.trained(
-            f"enabled-{name}-{len(images)}-{chosen.epochs}", whole, images, chosen.out
-        )
+        return Generator.trained(f"enabled-{name}-{len(images)}-{chosen.epochs}", whole, images, chosen.out)
 
     return train
 

@@ -40,7 +40,7 @@ def explained(generator: Generator, codes: Tensor, velocities: Tensor) -> float:
 
 
 def resized(images: Tensor, side: int) -> Tensor:
-    """Return square pictures, shape (N, C, H, H), enlarged or shrunk to so many rows: linear in the pictures."""
+    """Return square pictures, shape (N, C, H, H), enlarged or shrunk to so many rows; linear in them."""
     if images.shape[-1] == side:
         return images
     if images.shape[-1] % side == 0:
@@ -89,9 +89,9 @@ def halfway(generator: Generator, motion: Motion, images: Tensor, extent: float)
     """Return signal-to-noise ratios, mean in dB, against the true mutants.
 
     Returns:
-        ``end``: of the rebuilt mutant; ``middle``: of the middle of the segment between the codes of image and
-        mutant, against half the mutation; ``rebuilt``: of half the mutation, rebuilt; ``blend``: of the mean of
-        the pixels of image and mutant, for comparison.
+        ``end``: of the rebuilt mutant; ``middle``: of the middle of the segment between the codes of image
+        and mutant, against half the mutation; ``rebuilt``: of half the mutation, rebuilt; ``blend``: of the
+        mean of the pixels of image and mutant, for comparison.
     """
     whole, half = (mutants(motion, images, share * extent) for share in (1.0, 0.5))
     middle = generator.images((generator.codes(images) + generator.codes(whole)) / 2)

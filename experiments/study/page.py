@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.page import table
+from experiments.study import page_families
 from experiments.study.logs import LOGS
 
 PAGE = Path(__file__).parents[2] / "docs" / "study.md"
@@ -135,6 +136,7 @@ TABLES: Mapping[str, Callable[[Result], str]] = {
     "recognition.independency": _independency,
     "cost": _growth,
     "cost.merging": _merging,
+    **page_families.TABLES,
 }
 """Name of a block in the page -> the table; the part before a dot is that of the results."""
 

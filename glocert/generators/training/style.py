@@ -43,6 +43,8 @@ from glocert.spec_generator import Recipe
 class Style(Learner):
     """A painter, and what it learns from: pairs, or a critic with a way back."""
 
+    turn: Tensor
+
     def __init__(self, recipe: Recipe, shape: Shape, targets: Tensor | None = None) -> None:
         super().__init__(recipe, shape)
         if (targets is None) == (recipe.mutation is None):
@@ -51,6 +53,7 @@ class Style(Learner):
         learning = [self.painter]
         if targets is not None:
             self.back = Painter(recipe, shape)
+            self.register_buffer("turn", torch.zeros((), dtype=torch.int64))
             self.critics = nn.ModuleList(architectures.critic(2 * recipe.width, shape) for _ in range(2))
             self.optimisers["critics"] = torch.optim.Adam(
                 self.critics.parameters(), lr=recipe.rate, betas=BETAS
@@ -76,19 +79,33 @@ class Style(Learner):
 
     def step(self, images: Tensor, draw: torch.Generator) -> Parts:
         """Learn the target at full strength, and to be continuous in the strength."""
-        subject = Subject(self.painter.learning, self.painter, self.painter)
-        asked = self._probe(images, draw)
         if self.targets is None:
-            found, parts = self.terms.add(subject, asked, draw)
-            parts = {"target": functional.mse_loss(found.second, self.target(images, 1.0)), **parts}
-            if not self.recipe.endpoints:
-                wanted = self.target(images, asked.share)
-                parts["between"] = functional.mse_loss(found.middle, wanted)
-            return self.descend("painter", parts)
+            return self._follow(images, draw)
         others = self._others(len(images), draw)
-        judged = self._judge(images, others, draw)
-        found, parts = self.terms.add(subject, asked, draw)
-        return judged | self.descend("painter", {**self._cycle(images, others, found.second), **parts})
+        parts = self._judge(images, others, draw)
+        self.turn += 1
+        if int(self.turn) % self.recipe.critic_steps == 0:
+            parts |= self._paint(images, others, draw)
+        return parts
+
+    def _follow(self, images: Tensor, draw: torch.Generator) -> Parts:
+        """Let the painter learn from pairs."""
+        asked = self._probe(images, draw)
+        found, parts = self.terms.add(self._subject, asked, draw)
+        parts = {"target": functional.mse_loss(found.second, self.target(images, 1.0)), **parts}
+        if not self.recipe.endpoints:
+            wanted = self.target(images, asked.share)
+            parts["between"] = functional.mse_loss(found.middle, wanted)
+        return self.descend("painter", parts)
+
+    def _paint(self, images: Tensor, others: Tensor, draw: torch.Generator) -> Parts:
+        """Let the painter and its way back learn from both critics and both round trips."""
+        found, parts = self.terms.add(self._subject, self._probe(images, draw), draw)
+        return self.descend("painter", {**self._cycle(images, others, found.second), **parts})
+
+    @property
+    def _subject(self) -> Subject:
+        return Subject(self.painter.learning, self.painter, self.painter)
 
     def _probe(self, images: Tensor, draw: torch.Generator) -> Probe:
         """Return pairs of no and full strength, and gains along the strength alone."""
