@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,6 @@ from glocert.spec import Mutation
 from glocert.spec_generator import Continuity, Recipe
 
 SHAPE = (3, 32, 32)
-Filter = Callable[[Tensor], Tensor]
 CODE, WIDTH, MIDDLE = 64, 16, (10, 10, 12, 12)
 """Of the generator; and the region of the local directions: first row, first column, rows, columns."""
 EXTENT = 3.0
@@ -29,7 +28,7 @@ EXTENT = 3.0
 
 
 def contenders(learnt: Tensor, folder: Path, epochs: int) -> Iterator[Kind]:
-    """Yield every kind; styles and generators learn first.
+    """Yield every kind; a style or a generator learns when its turn comes.
 
     Args:
         learnt: pictures to learn from, float32, shape (N, 3, 32, 32), in [0, 1].
@@ -44,10 +43,9 @@ def contenders(learnt: Tensor, folder: Path, epochs: int) -> Iterator[Kind]:
     for name, filtering in {"rain": filters.rain, "snow": filters.snow}.items():
         yield rendered("weather", f"{name}, rendered", filtering)
     yield _paired(learnt[: len(learnt) // 2], folder, epochs)
-    yield _cycled("weather", "snow", filters.snow, learnt, folder, epochs)
     for name, filtering in {"ink": filters.ink, "mosaic": filters.mosaic}.items():
         yield rendered("style", f"{name}, rendered", filtering)
-    yield _cycled("style", "ink", filters.ink, learnt, folder, epochs)
+    yield _cycled(learnt, folder, epochs)
     yield from _latents(learnt, folder, epochs)
 
 
@@ -57,11 +55,12 @@ def _paired(learnt: Tensor, folder: Path, epochs: int) -> Kind:
     return styled("weather", "fog, a style network from pairs", found.painter)
 
 
-def _cycled(family: str, name: str, filtering: Filter, learnt: Tensor, folder: Path, epochs: int) -> Kind:
+def _cycled(learnt: Tensor, folder: Path, epochs: int) -> Kind:
     """Learn from half of the pictures, and from the other half behind the filter: none is in both."""
     half = len(learnt) // 2
-    found = style(f"families-{name}", learnt[:half], folder, epochs=epochs, targets=filtering(learnt[half:]))
-    return styled(family, f"{name}, a style network by cycles", found.painter)
+    inked = filters.ink(learnt[half:])
+    found = style("families-ink", learnt[:half], folder, epochs=epochs, targets=inked)
+    return styled("style", "ink, a style network by cycles", found.painter)
 
 
 def _latents(learnt: Tensor, folder: Path, epochs: int) -> Iterator[Kind]:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from experiments.images import samples
@@ -46,6 +45,8 @@ NETWORKS: Mapping[str, Preprocessing] = {
 }
 """Networks that others trained, against attacks -> how they take their pictures."""
 OWN = "F2, trained here"
+SHOWN = 1
+"""Number of the picture that is shown along every path."""
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "families.png"
 
 
@@ -58,11 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options(parser, arguments)
     learnt = samples(chosen.data / "cifar10_train_5k.npz")
     test = samples(chosen.data / "cifar10_test.npz")
-    kinds = list(contenders(learnt.images, chosen.out, chosen.epochs))
-    _strips(kinds, test.images[0].numpy()).save(PICTURE)
     networks = dict(_networks(learnt, chosen))
     right = {name: _right(graph, test)[: chosen.images] for name, graph in networks.items()}
-    found = [_row(kind, networks, right, test) for kind in kinds]
+    found, strips = [], []
+    for kind in contenders(learnt.images, chosen.out, chosen.epochs):
+        found.append(_row(kind, networks, right, test))
+        strips.append(_strip(kind, test.images[SHOWN].numpy()))
+    rows(strips).save(PICTURE)
     keep(
         "families",
         {
@@ -152,15 +155,10 @@ def strength(kind: Kind, images: Sequence[Picture]) -> dict[str, float]:
     }
 
 
-def _strips(kinds: Sequence[Kind], image: Picture) -> Image.Image:
-    """Draw one picture along every kind."""
+def _strip(kind: Kind, image: Picture) -> tuple[str, list[Any]]:
+    """Return one picture along a kind, to its own end, under its title."""
     shares = np.linspace(0, 1, 9)
-    return rows(
-        [
-            (f"{kind.family}: {kind.title}", [kind.changed(image, float(share)) for share in shares])
-            for kind in kinds
-        ]
-    )
+    return f"{kind.family}: {kind.title}", [kind.changed(image, float(share)) for share in shares]
 
 
 if __name__ == "__main__":

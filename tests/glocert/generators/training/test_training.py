@@ -209,3 +209,21 @@ def test_a_loss_that_is_no_number_ends_the_run():
 def test_images_that_do_not_fit_are_refused(name: str, shape: tuple[int, ...]):
     with pytest.raises(ValueError, match=r"too small|none"):
         learner(RECIPES[name], shape)
+
+
+def test_a_style_finds_a_mutation_that_no_pair_shows():
+    recipe = Recipe(
+        family="style", architecture="residual", width=4, epochs=30, batch=16, rate=2e-3, last_rate=2e-4,
+        cycle=2.0,
+    )  # fmt: skip
+    brighter = (0.6 * bars(128, 5) + 0.3).clamp(0, 1)
+    one = Training.start(learner(recipe, SHAPE, brighter))
+    for _ in one.epochs(0.6 * bars(128), 0.6 * bars(16, 1)):
+        pass
+    images = 0.6 * bars(32, 3)
+    generator, encoder = one.learner.graphs()
+    codes = run(encoder, images)
+    codes[:, -1] = 1.0
+    found, wanted = run(generator, codes), images + 0.3
+    assert float(psnr(wanted, found).mean()) > float(psnr(wanted, images).mean()) + 6
+    assert float(psnr(images, one.learner.rebuilt(images).detach()).mean()) > 15
