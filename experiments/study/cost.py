@@ -1,17 +1,16 @@
-"""What exactness costs: breakpoints and time against width and depth, and against merging.
+"""What exactness costs against merging.
 
-``python -m experiments.study.cost --data FOLDER``: random networks of growing width and depth, the statement
-O((N^2)^L) beside what is counted; then the paths of the digits' classifiers, exact and merged into boxes.
+``python -m experiments.study.cost --data FOLDER``: paths through the digits' classifiers, exact and merged
+into boxes.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 import time
 from collections.abc import Sequence
-from math import fsum, log10
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -23,14 +22,9 @@ from experiments.study.digits import digits
 from experiments.study.geometric import NETWORKS
 from experiments.study.logs import keep, options
 from experiments.study.merging import Setting, merged
-from glocert import segments
-from glocert.graph.builder import GraphBuilder
-from glocert.graph.ir import Graph, Node
-from glocert.graph.limits import Limits
 from glocert.paths.segment import Segment
 from glocert.spec import Analysis
 
-WIDTHS, DEPTHS, DIMENSION = (16, 64, 256, 1024), (1, 2, 4, 6), 50
 SETTINGS = {
     "merged": Setting(),
     "merged, 1,000 rows at most": Setting(long=200, share=0.1, parts=100, most=1000),
@@ -38,12 +32,11 @@ SETTINGS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Count, time, keep; return 0."""
+    """Ask, time, keep; return 0."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--paths", type=int, default=5, help="per row")
     parser.add_argument("--epochs", type=int, default=8, help="as in the geometric part")
     chosen = options(parser, arguments)
-    growth = [_grown(width, depth, chosen.paths) for width, depth in itertools.product(WIDTHS, DEPTHS)]
     learnt, test = digits(chosen.data / "mnist_train_large.npz"), digits(chosen.data / "mnist_test.npz")
     merging = []
     for name, make in NETWORKS.items():
@@ -57,45 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         classifier = Classifier(graph, classifiers.SHAPE)
         merging += _compared(name, classifier, test.images.double().numpy()[: chosen.paths + 1], test.labels)
-    keep("cost", {"paths": chosen.paths, "growth": growth, "merging": merging})
+    keep("cost", {"paths": chosen.paths, "merging": merging})
     return 0
-
-
-def _grown(width: int, depth: int, paths: int) -> dict[str, Any]:
-    """Follow paths of length one through random networks, weights as He proposed."""
-    graph = _random(width, depth)
-    program, random = segments.prepare(graph), np.random.default_rng(0)
-    pieces, seconds = [], []
-    for _ in range(paths):
-        start, change = random.standard_normal(DIMENSION), random.standard_normal(DIMENSION)
-        stop = start + change / np.linalg.norm(change)
-        began = time.perf_counter()
-        found = segments.certify(program, Segment(start, stop, np.zeros(DIMENSION)), 0)
-        seconds.append(time.perf_counter() - began)
-        pieces.append(found.pieces)
-    return {
-        "width": width,
-        "depth": depth,
-        "pieces": float(np.median(pieces)),
-        "seconds": float(np.median(seconds)),
-        "log10_of_the_statement": 2 * depth * log10(width),
-    }
-
-
-def _random(width: int, depth: int) -> Graph:
-    random, name, size = np.random.default_rng(width + depth), "x", DIMENSION
-    builder = GraphBuilder.start(name, (size,), Limits())
-    for place in range(depth + 1):
-        after = width if place < depth else 10
-        weight = random.normal(0.0, np.sqrt(2 / size), (after, size))
-        parameters = [
-            builder.parameter(array, "w") for array in (weight, 0.1 * random.standard_normal(after))
-        ]
-        name = builder.add(Node("gemm", "Gemm", (name, *parameters), "gemm", {}, "random"))
-        if place < depth:
-            name = builder.add(Node("relu", "Relu", (name,), "relu", {}, "random"))
-        size = after
-    return builder.finish(name)
 
 
 def _compared(

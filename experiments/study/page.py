@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.page import table
-from experiments.study import page_families
+from experiments.study import growth, page_families, page_growth
 from experiments.study.logs import LOGS
 
 PAGE = Path(__file__).parents[2] / "docs" / "study.md"
@@ -21,8 +21,10 @@ Result = Mapping[str, Any]
 
 
 def main() -> int:
-    """Replace every table whose results exist; return 0."""
+    """Replace every table whose results exist, draw the charts; return 0."""
     PAGE.write_text(filled(PAGE.read_text()))
+    for name, chart in growth.charts(json.loads((LOGS / "study-growth.json").read_text())).items():
+        (PAGE.parent / "images" / f"{name}.svg").write_text(chart)
     return 0
 
 
@@ -101,18 +103,6 @@ def _independency(result: Result) -> str:
     return table(titles, rows)
 
 
-def _growth(result: Result) -> str:
-    titles = ["width", "depth", "pieces", "ms", "log10 of (N²)^L"]
-    rows = [
-        [
-            f"{row['width']:,}", f"{row['depth']}", f"{row['pieces']:.0f}", f"{1000 * row['seconds']:.1f}",
-            f"{row['log10_of_the_statement']:.1f}",
-        ]
-        for row in result["growth"]
-    ]  # fmt: skip
-    return table(titles, rows)
-
-
 def _merging(result: Result) -> str:
     titles = ["network", "method", "mean gap U - L", "largest gap", "ms per path"]
     rows = [
@@ -134,9 +124,9 @@ TABLES: Mapping[str, Callable[[Result], str]] = {
     "geometric": _geometric,
     "recognition": _recognition,
     "recognition.independency": _independency,
-    "cost": _growth,
     "cost.merging": _merging,
     **page_families.TABLES,
+    **page_growth.TABLES,
 }
 """Name of a block in the page -> the table; the part before a dot is that of the results."""
 
