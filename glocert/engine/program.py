@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from glocert import forms as bounding
 from glocert import segments
@@ -42,6 +43,7 @@ class Program:
     _double: Reversal | None = field(default=None, repr=False)
     _single: Reversal | None = field(default=None, repr=False)
     _curve: segments.Program | None = field(default=None, repr=False)
+    _parameters: dict[str, Tensor] | None = field(default=None, repr=False)
 
     @property
     def single_pays(self) -> bool:
@@ -69,6 +71,16 @@ class Program:
             program = bounding.prepare(self.graph, self.device, torch.float32, self.arithmetic)
             self._single = backward.prepare(program)
         return self._single
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """The graph's parameters in float32, for looks that prove nothing."""
+        if self._parameters is None:
+            self._parameters = {
+                name: torch.tensor(values, dtype=torch.float32, device=self.device)
+                for name, values in self.graph.parameters.items()
+            }
+        return self._parameters
 
     @property
     def curve(self) -> segments.Program:

@@ -6,7 +6,7 @@ exactly costs. Two points between which a unit switches have at least one breakp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,18 +41,33 @@ class Scout:
         total = np.concatenate([[0.0], np.cumsum(self.switches)])
         return float(np.interp(stop, self.t, total) - np.interp(start, self.t, total))
 
-    def worst(self) -> list[float]:
-        """Return the points at which the label loses by most, none where it loses nowhere."""
-        order = np.argsort(self.margins)[:2]
-        return [float(self.t[at]) for at in order if self.margins[at] < 0]
+    @property
+    def calm(self) -> bool:
+        """Whether the margin moves by less than it is large, so that a few wide parts may decide the path."""
+        return bool(self.margins.min() > np.ptp(self.margins))
+
+    def telling(self) -> float:
+        """Return the point to look at first: where the label loses by most, or else where it wins by most."""
+        low, high = int(self.margins.argmin()), int(self.margins.argmax())
+        return float(self.t[low if self.margins[low] < 0 else high])
 
 
-def scout(graph: Graph, paths: Sequence[Path], labels: Sequence[int], device: str) -> list[Scout]:
-    """Look at paths of one parameter through one network, all in one batch."""
+def scout(
+    graph: Graph, parameters: Mapping[str, Tensor], paths: Sequence[Path], labels: Sequence[int]
+) -> list[Scout]:
+    """Look at paths of one parameter through one network, all in one batch.
+
+    Args:
+        graph: the network.
+        parameters: of the graph, float32, all on the device on which it runs.
+        paths: through images of its input's shape.
+        labels: class that should win on each.
+    """
     if not paths:
         return []
     t = np.linspace(0.0, 1.0, POINTS)
     images = np.stack([path.at([float(share)]) for path in paths for share in t])
+    device = next(iter(parameters.values())).device if parameters else None
     batch = torch.from_numpy(images).to(device, torch.float32)
     switches = np.zeros((len(paths), POINTS - 1))
 
@@ -62,7 +77,7 @@ def scout(graph: Graph, paths: Sequence[Path], labels: Sequence[int], device: st
             switches[:] += (above[:, 1:] != above[:, :-1]).sum(2).cpu().numpy()
 
     with torch.inference_mode():
-        scores = run(graph, batch, watch=watch).reshape(len(paths), POINTS, -1).cpu().double().numpy()
+        scores = run(graph, batch, parameters, watch).reshape(len(paths), POINTS, -1).cpu().double().numpy()
     return [
         Scout(t, row, _margins(found, label))
         for row, found, label in zip(switches, scores, labels, strict=True)

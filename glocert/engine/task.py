@@ -69,11 +69,12 @@ class Task:
         self.search.ledger.law = self.question.law
         for span in self.search.ledger.open():
             rows = _ROWS[0]
-            if self.scouted is not None:
+            if self.scouted is not None and not self.scouted.calm:
                 rows = int(self.scouted.breakpoints(*span) / _A_ROW)
             self.search.begin(span, self.question.path.joints, min(max(rows, _ROWS[0]), _ROWS[1]))
         if self.scouted is not None:
-            self.search.points += [Row(t, t, single=self.search.single) for t in self.scouted.worst()]
+            at = self.scouted.telling()
+            self.search.points = [Row(at, at, single=self.search.single)]
 
     def settle(self) -> None:
         """Tell the program whether float32 was of use."""

@@ -224,7 +224,8 @@ def _tasks(program: Program, cost: Cost, questions: dict[int, Question], budget:
         tasks[at] = Task(question, program, cost, budget, search)
     exact = [at for at, task in tasks.items() if program.exact and isinstance(task.question.path, Segment)]
     asked = [questions[at] for at in exact]
-    found = scout(program.graph, [one.path for one in asked], [one.label for one in asked], program.device)
+    paths, labels = [one.path for one in asked], [one.label for one in asked]
+    found = scout(program.graph, program.parameters, paths, labels) if exact else []
     for at, seen in zip(exact, found, strict=True):
         tasks[at].scouted = seen
     for task in tasks.values():
