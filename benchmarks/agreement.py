@@ -3,8 +3,9 @@
 Every piecewise linear classifier of the shared data, the same inputs, six mutations of each. Of every path:
 verdict, extent and robust mass of the engine against those of the plain curve engine, which follows the whole
 path exactly; a hundred thousand samples of each decided path; an attack below the certified extent. One line
-of JSON for each path, so that a campaign goes on where it was stopped. ``--plant 0.001`` makes the engine's
-safe sets too wide by so much, to see that it is found.
+of JSON for each path, so that a campaign goes on where it was stopped, and ``--seconds`` stops it; models of
+earlier campaigns stay in the results unless this one has looked at more of their paths and samples.
+``--plant 0.001`` makes the engine's safe sets too wide by so much, to see that it is found.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks import agreement_checks as checks
+from benchmarks import kept
 from benchmarks.curve import machine
 from benchmarks.questions import CLASSIFIERS, SHARED, Network, Question, mutated, network, whole
 from benchmarks.service import ROOT
@@ -58,9 +60,16 @@ def main() -> int:
     print(f"{sum(row['paths'] for row in rows)} paths, {sum(row['samples'] for row in rows)} samples, "
           f"{total} contradictions")  # fmt: skip
     if not options.plant:
-        kept = {"machine": machine(), "points": options.points, "rows": [row for row in rows if row["paths"]]}
-        (RESULTS / "agreement.json").write_text(json.dumps(kept, indent=1) + "\n")
+        here = {"points": options.points, "machine": machine()}
+        keep(RESULTS / "agreement.json", [{**row, **here} for row in rows if row["paths"]])
     return 1 if total else 0
+
+
+def keep(file: File, rows: Sequence[dict[str, Any]]) -> None:
+    """Write the rows beside those of other models; only a contradiction replaces what was sampled more."""
+    samples = {row["model"]: row["samples"] for row in kept.rows(file)}
+    now = [row for row in rows if row["contradictions"] or row["samples"] >= samples.get(row["model"], 0)]
+    kept.write(file, {"rows": kept.merged(kept.rows(file), now, ["model"], CLASSIFIERS)})
 
 
 def _options() -> argparse.Namespace:
@@ -71,6 +80,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--points", type=int, default=100_000, help="samples of each decided path")
     parser.add_argument("--together", type=int, default=1, help="paths that the engine gets at once")
     parser.add_argument("--processes", type=int, default=2, help="one thread each")
+    parser.add_argument("--seconds", type=float, help="begin no path after so many")
     parser.add_argument("--data", type=File, default=SHARED, help="folder with manifest.json and models")
     parser.add_argument("--out", type=File, default=LINES, help="one line for each path; what is there stays")
     parser.add_argument("--plant", type=float, default=0.0, help="make the engine wrong by so much")
@@ -95,6 +105,7 @@ def _campaign(options: argparse.Namespace) -> None:
     """Do this process's share of what is missing."""
     torch.set_num_threads(1)
     done = {(line["model"], line["mutation"], line["item"]) for line in _lines(options.out)}
+    watch = kept.Watch(options.seconds)
     for model in options.models:
         wanted = [
             (mutation, item)
@@ -102,9 +113,11 @@ def _campaign(options: argparse.Namespace) -> None:
             for mutation in options.mutations
             if (model, mutation, item) not in done
         ]
-        if wanted:
+        if wanted and not watch.over:
             for line in _examined(network(model, options.data), wanted, options):
                 _append(options.out, line)
+                if watch.over:
+                    break
 
 
 def _append(file: File, line: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.charts import Axis, Series, bars, lines
+from benchmarks.kept import machines
 from benchmarks.loop import against_prototype, summary
 from benchmarks.service import ROOT
 
@@ -138,7 +139,7 @@ def throughput(found: Found, table: Table) -> str:
 +0.1. The last column counts inputs whose verdict is another in a batch than alone, whose share or extent
 differs by more than both answers leave open, and whose numbers differ at all.
 
-{found["machine"]}
+{machines(found)}
 
 {chart}
 
@@ -288,16 +289,22 @@ def agreement(found: Found, table: Table) -> str:
 
 `python3 dev.py bench agreement`: the engine against the plain curve engine, which follows every path whole.
 Verdicts must be equal, shares must have a number in common, and no extent may go beyond a proven violation.
-Every decided path is sampled at {found["points"]:,} places, in float32 and, where two scores are close, in
+Every decided path is sampled at {_places(found)} places, in float32 and, where two scores are close, in
 float64, and attacked below its certified extent by a search for the lowest margin. *Weaker* counts paths on
 which the engine proves less than the curve by more than a millionth; the last columns are the widest open
 share and the largest loss of extent. In all: {total["paths"]:,} paths, {total["samples"]:,} samples,
 **{total["contradictions"]} contradictions**.
 
-{found["machine"]}
+{machines(found)}
 
 {table([*columns, "open share", "lost extent"], rows)}
 """
+
+
+def _places(found: Found) -> str:
+    """Return how many samples a path got: campaigns of several sessions may differ."""
+    each = sorted({row.get("points", found.get("points", 0)) for row in found["rows"]})
+    return f"{each[0]:,}" if len(each) == 1 else f"{each[0]:,} to {each[-1]:,}"
 
 
 def lirpa(found: Found, table: Table) -> str:

@@ -1,9 +1,10 @@
 """True rotations and translations of real images: how much is decided, in what time, and by which way.
 
-``python -m benchmarks.rotation`` prints a table and writes ``benchmarks/results/rotation.json``. One thread,
-processor time. Next to the engine stands the way that was published for such transformations: the same
-interval cut into a fixed number of chunks, each bounded once by a single linear relaxation of every pixel,
-and nothing refined. Both use the same proven enclosures, so what differs is the loop.
+``python -m benchmarks.rotation`` writes ``benchmarks/results/rotation.json``, image by image: what is there
+is not measured again, and ``--seconds`` ends a session. One thread, processor time. Next to the engine stands
+the way that was published for such transformations: the same interval cut into a fixed number of chunks, each
+bounded once by a single linear relaxation of every pixel, and nothing refined. Both use the same proven
+enclosures, so what differs is the loop.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks import kept
 from benchmarks.curve import machine
 from benchmarks.questions import Network, label_of, network, whole
 from glocert import engine
@@ -65,89 +67,106 @@ CASES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Measurements of one case.
-
-    Attributes:
-        network: its name. motion: its title. images: those that the network gets right before they move.
-        settled: how many of them have at least ``DECIDED`` of the interval decided. least_decided: smallest
-        share of the interval that was decided. certified: images that keep their label on the whole interval.
-        falsified: images that provably lose it. robust_mass: mean of the lower bounds. median_s: processor
-        time an image. slowest_s: of the slowest one. rows: median of the parts of the interval that were
-        bounded. chunks: per number of chunks the share of the intervals proven, the images proven on all of
-        it, and the
-            median of the seconds an image.
-    """
-
-    network: str
-    motion: str
-    images: int
-    settled: int
-    least_decided: float
-    certified: int
-    falsified: int
-    robust_mass: float
-    median_s: float
-    slowest_s: float
-    rows: float
-    chunks: dict[str, dict[str, float]]
-
-
 def main() -> None:
-    """Measure, print and keep the figures."""
+    """Measure what is missing, keep every image at once, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", type=int, help="positions in CASES, all by default")
     parser.add_argument("--images", type=int, help="of each case, fewer than the page asks for")
+    parser.add_argument("--seconds", type=float, help="begin no image after so many")
+    parser.add_argument("--again", action="store_true", help="forget what was measured of these cases")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="file of results")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [_measured(case, min(chosen.images or case.images, case.images)) for case in CASES]
-    for row in rows:
-        print(json.dumps(asdict(row)))
-    if chosen.images is None:
-        RESULTS.write_text(
-            json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows]}, indent=2)
-        )
+    watch = kept.Watch(chosen.seconds)
+    cases = [CASES[at] for at in chosen.cases] if chosen.cases else list(CASES)
+    if chosen.again:
+        _keep(chosen.out, [row for row in kept.rows(chosen.out) if not any(_is_of(row, c) for c in cases)])
+    for case in cases:
+        _session(case, min(chosen.images or case.images, case.images), chosen.out, watch)
+    for row in summaries(kept.rows(chosen.out)):
+        print(json.dumps(row))
 
 
-def _measured(case: Case, count: int) -> Row:
+def _session(case: Case, count: int, file: Path, watch: kept.Watch) -> None:
+    """Measure the images of one case that the file does not have, until the session is over."""
+    where, before = machine(), kept.rows(file)
+    done = {row["image"] for row in before if _is_of(row, case)}
+    if len(done) >= count or watch.over:
+        return
     model = network(case.network)
     graph = whole(model)
     program = engine.prepare(graph)
-    found: list[SegmentReport] = []
-    spent: list[float] = []
-    single: dict[int, list[tuple[float, float]]] = {chunks: [] for chunks in CHUNKS}
-    for image, label in _right(model, graph, count):
+    for index, image, label in _right(model, graph, count):
+        if watch.over:
+            return
+        if index in done:
+            continue
         path = Warp(image, np.zeros_like(image), case.motion)
-        began = time.process_time()
-        found.append(_certified(program, path, label))
-        spent.append(time.process_time() - began)
-        for chunks in CHUNKS:
-            single[chunks].append(_bounded_once(program, path, label, chunks))
-    decided = [1.0 - (one.robust_mass.upper - one.robust_mass.lower) for one in found]
-    return Row(
-        network=case.network,
-        motion=case.title,
-        images=len(found),
-        settled=sum(share >= DECIDED for share in decided),
-        least_decided=min(decided),
-        certified=sum(one.verdict is Verdict.CERTIFIED for one in found),
-        falsified=sum(one.verdict is Verdict.FALSIFIED for one in found),
-        robust_mass=statistics.fmean(one.robust_mass.lower for one in found),
-        median_s=statistics.median(spent),
-        slowest_s=max(spent),
-        rows=statistics.median(one.pieces for one in found),
-        chunks={str(chunks): _summary(single[chunks]) for chunks in CHUNKS},
-    )
+        row = {"network": case.network, "motion": case.title, "image": index, "machine": where}
+        before.append({**row, **measured(program, path, label)})
+        _keep(file, before)
 
 
-def _right(model: Network, graph: Graph, count: int) -> Iterator[tuple[NDArray[np.float64], int]]:
-    """Yield the first images that the network gets right, and their labels."""
+def _is_of(row: Mapping[str, Any], case: Case) -> bool:
+    return (row["network"], row["motion"]) == (case.network, case.title)
+
+
+def _keep(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    places = {(case.network, case.title): at for at, case in enumerate(CASES)}
+    ordered = sorted(rows, key=lambda row: (places[row["network"], row["motion"]], row["image"]))
+    kept.write(file, {"rows": ordered})
+
+
+def measured(program: engine.Program, path: Warp, label: int) -> dict[str, Any]:
+    """Ask both ways about one image; seconds are of the processor."""
+    began = time.process_time()
+    found = _certified(program, path, label)
+    spent = time.process_time() - began
+    mass = found.robust_mass
+    return {
+        "label": label,
+        "verdict": found.verdict.value,
+        "mass": [mass.lower, mass.upper],
+        "seconds": spent,
+        "rows": found.pieces,
+        "chunks": {str(chunks): _bounded_once(program, path, label, chunks) for chunks in CHUNKS},
+    }
+
+
+def summaries(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return one line of the table for each case of which anything was measured."""
+    each = [(case, [row for row in rows if _is_of(row, case)]) for case in CASES]
+    return [_summary(case, mine) for case, mine in each if mine]
+
+
+def _summary(case: Case, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    decided = [1.0 - (row["mass"][1] - row["mass"][0]) for row in rows]
+    verdicts = [Verdict(row["verdict"]) for row in rows]
+    spent = [row["seconds"] for row in rows]
+    return {
+        "network": case.network,
+        "motion": case.title,
+        "images": len(rows),
+        "settled": sum(share >= DECIDED for share in decided),
+        "least_decided": min(decided),
+        "certified": verdicts.count(Verdict.CERTIFIED),
+        "falsified": verdicts.count(Verdict.FALSIFIED),
+        "robust_mass": statistics.fmean(row["mass"][0] for row in rows),
+        "median_s": statistics.median(spent),
+        "slowest_s": max(spent),
+        "rows": statistics.median(row["rows"] for row in rows),
+        "chunks": {str(chunks): _once([row["chunks"][str(chunks)] for row in rows]) for chunks in CHUNKS},
+    }
+
+
+def _right(model: Network, graph: Graph, count: int) -> Iterator[tuple[int, NDArray[np.float64], int]]:
+    """Yield the first images that the network gets right: where they are, and their labels."""
     items, left = model.items, count
     for index in range(len(items)):
         image, label = items[index].astype(np.float64), int(model.labels[index])
         if left and label_of(graph, image) == label:
             left -= 1
-            yield image, label
+            yield index, image, label
 
 
 def _certified(program: engine.Program, path: Warp, label: int) -> SegmentReport:
@@ -168,7 +187,7 @@ def _bounded_once(program: engine.Program, path: Warp, label: int, chunks: int) 
     return float(whole_chunks.mean()), time.process_time() - began
 
 
-def _summary(found: Sequence[tuple[float, float]]) -> dict[str, float]:
+def _once(found: Sequence[Sequence[float]]) -> dict[str, float]:
     return {
         "share": statistics.fmean(share for share, _ in found),
         "certified": sum(share == 1.0 for share, _ in found),
@@ -186,7 +205,7 @@ def page(found: Mapping[str, Any], table: Callable[[Sequence[str], Sequence[Sequ
             *(f"{one['share']:.3f}, {one['certified']} images, {one['median_s'] * 1e3:.0f} ms"
               for one in (row["chunks"][str(chunks)] for chunks in CHUNKS)),
         ]
-        for row in found["rows"]
+        for row in summaries(found["rows"])
     ]  # fmt: skip
     titles = ["network", "motion", "images", "decided", "least share", "certified / falsified", "robust mass",
               "ms an image (slowest)", "parts", *(f"{chunks} chunks, bounded once" for chunks in CHUNKS),
@@ -201,7 +220,7 @@ equal length, each bounded once by one linear relaxation of every pixel; the sha
 proven to keep the label, the images proven on all of it, and the time an image. They use our enclosures of
 the pixels, which are tighter than those that were published.
 
-{found["machine"]}
+{kept.machines(found)}
 
 {table(titles, rows)}
 """

@@ -1,7 +1,8 @@
 """A data set through the engine, one input at a time and many together: ``python -m benchmarks.throughput``.
 
 The same questions about the first inputs of a test set, asked one after the other and in batches; answers of
-both ways are compared, verdict by verdict and number by number. ``--device cuda`` measures a GPU.
+both ways are compared, verdict by verdict and number by number. ``--device cuda`` measures a GPU. Every
+network is kept as soon as it was measured, beside those of earlier runs with the same inputs and batches.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks import kept
 from benchmarks.curve import machine
 from benchmarks.questions import SHARED, Network, Question, mutated, network, whole
 from benchmarks.service import ROOT
@@ -41,15 +43,22 @@ def main() -> int:
     torch.set_num_threads(1)
     print(machine())
     print(_TITLE)
-    rows = []
+    rows, where = [], _where(options.device)
+    file = RESULTS if options.device == "cpu" else RESULTS.with_stem(f"throughput_{options.device}")
     for name in options.networks or SMALL:
-        rows.append(measure(network(name, options.data), options))
+        rows.append({**measure(network(name, options.data), options), "machine": where})
         print(_line(rows[-1]), flush=True)
-    if not options.networks:
-        file = RESULTS if options.device == "cpu" else RESULTS.with_stem(f"throughput_{options.device}")
-        kept = {"machine": _where(options.device), "inputs": options.inputs, "rows": rows}
-        file.write_text(json.dumps(kept, indent=1) + "\n")
+        keep(options.out or file, rows, options.inputs)
     return 0 if all(row["same"] for row in rows) else 1
+
+
+def keep(file: Path, rows: Sequence[Mapping[str, Any]], inputs: int) -> None:
+    """Write the rows, and those of the file that were measured on as many inputs in the same batches."""
+    now = json.loads(json.dumps(rows))
+    sizes = list(now[0]["per_second"])
+    before = [row for row in kept.rows(file) if row["inputs"] == inputs and list(row["per_second"]) == sizes]
+    both = kept.merged(before, now, ["network"], SMALL)
+    kept.write(file, {"inputs": inputs, "rows": both})
 
 
 def _options() -> argparse.Namespace:
@@ -60,6 +69,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, nargs="*", default=[4, 16, 64], help="how many at a time")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each way, turn and turn about")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, help="file of results; the page reads the one under results")
     return parser.parse_args()
 
 

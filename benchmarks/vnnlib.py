@@ -1,8 +1,10 @@
 """VNN-LIB properties on which the tools of the competition agree: what is found, how soon, with which boxes.
 
 ``python3 dev.py bench vnnlib [NAME ...] [--timeout S]``: every property of the shared data, or those whose
-file name contains one of the names; one after the other, one thread, processor seconds. It fails where an
-answer contradicts the one agreed on, or where a property with at most eight inputs that vary stays open.
+file name contains one of the names; one after the other, one thread, processor seconds. Every answer is kept
+at once, beside those of earlier runs; ``--missing`` asks only what the file does not have, ``--seconds`` ends
+a run. It fails where an answer contradicts the one agreed on, or where a property with at most eight inputs
+that vary stays open.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 
 import torch
 
+from benchmarks import kept
 from benchmarks.curve import machine
 from benchmarks.service import ROOT
 from glocert.budget import Budget
@@ -34,14 +37,27 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="dev.py bench vnnlib")
     parser.add_argument("names", nargs="*", help="parts of file names")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for each property")
+    parser.add_argument("--missing", action="store_true", help="leave out what the file has")
+    parser.add_argument("--seconds", type=float, help="begin nothing after so many")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="file of results")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     cases = json.loads((SHARED / "manifest.json").read_text())["vnnlib"]
     chosen = [case for case in cases if _is_chosen(case["vnnlib"], options.names)]
-    rows = [_row(case, options.timeout) for case in chosen]
-    if not options.names:
-        RESULTS.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+    done = {row["property"] for row in kept.rows(options.out)} if options.missing else set()
+    rows, watch, where = [], kept.Watch(options.seconds), machine()
+    for case in chosen:
+        if watch.over:
+            break
+        if _name(case) not in done:
+            rows.append({**_row(case, options.timeout), "timeout": options.timeout, "machine": where})
+            both = kept.merged(kept.rows(options.out), rows, ["property"], [_name(one) for one in cases])
+            kept.write(options.out, {"rows": both})
     return 1 if any(_fails(row) for row in rows) else 0
+
+
+def _name(case: Mapping[str, Any]) -> str:
+    return Path(case["vnnlib"]).name.partition(".vnnlib")[0]
 
 
 def _is_chosen(file: str, names: Sequence[str]) -> bool:
@@ -54,7 +70,7 @@ def _row(case: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
     question = read_property((SHARED / case["vnnlib"]).read_bytes())
     answer = decide(network, question, Budget.seconds(timeout_s))
     row = {
-        "property": Path(case["vnnlib"]).name.partition(".vnnlib")[0],
+        "property": _name(case),
         "vary": max(
             (sum(a < b for a, b in zip(r.lower, r.upper, strict=True)) for r in question.regions), default=0
         ),
@@ -89,7 +105,7 @@ def page(found: Mapping[str, Any], table: Any) -> str:
 tools that answered agree, and how many those are. Processor seconds of one thread, from the files to the
 answer.
 
-{found["machine"]}
+{kept.machines(found)}
 
 {table(titles, rows)}
 """
