@@ -17,6 +17,7 @@ from glocert.generators.decoder import Decoder
 from glocert.generators.directions.local import INSIDE, OUTSIDE, local_directions
 from glocert.generators.directions.overall import global_directions
 from glocert.generators.jacobian import EVERYWHERE, forms
+from glocert.generators.training.style import painted
 from glocert.spec import Mutation
 from glocert.spec_generator import Continuity, Recipe
 
@@ -33,7 +34,7 @@ def contenders(learnt: Tensor, folder: Path, epochs: int) -> Iterator[Kind]:
     Args:
         learnt: pictures to learn from, float32, shape (N, 3, 32, 32), in [0, 1].
         folder: where the networks are kept.
-        epochs: of a style; a generator has twice as many.
+        epochs: of each.
     """
     for title, mutation in MUTATIONS.items():
         yield explicit("geometric", title, mutation)
@@ -42,17 +43,22 @@ def contenders(learnt: Tensor, folder: Path, epochs: int) -> Iterator[Kind]:
     yield explicit("weather", "darkness to -70/255", Mutation("brightness", 0.0, -70 / 255))
     for name, filtering in {"rain": filters.rain, "snow": filters.snow}.items():
         yield rendered("weather", f"{name}, rendered", filtering)
-    yield _paired(learnt[: len(learnt) // 2], folder, epochs)
     for name, filtering in {"ink": filters.ink, "mosaic": filters.mosaic}.items():
         yield rendered("style", f"{name}, rendered", filtering)
-    yield _cycled(learnt, folder, epochs)
     yield from _latents(learnt, folder, epochs)
+    yield _cycled(learnt, folder, epochs)
+    yield _paired(learnt[: len(learnt) // 4], folder, epochs)
 
 
 def _paired(learnt: Tensor, folder: Path, epochs: int) -> Kind:
     mutation = {"type": "fog", "from": 0.0, "to": 0.6}
     found = style("families-fog", learnt, folder, epochs=epochs, mutation=mutation)
-    return styled("weather", "fog, a style network from pairs", found.painter)
+    return styled(
+        "weather",
+        "fog, a style network from pairs",
+        found.painter,
+        lambda images: painted(images, mutation, 1.0),
+    )
 
 
 def _cycled(learnt: Tensor, folder: Path, epochs: int) -> Kind:
@@ -60,12 +66,12 @@ def _cycled(learnt: Tensor, folder: Path, epochs: int) -> Kind:
     half = len(learnt) // 2
     inked = filters.ink(learnt[half:])
     found = style("families-ink", learnt[:half], folder, epochs=epochs, targets=inked)
-    return styled("style", "ink, a style network by cycles", found.painter)
+    return styled("style", "ink, a style network by cycles", found.painter, filters.ink)
 
 
 def _latents(learnt: Tensor, folder: Path, epochs: int) -> Iterator[Kind]:
     recipe = Recipe(
-        latent_dim=CODE, width=WIDTH, batch=64, rate=2e-3, last_rate=2e-4, epochs=2 * epochs,
+        latent_dim=CODE, width=WIDTH, batch=64, rate=2e-3, last_rate=2e-4, epochs=epochs,
         continuity=Continuity(up=0.1, low=0.1, interpolation=0.1),
     )  # fmt: skip
     generator = Generator.trained(f"families-cifar-{epochs}", recipe, learnt, folder)

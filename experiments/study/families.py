@@ -61,19 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     test = samples(chosen.data / "cifar10_test.npz")
     networks = dict(_networks(learnt, chosen))
     right = {name: _right(graph, test)[: chosen.images] for name, graph in networks.items()}
+    said = {
+        "images": chosen.images, "epochs": chosen.epochs, "distance": DISTANCE, "gap": GAP,
+        "accuracy": {name: _accuracy(graph, test) for name, graph in networks.items()},
+    }  # fmt: skip
     found, strips = [], []
     for kind in contenders(learnt.images, chosen.out, chosen.epochs):
         found.append(_row(kind, networks, right, test))
         strips.append(_strip(kind, test.images[SHOWN].numpy()))
-    rows(strips).save(PICTURE)
-    keep(
-        "families",
-        {
-            "images": chosen.images, "epochs": chosen.epochs, "distance": DISTANCE, "gap": GAP,
-            "accuracy": {name: _accuracy(graph, test) for name, graph in networks.items()},
-            "rows": found,
-        },
-    )  # fmt: skip
+        keep("families", {**said, "rows": found})
+        rows(strips).save(PICTURE)
     return 0
 
 
@@ -145,13 +142,24 @@ def _outcome(answers: Sequence[tuple[SegmentReport, float]]) -> dict[str, Any]:
 
 
 def strength(kind: Kind, images: Sequence[Picture]) -> dict[str, float]:
-    """Return how far the far ends are from the pictures: means of the Euclidean length, PSNR and SSIM."""
+    """Return how far the far ends are from the pictures: means of the Euclidean length, PSNR and SSIM.
+
+    Of a style network also how far both are from what it was to learn.
+    """
     ends = torch.from_numpy(np.stack([kind.changed(image, 1.0) for image in images]))
     starts = torch.from_numpy(np.stack(images)).double()
+    learnt = {}
+    if kind.target is not None:
+        wanted = kind.target(starts.float()).double()
+        learnt = {
+            "picture_to_target": float(psnr(starts, wanted).mean()),
+            "end_to_target": float(psnr(ends, wanted).mean()),
+        }
     return {
         "length": float((ends - starts).flatten(1).norm(dim=1).mean()),
         "psnr": float(psnr(ends, starts).mean()),
         "ssim": float(ssim(ends, starts).mean()),
+        **learnt,
     }
 
 

@@ -27,6 +27,7 @@ from glocert.paths.segment import Segment
 from glocert.spec import NEUTRAL, Mutation
 
 Picture = NDArray[np.float32]
+Filter = Callable[[Tensor], Tensor]
 Road = Callable[[Picture, float], Path]
 _HALVINGS = 20
 
@@ -40,12 +41,14 @@ class Kind:
         title: which one.
         road: picture, share of the full extent -> path from the picture to that share.
         front: what makes a picture of the path's vectors; ``None`` where they are pictures.
+        target: what a style network was to learn, of a batch of pictures; else ``None``.
     """
 
     family: str
     title: str
     road: Road
     front: Graph | None = None
+    target: Filter | None = None
 
     def changed(self, image: Picture, share: float) -> NDArray[np.float64]:
         """Return a picture after a share of the full change, in [0, 1]."""
@@ -85,7 +88,7 @@ def explicit(family: str, title: str, mutation: Mutation) -> Kind:
     return Kind(family, title, road)
 
 
-def rendered(family: str, title: str, filtering: Callable[[Tensor], Tensor]) -> Kind:
+def rendered(family: str, title: str, filtering: Filter) -> Kind:
     """Return the straight line from a picture to what a filter makes of it, exact by definition."""
 
     def road(image: Picture, share: float) -> Path:
@@ -96,7 +99,7 @@ def rendered(family: str, title: str, filtering: Callable[[Tensor], Tensor]) -> 
     return Kind(family, title, road)
 
 
-def styled(family: str, title: str, painter: Graph) -> Kind:
+def styled(family: str, title: str, painter: Graph, target: Filter | None = None) -> Kind:
     """Return the way from no strength of a style network to full strength."""
 
     def road(image: Picture, share: float) -> Path:
@@ -104,7 +107,7 @@ def styled(family: str, title: str, painter: Graph) -> Kind:
         start, stop = np.append(row, 0.0), np.append(row, share)
         return Segment(start, stop, np.zeros_like(start))
 
-    return Kind(family, title, road, painter)
+    return Kind(family, title, road, painter, target)
 
 
 def latent(family: str, title: str, generator: Generator, way: Way) -> Kind:
