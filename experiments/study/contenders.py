@@ -53,12 +53,11 @@ def contenders(learnt: Tensor, folder: Path, epochs: int) -> Iterator[Kind]:
 def _paired(learnt: Tensor, folder: Path, epochs: int) -> Kind:
     mutation = {"type": "fog", "from": 0.0, "to": 0.6}
     found = style("families-fog", learnt, folder, epochs=epochs, mutation=mutation)
-    return styled(
-        "weather",
-        "fog, a style network from pairs",
-        found.painter,
-        lambda images: painted(images, mutation, 1.0),
-    )
+
+    def foggy(images: Tensor) -> Tensor:
+        return painted(images, mutation, 1.0)
+
+    return styled("weather", "fog, a style network from pairs", found.painter, foggy)
 
 
 def _cycled(learnt: Tensor, folder: Path, epochs: int) -> Kind:
