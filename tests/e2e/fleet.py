@@ -71,8 +71,8 @@ class Api:
                     return answer.json()
             time.sleep(0.1)
 
-    def upload(self, kind: str, name: str, content: bytes) -> str:
-        answer = self.client.post(f"/v1/{kind}", files={"file": (name, content)})
+    def upload(self, kind: str, name: str, content: bytes, **form: str) -> str:
+        answer = self.client.post(f"/v1/{kind}", files={"file": (name, content)}, data=form)
         assert answer.status_code in {200, 201}, answer.text
         path = f"/v1/{kind}/{answer.json()['id']}"
         found = until("the inspection", lambda: self._inspected(path))
