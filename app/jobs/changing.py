@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from app.jobs.latent import latents
 from app.jobs.mutations import OF_IMAGES, Blend, Box, Chord, Composite, OverlayItem, Translation
 from app.jobs.precheck import PrecheckJob
 from app.jobs.schemas import SegmentCertification
@@ -21,9 +20,6 @@ def certified(body: SegmentCertification, of: Subject) -> list[Offence]:
 def changed(body: SegmentCertification | PrecheckJob, of: Subject) -> list[Offence]:
     """Say what is wrong with the mutation of a request."""
     mutation = body.mutation
-    if isinstance(body, PrecheckJob) and latents(mutation):
-        detail = "The cost of mutations through a generator is not estimated."
-        return [Offence("/mutation/type", detail, way_out="Start the job itself with a small inputs.limit.")]
     if isinstance(mutation, Box):
         return _box(mutation, of)
     if not isinstance(mutation, Composite):

@@ -15,6 +15,7 @@ from app.errors import NetworkNotReady, NotFound
 from app.jobs import fitting, subjects
 from app.jobs.latent import Latent, latents
 from app.jobs.mutations import Box
+from app.jobs.precheck import PrecheckJob
 from app.jobs.schemas import SegmentCertification
 from app.keys.service import Caller
 from app.networks import service as networks
@@ -23,6 +24,8 @@ from glocert.errors import InvalidSpec, Offence
 from models import Direction, Network, UploadStatus
 
 GENERATOR, ENCODER = "generator", "encoder"
+Mutated = SegmentCertification | PrecheckJob
+"""Requests whose mutation may go through a generator."""
 _SHARED = ("generator_id", "encoder_id", "anchor", "prior", "gates", "encoding")
 """members that latent mutations at once have in common"""
 _NAMING = ("direction_id", "direction", "axis")
@@ -87,8 +90,8 @@ class Named:
 
 
 def resolved(
-    session: Session, caller: Caller, body: SegmentCertification, of: subjects.Subject, settings: Settings
-) -> tuple[SegmentCertification, dict[str, str]]:
+    session: Session, caller: Caller, body: Mutated, of: subjects.Subject, settings: Settings
+) -> tuple[Mutated, dict[str, str]]:
     """Fill in what latent mutations name; return the request, and the networks that it needs: role -> id.
 
     Raises:
@@ -140,15 +143,14 @@ def _looked_up(session: Session, caller: Caller, where: str, asked: Latent) -> N
     )
 
 
-def _unfit(
-    one: Named, body: SegmentCertification, of: subjects.Subject, settings: Settings
-) -> Iterator[Offence]:
+def _unfit(one: Named, body: Mutated, of: subjects.Subject, settings: Settings) -> Iterator[Offence]:
     where, asked = one.where, one.asked
     yield from fitting.role(one.generator, [GENERATOR], f"{where}/generator_id")
     yield from fitting.admitted(one.generator, "segment", f"{where}/generator_id")
-    yield from fitting.executed(body.arithmetic, one.generator)
+    if isinstance(body, SegmentCertification):
+        yield from fitting.executed(body.arithmetic, one.generator)
     yield from _path(one, settings)
-    yield from _images(one, body, of)
+    yield from _images(one, of, paired=isinstance(body, SegmentCertification) and body.paired)
     if one.encoder is not None:
         yield from _encoder(one, one.encoder)
     if asked.anchor == "generated" and not asked.gates.keep_label:
@@ -182,12 +184,12 @@ def _path(one: Named, settings: Settings) -> Iterator[Offence]:
         yield Offence(f"{where}/extent", "The path ends where it begins.")
 
 
-def _images(one: Named, body: SegmentCertification, of: subjects.Subject) -> Iterator[Offence]:
+def _images(one: Named, of: subjects.Subject, *, paired: bool) -> Iterator[Offence]:
     """Say where generator, mask and data do not fit."""
     made = list(subjects.used((one.generator.inspection or {})["outputs"])["shape"])
-    size = prod(of.item_shape) // 2 if body.paired else prod(of.item_shape)
+    size = prod(of.item_shape) // 2 if paired else prod(of.item_shape)
     if prod(made) != size:
-        images = "the first images of the pairs" if body.paired else "the items"
+        images = "the first images of the pairs" if paired else "the items"
         detail = f"It makes images of shape {made}, {images} have {size} numbers."
         yield Offence(f"{one.where}/generator_id", detail)
     if one.asked.mask is not None and max(len(of.item_shape), len(of.input_shape)) < _AXES:

@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, FiniteFloat
+from pydantic import AfterValidator, Field, FiniteFloat, field_validator
 
 from app.schemas import Body
 from glocert.spec import NEUTRAL
@@ -170,6 +170,19 @@ class Composite(_Path):
             description="Every step but the first one starts at the unchanged image.",
         ),
     ]
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _without_generators(cls, steps: Any) -> Any:
+        """Say what to send instead of a latent step, where the type alone would be refused."""
+        if isinstance(steps, list) and any(
+            isinstance(one, dict) and one.get("type") == "latent" for one in steps
+        ):
+            raise ValueError(
+                "a latent mutation is no step of others: send it alone, or several as a box, which has every "
+                "combination of them"
+            )
+        return steps
 
     @property
     def breaks(self) -> list[int]:

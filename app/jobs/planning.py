@@ -100,7 +100,7 @@ def _inputs(session: Session, caller: Caller, body: Asked, settings: Settings) -
     of = subjects.opened(network, dataset, store_of(session))
     chosen = fitting.indices(body, of, settings)
     others: dict[str, str] = {}
-    if isinstance(body, SegmentCertification):
+    if isinstance(body, SegmentCertification | PrecheckJob):
         body, others = generating.resolved(session, caller, body, of, settings)
     fitting.check(body, of, chosen, settings)
     if isinstance(body, PrecheckJob):

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.datasets import service as datasets
 from app.errors import NetworkNotReady
+from app.jobs import planning
 from app.jobs import service as jobs
 from app.jobs.precheck import PrecheckJob
 from app.keys.service import Caller
@@ -47,7 +48,7 @@ def start(session: Session, caller: Caller, body: PrecheckJob, settings: Setting
     """
     networks.get(session, caller, body.model_id)
     datasets.get(session, caller, body.dataset_id)
-    wanted = _settings(body.stored(settings.max_job_s))
+    wanted = _settings(planning.plan(session, caller, body, settings).spec)
     for job in repository.of_model(session, caller.owner, body.model_id, body.dataset_id):
         if _settings(job.spec) == wanted:
             return job

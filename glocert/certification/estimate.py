@@ -67,7 +67,10 @@ def estimate(
     except GlocertError as error:
         return _nothing(f"Nothing could be certified: {error}")
     if not reports:
-        return _nothing("The items tried leave the domain, or the network's answer is not finite.")
+        return _nothing(
+            "A job would skip all items tried: they leave the domain, the network's answer is not finite, or "
+            "a generator does not make them."
+        )
     return _extrapolated(reports, plan)
 
 

@@ -193,12 +193,46 @@ def test_nodes_that_forbid_float32_are_told_of_generators_too(served: Served) ->
     assert post(served, asked).status_code == 202
 
 
-def test_prechecks_and_steps_are_without_generators(served: Served) -> None:
-    asked = mutation(served)
+def precheck(served: Served, asked: dict[str, Any]) -> httpx.Response:
     body = {"kind": "precheck", "model_id": served.ready_model(), "dataset_id": served.ready_dataset()}
-    assert pointers(served.client.post("/v1/jobs", json=body | {"mutation": asked})) == {"/mutation/type"}
-    steps = post(served, {"type": "composite", "steps": [asked]})
-    assert steps.status_code == 422
+    return served.client.post("/v1/jobs", json=body | {"mutation": asked})
+
+
+def test_a_precheck_goes_through_the_generator_and_keeps_it(served: Served) -> None:
+    made = generator(served)
+    answer = precheck(served, mutation(served, generator_id=made, encoder_id=encoder(served)))
+    assert answer.status_code == 202, answer.text
+    asked = answer.json()["request"]["mutation"]
+    assert (asked["direction"], asked["extent"], asked["prior"]) == (UNIT, 2.0, "normal")
+    with served.session() as session:
+        assert set(jobs.networks(session, answer.json()["id"])) == {"generator", "encoder"}
+    assert code(served.client.delete(f"/v1/models/{made}")) == "in-use"
+
+
+def test_the_same_precheck_is_not_made_twice(served: Served) -> None:
+    asked = mutation(served)
+    path = f"/v1/models/{served.ready_model()}/precheck"
+    body = {"dataset_id": served.ready_dataset()}
+    first, again, other = (
+        served.client.post(path, json=body | {"mutation": asked | {"extent": extent}}).json()["id"]
+        for extent in (2.0, 2.0, 3.0)
+    )
+    assert first == again != other
+
+
+def test_a_precheck_points_at_what_does_not_fit(steady: Served, there: dict[str, str]) -> None:
+    wrong = mutation(steady, generator_id=there["WIDE"], direction=[1.0])
+    assert pointers(precheck(steady, wrong)) == {"/mutation/generator_id", "/mutation/direction"}
+
+
+def test_a_step_through_a_generator_is_refused_with_a_way_out(served: Served) -> None:
+    answer = post(served, {"type": "composite", "steps": [mutation(served)]})
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == "/mutation/steps"
+    assert "as a box" in error["detail"]
+    one = mutation(served)
+    way_out = {"type": "box", "mutations": [one, one | {"direction": [0.0, 1.0, 0.0]}]}
+    assert post(served, way_out).status_code == 202
 
 
 def test_codes_take_time_and_units_become_smaller() -> None:

@@ -12,6 +12,7 @@ import torch
 
 from glocert.certification.case import Case, LatentCase, Source
 from glocert.certification.journal import Journal
+from glocert.certification.precheck import Wanted, finished, precheck
 from glocert.certification.unit import run
 from glocert.errors import InvalidSpec
 from glocert.graph.export import to_onnx
@@ -280,3 +281,13 @@ def test_requests_travel_as_json():
     assert (again.start, again.stop, again.unit) == (-0.5, 1.5, "degrees")
     assert (again.value_at(0.0), again.value_at(1.0)) == (-6.25, 18.75)
     assert again.value_within(0.1) <= again.value_at(0.1)
+
+
+def test_a_precheck_certifies_a_few_inputs_through_the_generator(case, tmp_path):
+    wanted = Wanted(range(8), mutation(), estimate_seconds=60.0)
+    found = finished(precheck(case, wanted, tmp_path))["estimate"]
+    assert (found["measured"], found["inputs"]) == (3, 8)
+    assert found["mutation"]["type"] == "latent"
+    assert found["seconds_per_input"]["least"] > 0
+    closed = replace(wanted, mutation=mutation(gates={"psnr": 99.0, "keep_label": False}))
+    assert finished(precheck(case, closed, tmp_path))["estimate"]["measured"] == 0
