@@ -18,7 +18,8 @@ def families(result: Result) -> str:
               *(f"{name}: whole path, lower to upper (certified)" for name in names),
               *(f"{name}: cut at 20 dB" for name in names)]  # fmt: skip
     rows = []
-    for row in result["rows"]:
+    order = list(dict.fromkeys(row["family"] for row in result["rows"]))
+    for row in sorted(result["rows"], key=lambda one: order.index(one["family"])):
         strength, found = row["strength"], [row["networks"][name] for name in names]
         rows.append([
             row["family"], row["title"], f"{strength['length']:.1f}", f"{strength['psnr']:.1f}",
