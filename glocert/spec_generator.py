@@ -10,12 +10,15 @@ from typing import Any
 from glocert.spec_ranges import EXPLICIT, Ranges
 
 ARCHITECTURES: Mapping[str, tuple[str, ...]] = {
-    "autoencoder": ("conv", "fc"),
+    "autoencoder": ("conv", "skip", "fc"),
     "gan": ("dcgan",),
     "style": ("residual",),
 }
 """Family -> its architectures, the default first."""
 PRIORS = ("normal", "uniform")
+WHITE, SCALED = "white", "scaled"
+CODES = (WHITE, SCALED)
+"""What the codes of an autoencoder become in the end: of covariance I, or turned and scaled by one number."""
 ESTIMATORS = ("difference", "jvp", "frobenius", "spectral")
 
 
@@ -82,6 +85,8 @@ class Recipe:
         latent_dim: numbers of a code; a style network has codes of its own, an image and a strength.
         width: channels of the widest resolution, or units of a layer that is fully connected.
         prior: of a gan's codes, ``normal`` or ``uniform``; the codes of the others are what they are.
+        codes: of an autoencoder, ``white`` (their covariance becomes I) or ``scaled`` (by one number, so that
+            the encoder's metric stays: an even gain then asks less of the reconstruction).
         augment: mutation -> from, to: the training images are varied by random parameters between them.
         endpoints: whether only the ends of the ranges and the unchanged image are drawn.
         continuity: the terms of continuity.
@@ -105,6 +110,7 @@ class Recipe:
     latent_dim: int = 16
     width: int = 8
     prior: str = "normal"
+    codes: str = WHITE
     augment: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     endpoints: bool = False
     continuity: Continuity = field(default_factory=Continuity)
@@ -141,6 +147,8 @@ class Recipe:
                 raise ValueError(f"{name} must not be negative, but it is {getattr(self, name)}")
         if self.prior not in PRIORS:
             raise ValueError(f"no prior {self.prior!r}; there are {', '.join(PRIORS)}")
+        if self.codes not in CODES:
+            raise ValueError(f"codes are {' or '.join(CODES)}, not {self.codes!r}")
         self._check_family()
         self.ranges.check()
 
@@ -151,6 +159,8 @@ class Recipe:
             raise ValueError("patience is for autoencoders and styles: a gan reconstructs nothing")
         if self.family != "gan" and self.prior != "normal":
             raise ValueError(f"the codes of a {self.family} follow from its data; prior is of a gan")
+        if self.family != "autoencoder" and self.codes != WHITE:
+            raise ValueError(f"codes is of an autoencoder, not of a {self.family}")
         if self.family == "style" and self.continuity.estimator in {"frobenius", "spectral"}:
             raise ValueError(
                 "a code of a style holds a whole image: continuity.estimator is difference or jvp"

@@ -61,6 +61,7 @@ class LatentSpec:
         anchor: ``residual``: the path starts at the input itself; ``generated``: at what the generator makes
             of its code.
         prior: ``normal`` or ``uniform``.
+        spreads: standard deviations of normal codes, one per number; none: all are 1.
         unit: of the parameter, as users know it.
         per_latent: how many of it one latent unit is.
         mask: rows of the image where the mutation is meant to act, see ``glocert.generators``; or nothing.
@@ -71,6 +72,7 @@ class LatentSpec:
     direction: tuple[float, ...]
     anchor: str = "residual"
     prior: str = "normal"
+    spreads: tuple[float, ...] = ()
     unit: str = "latent"
     per_latent: float = 1.0
     mask: Mapping[str, Any] | None = None
@@ -85,6 +87,7 @@ class LatentSpec:
             direction=tuple(map(float, data["direction"])),
             anchor=str(data.get("anchor", "residual")),
             prior=str(data.get("prior") or "normal"),
+            spreads=tuple(map(float, data.get("spreads") or ())),
             unit=str(scale.get("unit", "latent")),
             per_latent=float(scale.get("per_latent", 1.0)),
             mask=data.get("mask"),
@@ -95,6 +98,6 @@ class LatentSpec:
     def shared(self) -> dict[str, Any]:
         """Return what several latent mutations at once must have in common."""
         return {
-            "anchor": self.anchor, "prior": self.prior, "gates": asdict(self.gates),
-            "encoding": asdict(self.encoding),
+            "anchor": self.anchor, "prior": self.prior, "spreads": self.spreads,
+            "gates": asdict(self.gates), "encoding": asdict(self.encoding),
         }  # fmt: skip

@@ -26,7 +26,7 @@ from models import Direction, Network, UploadStatus
 GENERATOR, ENCODER = "generator", "encoder"
 Mutated = SegmentCertification | PrecheckJob
 """Requests whose mutation may go through a generator."""
-_SHARED = ("generator_id", "encoder_id", "anchor", "prior", "gates", "encoding")
+_SHARED = ("generator_id", "encoder_id", "anchor", "prior", "spreads", "gates", "encoding")
 """members that latent mutations at once have in common"""
 _NAMING = ("direction_id", "direction", "axis")
 """members that say v, of which one is given"""
@@ -79,11 +79,11 @@ class Named:
         usual: dict[str, Any] = {"extent": None, "scale": None, "mask": None}
         if row is not None:
             usual = {name: getattr(row, name) for name in usual}
-        prior = (self.generator.card or {}).get("prior", "normal")
-        given = self.asked.stored()
+        card, given = self.generator.card or {}, self.asked.stored()
+        prior = {"prior": card.get("prior", "normal"), "spreads": card.get("spreads")}
         return Latent.model_validate(
             {name: value for name, value in usual.items() if value is not None}
-            | {"prior": prior}
+            | ({"prior": given["prior"]} if given.get("prior") else prior)
             | given
             | {"generator_id": self.generator.id, "direction": [one / length for one in self.vector]}
         )
@@ -150,6 +150,7 @@ def _unfit(one: Named, body: Mutated, of: subjects.Subject, settings: Settings) 
     if isinstance(body, SegmentCertification):
         yield from fitting.executed(body.arithmetic, one.generator)
     yield from _path(one, settings)
+    yield from _spread(one)
     yield from _images(one, of, paired=isinstance(body, SegmentCertification) and body.paired)
     if one.encoder is not None:
         yield from _encoder(one, one.encoder)
@@ -182,6 +183,21 @@ def _path(one: Named, settings: Settings) -> Iterator[Offence]:
         yield Offence(f"{where}/extent", "A direction without an id needs an extent.")
     elif extent == one.asked.start:
         yield Offence(f"{where}/extent", "The path ends where it begins.")
+
+
+def _spread(one: Named) -> Iterator[Offence]:
+    """Say what is wrong with the spreads of the codes."""
+    where, given = f"{one.where}/spreads", one.asked.spreads
+    if given is None:
+        return
+    if one.asked.prior == "uniform":
+        yield Offence(
+            where, "Uniform codes have no spreads.", way_out='Leave it out, or send "prior": "normal".'
+        )
+    if len(given) != one.latent:
+        yield Offence(where, f"It has {len(given)} numbers, codes of the generator have {one.latent}.")
+    if min(given) <= 0:
+        yield Offence(where, "Standard deviations are positive.")
 
 
 def _images(one: Named, of: subjects.Subject, *, paired: bool) -> Iterator[Offence]:

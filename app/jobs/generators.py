@@ -25,7 +25,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "continuity": {"bound": 4.0, "up": 1.0, "low": 1.0, "interpolation": 1.0},
     "epochs": 100,
 }
-WIDTHS: Mapping[str, int] = {"conv": 8, "fc": 256, "dcgan": 8, "residual": 16}
+WIDTHS: Mapping[str, int] = {"conv": 8, "skip": 8, "fc": 256, "dcgan": 8, "residual": 16}
 RATES: Mapping[str, tuple[float, float]] = {
     "autoencoder": (1e-3, 1e-5),
     "gan": (2e-4, 2e-4),
@@ -37,8 +37,9 @@ ENCODING = 4
 OF_STYLES = 0.002
 """Learning rate of a style that learns from pairs."""
 RECIPE = (
-    "family", "architecture", "latent_dim", "width", "prior", "augment", "endpoints", "continuity", "epochs",
-    "encoder_epochs", "batch", "rate", "last_rate", "patience", "critic_steps", "penalty", "cycle", "seed",
+    "family", "architecture", "latent_dim", "width", "prior", "codes", "augment", "endpoints", "continuity",
+    "epochs", "encoder_epochs", "batch", "rate", "last_rate", "patience", "critic_steps", "penalty", "cycle",
+    "seed",
 )  # fmt: skip
 """Members that are the engine's recipe, besides the target's mutation."""
 Range = Annotated[
@@ -99,8 +100,11 @@ class GeneratorTraining(Body):
     dataset_id: Identity
     family: Literal["autoencoder", "gan", "style"] = "autoencoder"
     architecture: Annotated[
-        Literal["conv", "fc", "dcgan", "residual"] | None,
-        Field(description="conv (default) or fc of an autoencoder, dcgan of a gan, residual of a style."),
+        Literal["conv", "skip", "fc", "dcgan", "residual"] | None,
+        Field(
+            description="conv (default), skip (conv and a linear map, added) or fc of an autoencoder, dcgan of a "
+            "gan, residual of a style."
+        ),
     ] = None
     target: Annotated[
         MutationTarget | DatasetTarget | None, Field(description="Of a style: what strength 1 makes.")
@@ -116,6 +120,13 @@ class GeneratorTraining(Body):
     prior: Annotated[
         Literal["normal", "uniform"] | None, Field(description="Of a gan's codes; normal by default.")
     ] = None
+    codes: Annotated[
+        Literal["white", "scaled"],
+        Field(
+            description="Of an autoencoder: white codes have covariance I; scaled ones keep the encoder's "
+            "metric, in which an even gain costs less, and the card says how wide they are."
+        ),
+    ] = "white"
     augment: Annotated[
         dict[Explicit, Range], Field(description="Mutation -> range by which the images are varied.")
     ] = Field(default_factory=dict)

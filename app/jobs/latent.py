@@ -117,6 +117,10 @@ class Latent(Body):
         Literal["normal", "uniform"] | None,
         Field(description="Of the codes; by default what the generator's card says, else `normal`."),
     ] = None
+    spreads: Annotated[
+        Vector | None,
+        Field(description="Standard deviations of normal codes; by default what the card says, else 1."),
+    ] = None
     scale: Annotated[
         LatentScale | None, Field(description="Units that rows show; by default the direction's.")
     ] = None

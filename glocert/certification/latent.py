@@ -152,7 +152,7 @@ class Generator:
         mask = None if asked.mask is None else mask_of(asked.mask, self._shape)
         seconds = min(MEASURED_S, self._spec.seconds_per_input)
         found = measure(self._picture, path, mask, Budget.seconds(seconds), self._device)
-        left = Prior(asked.prior).left_at(path.start, path.stop)
+        left = _prior(asked).left_at(path.start, path.stop)
         outside = (
             None if left is None else {"t": left, "value": mutation.value_at(left), "unit": mutation.unit}
         )
@@ -196,7 +196,7 @@ class Generator:
         domain, asked, source = self._subject.items.preprocessing, self._asked[0], self._case.encoder
         proposes = None if source is None else _proposing(source, self._shape, self._dimension)
         bounds = domain.lower, domain.upper
-        return Encoder(self._picture, proposes, Prior(asked.prior), bounds, asked.encoding)
+        return Encoder(self._picture, proposes, _prior(asked), bounds, asked.encoding)
 
 
 def _front_shape(shape: Sequence[int], *, paired: bool) -> tuple[int, ...]:
@@ -215,6 +215,10 @@ def _proposing(source: Source, shape: tuple[int, ...], dimension: int) -> Graph:
         detail = f"the encoder returns {prod(encoder.output_shape)} numbers, the generator takes {dimension}"
         raise InvalidSpec(detail)
     return encoder
+
+
+def _prior(asked: LatentSpec) -> Prior:
+    return Prior(asked.prior, asked.spreads)
 
 
 def _move(mutation: Mutation, asked: LatentSpec) -> Move:

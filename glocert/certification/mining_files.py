@@ -67,7 +67,7 @@ class Quarry:
     def __init__(self, case: MiningCase, block_bytes: int) -> None:
         self._case = case
         generator = case.generator.read()
-        self.prior = Prior(str(case.card.get("prior") or "normal"))
+        self.prior = Prior.of(case.card)
         self._items = _items(case, generator)
         shape = _image_shape(case, generator, self._items)
         self._picture = picturing(generator, shape, case.generator.preprocessing)

@@ -111,7 +111,7 @@ def _local(ground: Ground) -> Mined:
 
 
 def _usual(ground: Ground, found: Found, more: Mapping[str, Any]) -> Mined:
-    extents = torch.full((len(found),), usual(ground.quarry.prior), dtype=torch.float64)
+    extents = torch.stack([usual(ground.quarry.prior, vector) for vector in found.vectors])
     return Mined(found, extents, measures={**found.measures, **more}, warnings=found.warnings)
 
 
@@ -173,7 +173,7 @@ def _attribute(ground: Ground) -> Mined:
         "accuracy": found.accuracy, "accuracy_fitted": found.fitted, "negative": found.counts[0],
         "positive": found.counts[1],
     }  # fmt: skip
-    extent = found.distance if found.distance > 0 else usual(ground.quarry.prior)
+    extent = found.distance if found.distance > 0 else float(usual(ground.quarry.prior, found.vector))
     return _one(ground, found.vector, extent, None, None, measures, found.warnings)
 
 

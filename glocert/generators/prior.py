@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,35 +22,46 @@ class Prior:
     """The law of a generator's codes, every number of them for itself.
 
     Attributes:
-        kind: ``normal`` (standard), or ``uniform`` on [-1, 1].
+        kind: ``normal``, or ``uniform`` on [-1, 1].
+        spreads: standard deviations of normal codes, one per number; none: all are 1.
     """
 
     kind: str
+    spreads: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in {"normal", "uniform"}:
             raise ValueError(f"no prior {self.kind!r}")
+        if self.spreads and (self.kind == "uniform" or not all(0 < one < inf for one in self.spreads)):
+            raise ValueError("spreads are of a normal prior, and positive")
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any]) -> Prior:
+        """Return what a generator's card says."""
+        return cls(str(card.get("prior") or "normal"), tuple(map(float, card.get("spreads") or ())))
 
     def sample(self, count: int, dimension: int, random: np.random.Generator) -> Float64:
         """Draw codes, shape (count, dimension)."""
         shape = count, dimension
-        return random.standard_normal(shape) if self.kind == "normal" else random.uniform(-1.0, 1.0, shape)
+        if self.kind == "uniform":
+            return random.uniform(-1.0, 1.0, shape)
+        return random.standard_normal(shape) * self._spreads(dimension)
 
     def reach(self, dimension: int) -> float:
-        """Return the length up to which normal codes count as inside: ``sqrt(d) + 3``."""
+        """Return how long normal codes, over their spreads, may be and count as inside: ``sqrt(d) + 3``."""
         return sqrt(dimension) + _BEYOND
 
     def projected(self, codes: Tensor) -> Tensor:
-        """Return the nearest codes inside the support, shape (rows, dimension) as before."""
+        """Return codes inside the support, shape (rows, dimension) as before: normal ones drawn to zero."""
         if self.kind == "uniform":
             return codes.clamp(-1.0, 1.0)
-        length = codes.norm(dim=1, keepdim=True).clamp_min(1e-300)
+        length = self._even(codes).norm(dim=1, keepdim=True).clamp_min(1e-300)
         shrink: Tensor = (self.reach(codes.shape[1]) / length).clamp_max(1.0)
         return codes * shrink
 
     def penalty(self, codes: Tensor) -> Tensor:
         """Return how unlikely codes are, per number; 0 for all inside a uniform prior."""
-        return codes.square().mean(1) if self.kind == "normal" else torch.zeros_like(codes[:, 0])
+        return self._even(codes).square().mean(1) if self.kind == "normal" else torch.zeros_like(codes[:, 0])
 
     def left_at(self, start: Float64, stop: Float64) -> float | None:
         """Return the first t at which ``start + t (stop - start)`` is outside, None where it stays inside.
@@ -58,6 +71,8 @@ class Prior:
         change = stop - start
         if self.kind == "uniform":
             return _first_beyond(start, change)
+        spreads = self._spreads(start.size)
+        start, change = start / spreads, change / spreads
         a, b = float(change @ change), float(start @ change)
         c = float(start @ start) - self.reach(start.size) ** 2
         if c > 0:
@@ -66,6 +81,22 @@ class Prior:
             return None
         root = sqrt(max(b * b - a * c, 0.0))
         return min(1.0, -c / (b + root) if b > 0 else (root - b) / a)  # neither form cancels
+
+    def _spreads(self, dimension: int) -> Float64:
+        """Return all spreads.
+
+        Raises:
+            ValueError: there are as many as codes of another dimension have numbers.
+        """
+        if not self.spreads:
+            return np.ones(dimension)
+        if len(self.spreads) != dimension:
+            raise ValueError(f"{len(self.spreads)} spreads for codes of {dimension} numbers")
+        return np.asarray(self.spreads)
+
+    def _even(self, codes: Tensor) -> Tensor:
+        """Return codes over their spreads."""
+        return codes / torch.from_numpy(self._spreads(codes.shape[1])).to(codes)
 
 
 def _first_beyond(start: Float64, change: Float64) -> float | None:

@@ -101,9 +101,13 @@ def stay(prior: Prior, codes: Tensor, vector: Tensor, extent: float) -> Stay:
     return Stay(1.0 - len(leaving) / len(left), min(leaving, default=None))
 
 
-def usual(prior: Prior) -> float:
-    """Return how far a direction goes that has no formula: two deviations, or half of the width."""
-    return 2.0 if prior.kind == "normal" else 1.0
+def usual(prior: Prior, vector: Tensor) -> Tensor:
+    """Return how far a unit vector without a formula goes: two deviations along it, or half of the width."""
+    if prior.kind == "uniform":
+        return torch.ones((), dtype=torch.float64)
+    spreads = torch.tensor(prior.spreads or 1.0, dtype=torch.float64)
+    along: Tensor = (spreads * vector.double()).norm()
+    return 2.0 * along
 
 
 def segment_points(code: Tensor, vector: Tensor, extent: float, count: int) -> Tensor:

@@ -6,7 +6,7 @@ import math
 
 from torch import nn
 
-from glocert.generators.training.chain import Chain, Crop, Shape, Shaped
+from glocert.generators.training.chain import Chain, Crop, Shape, Shaped, Sum
 from glocert.spec_generator import Recipe
 
 SLOPE = 0.2
@@ -36,12 +36,32 @@ def encoder(recipe: Recipe, shape: Shape) -> Chain:
 def decoder(recipe: Recipe, shape: Shape) -> Chain:
     """Return an untrained network from codes to images in [0, 1]; its first layer is linear.
 
-    Transposed convolutions double the sides until they reach the image's, and the middle is kept.
+    Transposed convolutions double the sides until they reach the image's, and the middle is kept. Of the
+    architecture ``skip`` a linear map is added, an isometry to begin with: what convolutions learn are
+    departures from a generator that is even everywhere.
     """
     size, width, code = math.prod(shape), recipe.width, recipe.latent_dim
     if recipe.architecture == "fc":
         wide = [nn.Linear(code, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()]
         return Chain((code,), [*wide, nn.Linear(width, size), Shaped(*shape)], bounded=True)
+    layers = _doubling(recipe, shape)
+    if recipe.architecture == "skip":
+        straight = [_isometry(code, size), Shaped(*shape)]
+        return Chain((code,), [_isometry(code, code), Sum(layers, straight)], bounded=True)
+    return Chain((code,), layers, bounded=True)
+
+
+def _isometry(inputs: int, outputs: int) -> nn.Linear:
+    """Return a linear layer that keeps lengths, as far as there is room."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.orthogonal_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _doubling(recipe: Recipe, shape: Shape) -> list[nn.Module]:
+    """Return layers from codes to images: transposed convolutions, and the middle of what they make."""
+    width, code = recipe.width, recipe.latent_dim
     steps, normal = _halvings(recipe), recipe.architecture == "dcgan"
     sides = tuple(-(-side // (1 << steps)) for side in shape[1:])
     channels = width << (steps - 1)
@@ -53,7 +73,7 @@ def decoder(recipe: Recipe, shape: Shape) -> Chain:
         channels = outputs
     if tuple(side << steps for side in sides) != shape[1:]:
         layers.append(Crop(*shape[1:]))
-    return Chain((code,), layers, bounded=True)
+    return layers
 
 
 def critic(width: int, shape: Shape) -> Chain:
@@ -94,5 +114,5 @@ def fits(recipe: Recipe, shape: Shape) -> None:
     """
     if len(shape) != 3:
         raise ValueError(f"generators make images, and items of shape {shape} are none")
-    if recipe.architecture in {"conv", "dcgan"} and min(shape[1:]) < SMALLEST:
+    if recipe.architecture in {"conv", "skip", "dcgan"} and min(shape[1:]) < SMALLEST:
         raise ValueError(f"images of {shape[1]} x {shape[2]} are too small; sides begin at {SMALLEST}")

@@ -61,6 +61,7 @@ def card(run: Training, found: Mapping[str, Any], data: Mapping[str, Any], sheet
         "image": list(learner.shape),
         "latent_dim": dimension,
         "prior": learner.prior,
+        "spreads": None if learner.spreads is None else learner.spreads.tolist(),
         "codes": learner.about_codes,
         "data": dict(data),
         "augmentation": {"extents": recipe.ranges.extents(), "ends_only": recipe.endpoints},

@@ -73,6 +73,18 @@ class Crop(nn.Module):
         return x[:, :, down.start : down.stop, across.start : across.stop]
 
 
+class Sum(nn.Module):
+    """Two sequences of layers for the same input, added."""
+
+    def __init__(self, first: Sequence[nn.Module], second: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.first, self.second = nn.Sequential(*first), nn.Sequential(*second)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add."""
+        return self.first(x) + self.second(x)  # type: ignore[no-any-return]
+
+
 class Chain(nn.Module):
     """Layers one after the other, for inputs of one shape.
 
@@ -104,12 +116,18 @@ class Chain(nn.Module):
 
     def write(self, builder: GraphBuilder, x: Activation, prefix: str) -> Activation:
         """Append the chain to a graph under construction."""
-        for position, layer in enumerate(self.layers):
-            x = write(builder, layer, x, f"{prefix}layer{position}")
+        x = written(builder, self.layers, x, prefix)
         return clamp(builder, x, f"{prefix}pixels") if self.bounded else x
 
 
 Write = Callable[[Emitter, Any, Activation], Activation]
+
+
+def written(builder: GraphBuilder, layers: nn.Sequential, x: Activation, prefix: str) -> Activation:
+    """Append layers to a graph under construction, one after the other."""
+    for position, layer in enumerate(layers):
+        x = write(builder, layer, x, f"{prefix}layer{position}")
+    return x
 
 
 def write(builder: GraphBuilder, layer: nn.Module, x: Activation, name: str) -> Activation:
@@ -183,6 +201,12 @@ def _crop(emitter: Emitter, layer: Crop, x: Activation) -> Activation:
     return x
 
 
+def _sum(emitter: Emitter, layer: Sum, x: Activation) -> Activation:
+    parts = {"first": layer.first, "second": layer.second}
+    ends = [written(emitter.builder, part, x, f"{emitter.name}.{name}.") for name, part in parts.items()]
+    return emitter.add("Add", ends)
+
+
 WRITE: dict[type[nn.Module], Write] = {
     nn.Linear: _linear,
     nn.Conv2d: _convolution,
@@ -192,6 +216,7 @@ WRITE: dict[type[nn.Module], Write] = {
     nn.LeakyReLU: lambda emitter, layer, x: emitter.add(
         "LeakyRelu", (x,), {"alpha": float(layer.negative_slope)}
     ),
+    Sum: _sum,
     Shaped: _shaped,
     Crop: _crop,
 }

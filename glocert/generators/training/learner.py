@@ -49,6 +49,11 @@ class Learner(nn.Module):
         return self.recipe.prior
 
     @property
+    def spreads(self) -> Tensor | None:
+        """Standard deviations of normal codes, shape (d,); ``None``: all are 1."""
+        return None
+
+    @property
     def about_codes(self) -> str:
         """What the numbers of a code are, one sentence."""
         raise NotImplementedError

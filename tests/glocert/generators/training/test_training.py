@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ RECIPES = {
         architecture="fc", latent_dim=3, width=16, epochs=3, batch=16,
         continuity=Continuity(estimator="spectral"),
     ),
+    "skip": Recipe(architecture="skip", latent_dim=3, width=2, epochs=3, batch=16, codes="scaled"),
     "gan": Recipe(
         family="gan", architecture="dcgan", latent_dim=3, width=2, epochs=2, encoder_epochs=1, batch=16,
         rate=2e-4, continuity=Continuity(estimator="frobenius"), prior="uniform", critic_steps=2,
@@ -124,6 +126,25 @@ def test_codes_of_the_training_images_are_white_and_images_stay():
     mean, covariance = moments(run(subject.graphs()[1], images).double())
     torch.testing.assert_close(mean, torch.zeros(3).double(), atol=1e-4, rtol=0)
     torch.testing.assert_close(covariance, torch.eye(3).double(), atol=1e-3, rtol=0)
+
+
+def test_scaled_codes_keep_the_metric_of_the_encoder():
+    recipe = replace(RECIPES["fc"], codes="scaled")
+    subject = learner(recipe, SHAPE)
+    images = bars(200)
+    before, codes = subject.rebuilt(images), subject.encoder(images).double()
+    subject.settle([images])
+    torch.testing.assert_close(subject.rebuilt(images), before, atol=1e-4, rtol=1e-4)
+    after = run(subject.graphs()[1], images).double()
+    ratio = torch.pdist(after) / torch.pdist(codes)
+    torch.testing.assert_close(ratio, ratio.mean().expand_as(ratio), rtol=1e-3, atol=0)
+    covariance = moments(after)[1]
+    torch.testing.assert_close(covariance.trace(), torch.tensor(3.0).double(), atol=1e-3, rtol=0)
+    assert subject.spreads is not None
+    torch.testing.assert_close(covariance, subject.spreads.double().square().diag(), atol=1e-3, rtol=0)
+    assert float(subject.spreads[0]) > 1.2 * float(subject.spreads[-1])
+    drawn = subject.codes(4000, torch.Generator().manual_seed(0)).double().std(0)
+    torch.testing.assert_close(drawn, subject.spreads.double(), rtol=0.05, atol=0)
 
 
 def test_an_autoencoder_learns_its_images():
