@@ -102,8 +102,8 @@ class GeneratorTraining(Body):
     architecture: Annotated[
         Literal["conv", "skip", "fc", "dcgan", "residual"] | None,
         Field(
-            description="conv (default), skip (conv and a linear map, added) or fc of an autoencoder, dcgan of a "
-            "gan, residual of a style."
+            description="conv (default), skip (conv and a linear map, added) or fc of an autoencoder, "
+            "dcgan of a gan, residual of a style."
         ),
     ] = None
     target: Annotated[
