@@ -36,11 +36,11 @@ from glocert.spec_generator import Continuity, Recipe
 LOGS = Path(__file__).parent / "logs"
 SHAPE, HELD_OUT = (1, 28, 28), 500
 RECIPE = Recipe(
-    latent_dim=64, width=16, epochs=10, batch=64, rate=3e-3, last_rate=3e-5,
-    augment={"rotation": (-30.0, 30.0)},
+    architecture="skip", codes="scaled", latent_dim=64, width=16, epochs=24, batch=64, rate=3e-3,
+    last_rate=3e-5, augment={"rotation": (-30.0, 30.0)},
 )  # fmt: skip
 CONTINUITY = {
-    "continuous": Continuity(bound=1.02, up=0.1, low=0.1, interpolation=0.0, ramp=0.15),
+    "continuous": Continuity(bound=1.01, up=0.4, low=0.4, interpolation=0.0, ramp=0.15),
     "free": Continuity(up=0.0, low=0.0, interpolation=0.0),
 }
 
@@ -99,7 +99,7 @@ def _measured(trained: Training, images: Tensor, labels: Tensor, classifier: Gra
     pair = (images, rebuilt)
     before, after = (run(classifier, x.reshape(-1, *classifier.input_shape)).argmax(1) for x in pair)
     draw = torch.Generator().manual_seed(1)
-    where = everywhere(torch.randn(SAMPLES, trained.learner.recipe.latent_dim, generator=draw), draw)
+    where = everywhere(trained.learner.codes(SAMPLES, draw), draw)
     return {
         "recipe": trained.learner.recipe.to_json(),
         "seconds": sum(epoch.seconds for epoch in trained.log),

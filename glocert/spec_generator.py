@@ -89,6 +89,8 @@ class Recipe:
             the encoder's metric stays: an even gain then asks less of the reconstruction).
         augment: mutation -> from, to: the training images are varied by random parameters between them.
         endpoints: whether only the ends of the ranges and the unchanged image are drawn.
+        straight: of an autoencoder, weight of this: between the codes of two variants of an image lie those
+            of the variants between, so that what the images are varied by is a straight way.
         continuity: the terms of continuity.
         epochs: passes over the data.
         encoder_epochs: of a gan: passes over the data in which its encoder is fitted afterwards.
@@ -113,6 +115,7 @@ class Recipe:
     codes: str = WHITE
     augment: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     endpoints: bool = False
+    straight: float = 0.0
     continuity: Continuity = field(default_factory=Continuity)
     epochs: int = 100
     encoder_epochs: int = 0
@@ -142,7 +145,7 @@ class Recipe:
         for name in ("latent_dim", "width", "epochs", "batch", "rate", "last_rate", "critic_steps"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("encoder_epochs", "patience", "penalty", "cycle"):
+        for name in ("encoder_epochs", "patience", "penalty", "cycle", "straight"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must not be negative, but it is {getattr(self, name)}")
         if self.prior not in PRIORS:
@@ -161,6 +164,8 @@ class Recipe:
             raise ValueError(f"the codes of a {self.family} follow from its data; prior is of a gan")
         if self.family != "autoencoder" and self.codes != WHITE:
             raise ValueError(f"codes is of an autoencoder, not of a {self.family}")
+        if self.straight and (self.family != "autoencoder" or not self.augment):
+            raise ValueError("straight is of an autoencoder with augment: there are no ways otherwise")
         if self.family == "style" and self.continuity.estimator in {"frobenius", "spectral"}:
             raise ValueError(
                 "a code of a style holds a whole image: continuity.estimator is difference or jvp"

@@ -37,9 +37,9 @@ ENCODING = 4
 OF_STYLES = 0.002
 """Learning rate of a style that learns from pairs."""
 RECIPE = (
-    "family", "architecture", "latent_dim", "width", "prior", "codes", "augment", "endpoints", "continuity",
-    "epochs", "encoder_epochs", "batch", "rate", "last_rate", "patience", "critic_steps", "penalty", "cycle",
-    "seed",
+    "family", "architecture", "latent_dim", "width", "prior", "codes", "augment", "endpoints", "straight",
+    "continuity", "epochs", "encoder_epochs", "batch", "rate", "last_rate", "patience", "critic_steps",
+    "penalty", "cycle", "seed",
 )  # fmt: skip
 """Members that are the engine's recipe, besides the target's mutation."""
 Range = Annotated[
@@ -133,6 +133,13 @@ class GeneratorTraining(Body):
     endpoints: Annotated[
         bool, Field(description="Vary by the ends of the ranges only; continuity fills the gap.")
     ] = False
+    straight: Annotated[
+        NotNegative,
+        Field(
+            description="Of an autoencoder, weight of this: between the codes of two variants of an image "
+            "lie those of the variants between, so that what it is varied by becomes a straight way."
+        ),
+    ] = 0.0
     continuity: ContinuityBody = Field(default_factory=ContinuityBody)
     epochs: Annotated[int, Field(ge=1, description="The settings cap it.")] = 100
     encoder_epochs: Annotated[

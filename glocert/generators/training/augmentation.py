@@ -18,6 +18,7 @@ from glocert.spec import NEUTRAL
 from glocert.spec_ranges import EXPLICIT, Ranges
 
 Mutate = Callable[[Tensor, Tensor], Tensor]
+Parameters = dict[str, Tensor]
 _REACH = 4
 """A blur's kernel ends at so many sigmas."""
 
@@ -30,9 +31,18 @@ def varied(images: Tensor, ranges: Ranges, generator: torch.Generator) -> Tensor
         ranges: which mutations, and how far.
         generator: of the CPU, so that a run draws the same on every device.
     """
-    for name in EXPLICIT:
-        if name in ranges.ends:
-            images = mutated(images, name, drawn(name, ranges, len(images), generator))
+    return applied(images, parameters(ranges, len(images), generator))
+
+
+def parameters(ranges: Ranges, count: int, generator: torch.Generator) -> Parameters:
+    """Return random parameters of every range: mutation -> what ``drawn`` returns, in order."""
+    return {name: drawn(name, ranges, count, generator) for name in EXPLICIT if name in ranges.ends}
+
+
+def applied(images: Tensor, values: Parameters) -> Tensor:
+    """Return images after every mutation, one after the other."""
+    for name, value in values.items():
+        images = mutated(images, name, value)
     return images
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +10,10 @@ from torch.nn import functional
 
 from glocert.generators.training import architectures
 from glocert.generators.training.chain import Shape
+from glocert.generators.training.frame import Frame, moments
 from glocert.generators.training.learner import Learner
 from glocert.generators.training.terms import Parts, Subject, probe
+from glocert.generators.training.ways import Ways
 from glocert.graph.ir import Graph
 from glocert.spec_generator import SCALED, WHITE, Recipe
 
@@ -25,8 +26,6 @@ ABOUT = {
     SCALED: "Codes of the training images have mean 0 and uncorrelated numbers, the widest first, of "
     "variance 1 on the average; the prior is normal with their spreads.",
 }
-_LEAST = 1e-6
-"""Smallest variance of a code that is made one, as a share of the largest."""
 
 
 class Autoencoder(Learner):
@@ -57,6 +56,7 @@ class Autoencoder(Learner):
 
     def step(self, images: Tensor, draw: torch.Generator) -> Parts:
         """Reconstruct, and stay continuous between and around the codes."""
+        images, ways = self._drawn(images, draw)
         codes = self.encoder(images)
         self._follow(codes.detach())
         frame = self._frame()
@@ -66,9 +66,22 @@ class Autoencoder(Learner):
             self.decoder,
         )
         others = self.codes(max(1, len(codes) // 2), draw)
-        found, parts = self.terms.add(subject, probe(frame.to(codes), others, 1.0, draw), draw)
+        asked = probe(frame.to(codes), others, 1.0, draw)
+        found, parts = self.terms.add(subject, asked, draw)
+        if ways is not None:
+            wanted = ways.at(asked.share)
+            parts["straight"] = self.recipe.straight * functional.mse_loss(found.middle, wanted)
         rebuilt = torch.cat([found.first, found.second])
         return self.descend("all", {"reconstruction": functional.mse_loss(rebuilt, images), **parts})
+
+    def _drawn(self, images: Tensor, draw: torch.Generator) -> tuple[Tensor, Ways | None]:
+        """Return varied images; where ways are to be straight, two variants of half of them."""
+        if not self.recipe.straight:
+            return self.varied(images, draw), None
+        ways = Ways.drawn(images[: len(images) // 2], self.recipe.ranges, draw)
+        return torch.cat(
+            [ways.at(torch.zeros(len(ways.images))), ways.at(torch.ones(len(ways.images)))]
+        ), ways
 
     @torch.no_grad()
     def _follow(self, codes: Tensor) -> None:
@@ -124,52 +137,3 @@ class Autoencoder(Learner):
     def graphs(self) -> tuple[Graph, Graph]:
         """Return decoder and encoder."""
         return self.decoder.graph(), self.encoder.graph()
-
-
-def moments(codes: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and covariance of codes, shape (N, d); of one code alone the covariance is zero."""
-    mean = codes.mean(0)
-    away = codes - mean
-    return mean, away.T @ away / max(1, len(codes) - 1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Frame:
-    """Coordinates of codes: centred, along the axes of their covariance, the widest first.
-
-    Attributes:
-        mean: of the encoder's codes, shape (d,).
-        outwards: from these coordinates to the encoder's, ``c = w outwards^T + mean``, shape (d, d).
-        inwards: the inverse of ``outwards``.
-        spreads: standard deviations in these coordinates, shape (d,).
-    """
-
-    mean: Tensor
-    outwards: Tensor
-    inwards: Tensor
-    spreads: Tensor
-
-    @classmethod
-    def of(cls, mean: Tensor, covariance: Tensor, codes: str) -> Frame:
-        """Return the frame in which codes are ``white`` (covariance I) or ``scaled`` (of mean variance one).
-
-        Scaling by one number keeps the encoder's own metric: directions in which images differ much stay
-        longer than others. White codes stretch those in which they hardly vary: such count as wider than
-        they are, so that nothing is divided by zero.
-        """
-        values, vectors = torch.linalg.eigh(covariance.double())
-        values, vectors = values.flip(0), vectors.flip(1)
-        largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-        vectors = vectors * largest.sign()
-        spreads = values.clamp_min(max(float(values[0]) * _LEAST, 1e-24)).sqrt()
-        unit = spreads if codes == WHITE else spreads.square().mean().sqrt().expand_as(spreads)
-        found = vectors * unit, (vectors / unit).T, spreads / unit
-        return cls(mean, *(part.to(mean) for part in found))
-
-    def to(self, codes: Tensor) -> Tensor:
-        """Return codes of the encoder in these coordinates."""
-        return (codes - self.mean) @ self.inwards.T
-
-    def back(self, codes: Tensor) -> Tensor:
-        """Return the encoder's codes of these."""
-        return codes @ self.outwards.T + self.mean

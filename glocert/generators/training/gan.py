@@ -48,6 +48,7 @@ class Adversary(Learner):
 
     def step(self, images: Tensor, draw: torch.Generator) -> Parts:
         """Let the critic learn, and every few times the generator; or, afterwards, the encoder."""
+        images = self.varied(images, draw)
         if self.phase == ENCODER:
             return self._encode(images, draw)
         self.turn += 1

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from glocert.generators.profile import Where, everywhere
+from glocert.generators.training.augmentation import varied
 from glocert.generators.training.chain import Shape
 from glocert.generators.training.terms import Parts, Terms
 from glocert.graph.ir import Graph
@@ -62,10 +63,14 @@ class Learner(nn.Module):
         """Learn from one batch, in place; return the parts of the loss, detached.
 
         Args:
-            images: varied already, an even number of them.
+            images: as they are in the data, an even number of them; the recipe says how they are varied.
             draw: of the CPU: everything random comes from it.
         """
         raise NotImplementedError
+
+    def varied(self, images: Tensor, draw: torch.Generator) -> Tensor:
+        """Return images varied by random parameters, as the recipe asks for."""
+        return varied(images, self.recipe.ranges, draw)
 
     def rebuilt(self, images: Tensor) -> Tensor:
         """Return images after encoder and generator."""

@@ -79,6 +79,7 @@ class Style(Learner):
 
     def step(self, images: Tensor, draw: torch.Generator) -> Parts:
         """Learn the target at full strength, and to be continuous in the strength."""
+        images = self.varied(images, draw)
         if self.targets is None:
             return self._follow(images, draw)
         others = self._others(len(images), draw)

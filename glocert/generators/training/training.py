@@ -117,8 +117,7 @@ class Training:
         counts: dict[str, int] = {}
         for place, chosen in enumerate(part for part in batches if len(part)):
             learner.advance(self._progress(place / len(batches)))
-            batch = varied(images[chosen.to(self.device)], recipe.ranges, self.draw)
-            for name, value in self._step(batch).items():
+            for name, value in self._step(images[chosen.to(self.device)]).items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value
                 counts[name] = counts.get(name, 0) + 1
         parts = {name: float(total) / counts[name] for name, total in sums.items()}

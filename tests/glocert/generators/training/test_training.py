@@ -15,9 +15,10 @@ from torch import Tensor
 from glocert.errors import TrainingDiverged
 from glocert.generators.profile import profile
 from glocert.generators.quality import psnr
-from glocert.generators.training.autoencoder import moments
+from glocert.generators.training.augmentation import mutated
 from glocert.generators.training.chain import Inward
 from glocert.generators.training.families import learner
+from glocert.generators.training.frame import moments
 from glocert.generators.training.learner import Learner
 from glocert.generators.training.training import Training
 from glocert.graph.export import to_onnx
@@ -32,7 +33,10 @@ RECIPES = {
         architecture="fc", latent_dim=3, width=16, epochs=3, batch=16,
         continuity=Continuity(estimator="spectral"),
     ),
-    "skip": Recipe(architecture="skip", latent_dim=3, width=2, epochs=3, batch=16, codes="scaled"),
+    "skip": Recipe(
+        architecture="skip", latent_dim=3, width=2, epochs=3, batch=16, codes="scaled", straight=0.5,
+        augment={"translation": (-2.0, 2.0)},
+    ),
     "gan": Recipe(
         family="gan", architecture="dcgan", latent_dim=3, width=2, epochs=2, encoder_epochs=1, batch=16,
         rate=2e-4, continuity=Continuity(estimator="frobenius"), prior="uniform", critic_steps=2,
@@ -153,6 +157,27 @@ def test_an_autoencoder_learns_its_images():
     blank = psnr(bars(64, 1), bars(256).mean(0).expand(64, *SHAPE)).mean()
     assert last.psnr is not None
     assert last.psnr > float(blank) + 6
+
+
+def test_what_is_asked_to_be_straight_becomes_straight():
+    """Halfway between the codes of a bar moved to the left and to the right lies the bar in the middle."""
+
+    def missed(straight: float) -> float:
+        recipe = Recipe(
+            architecture="fc", latent_dim=3, width=64, epochs=40, batch=32, rate=5e-3, straight=straight,
+            augment={"translation": (-3.0, 3.0)}, continuity=Continuity(up=0, low=0, interpolation=0),
+        )  # fmt: skip
+        subject = learner(recipe, SHAPE)
+        for _ in Training.start(subject).epochs(bars(256), bars(32, 1)):
+            pass
+        left, middle, right = (
+            mutated(bars(64, 1), "translation", torch.tensor([[shift, 0.0]]).expand(64, 2))
+            for shift in (-3.0, 0.0, 3.0)
+        )
+        halfway = (subject.encoder(left) + subject.encoder(right)) / 2
+        return float((subject.decoder(halfway) - middle).square().mean())
+
+    assert missed(1.0) < 0.6 * missed(0.0)
 
 
 def test_the_band_makes_gains_more_even():
