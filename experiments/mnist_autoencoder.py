@@ -36,11 +36,11 @@ from glocert.spec_generator import Continuity, Recipe
 LOGS = Path(__file__).parent / "logs"
 SHAPE, HELD_OUT = (1, 28, 28), 500
 RECIPE = Recipe(
-    architecture="skip", codes="scaled", latent_dim=64, width=16, epochs=24, batch=64, rate=3e-3,
+    architecture="skip", codes="scaled", latent_dim=64, width=16, epochs=48, batch=64, rate=3e-3,
     last_rate=3e-5, augment={"rotation": (-30.0, 30.0)},
 )  # fmt: skip
 CONTINUITY = {
-    "continuous": Continuity(bound=1.01, up=0.4, low=0.4, interpolation=0.0, ramp=0.15),
+    "continuous": Continuity(bound=1.01, up=0.9, low=0.9, interpolation=0.0, ramp=0.15),
     "free": Continuity(up=0.0, low=0.0, interpolation=0.0),
 }
 

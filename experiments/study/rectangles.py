@@ -102,6 +102,25 @@ def enclosing(image: Floats, level: float = 0.5) -> Rectangle | None:
     return best
 
 
+def areas(image: Floats, angles: Floats, level: float = 0.5) -> Floats | None:
+    """Return the areas of the smallest rectangles of given angles around what is brighter than a level.
+
+    Args:
+        image: float64, shape (height, width).
+        angles: above the rows, counter-clockwise, in degrees, shape (N,).
+        level: in units of the image.
+
+    Returns:
+        Square pixels, shape (N,); ``None`` where nothing is brighter.
+    """
+    hull = _hull(_outline(np.pad(np.asarray(image, dtype=np.float64), 1), level))
+    if len(hull) < 3:
+        return None
+    cosine, sine = np.cos(np.radians(angles)), np.sin(np.radians(angles))
+    along, upright = hull @ np.stack([cosine, -sine]), hull @ np.stack([sine, cosine])
+    return np.asarray(np.ptp(along, axis=0) * np.ptp(upright, axis=0))
+
+
 def unwrapped(angles: list[float]) -> Floats:
     """Return angles in [0, 90) as a continuous course: no step is longer than 45 degrees."""
     return np.asarray(np.unwrap(np.asarray(angles), period=90.0))

@@ -65,6 +65,19 @@ def test_a_direction_says_everything_else(on_each_database: Served) -> None:
     assert again == asked
 
 
+def test_a_card_says_how_wide_codes_are(served: Served) -> None:
+    made = generator(served)
+    with served.session() as session:
+        session.get_one(Network, made).card = {"prior": "normal", "spreads": [2.0, 1.0, 0.5]}
+        session.commit()
+    one = known(served, made)
+    asked = [
+        post(served, {"type": "latent", "direction_id": one, **members}).json()["request"]["mutation"]
+        for members in ({}, {"prior": "normal"}, {"spreads": [1.0, 1.0, 3.0]})
+    ]
+    assert [mutation["spreads"] for mutation in asked] == [[2.0, 1.0, 0.5], None, [1.0, 1.0, 3.0]]
+
+
 def test_what_a_caller_says_counts_before_the_direction(served: Served) -> None:
     one = known(served, generator(served))
     members = {"extent": -0.5, "prior": "normal", "scale": {"unit": "px", "per_latent": -2.0}}
@@ -148,6 +161,11 @@ WRONG: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "an anchor that there is not": ({"anchor": "floating"}, {"/mutation/latent/anchor"}),
     "a prior that there is not": ({"prior": "cauchy"}, {"/mutation/latent/prior"}),
+    "spreads of another length": ({"spreads": [1.0]}, {"/mutation/spreads"}),
+    "spreads of a uniform prior": (
+        {"prior": "uniform", "spreads": [1.0, 1.0, 1.0]}, {"/mutation/spreads"},
+    ),
+    "a spread of zero": ({"spreads": [1.0, 0.0, 1.0]}, {"/mutation/spreads"}),
     "too many steps": ({"encoding": {"steps": 10**6}}, {"/mutation/latent/encoding/steps"}),
     "a unit of nothing": ({"scale": {"unit": "px", "per_latent": 0.0}}, {"/mutation/scale/per_latent"}),
     "another label at the start": (

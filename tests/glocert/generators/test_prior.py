@@ -56,3 +56,32 @@ def test_samples_are_those_of_the_seed():
     assert Prior("uniform").penalty(torch.full((1, 4), 0.5)).item() == 0.0
     with pytest.raises(ValueError, match="no prior 'cauchy'"):
         Prior("cauchy")
+
+
+def test_spreads_stretch_all_that_a_normal_prior_says():
+    """A code divided by its spreads is a code of the standard prior: every answer is the same."""
+    spreads = (4.0, 1.0, 0.25)
+    wide, plain = Prior("normal", spreads), Prior("normal")
+    drawn = wide.sample(20000, 3, np.random.default_rng(0))
+    np.testing.assert_allclose(drawn.std(0), spreads, rtol=0.03)
+    codes = np.random.default_rng(1).standard_normal((40, 3)) * 5
+    given = torch.from_numpy(codes * np.array(spreads))
+    torch.testing.assert_close(wide.penalty(given), plain.penalty(torch.from_numpy(codes)))
+    inside_ = plain.projected(torch.from_numpy(codes)) * torch.tensor(spreads)
+    torch.testing.assert_close(wide.projected(given), inside_.double())
+    for start, stop in zip(codes[:20], codes[20:], strict=True):
+        found, other = wide.left_at(start * spreads, stop * spreads), plain.left_at(start, stop)
+        assert found == (None if other is None else pytest.approx(other))
+    assert plain.left_at(np.zeros(3), np.array([20.0, 0.0, 0.0])) != wide.left_at(
+        np.zeros(3), np.array([20.0, 0.0, 0.0])
+    )
+
+
+def test_spreads_that_are_none():
+    for kind, spreads in (("uniform", (1.0,)), ("normal", (1.0, 0.0)), ("normal", (float("inf"),))):
+        with pytest.raises(ValueError, match="spreads are of a normal prior, and positive"):
+            Prior(kind, spreads)
+    with pytest.raises(ValueError, match="2 spreads for codes of 3 numbers"):
+        Prior("normal", (1.0, 2.0)).sample(1, 3, np.random.default_rng(0))
+    assert Prior.of({"prior": "normal", "spreads": [2.0]}) == Prior("normal", (2.0,))
+    assert Prior.of({}) == Prior("normal")
