@@ -1,4 +1,4 @@
-"""Write the results of the experiments into ``docs/methods/gloro.md``: ``python -m experiments.page``.
+"""Write the results of the experiments into ``docs/methods``: ``python -m experiments.page``.
 
 Each table stands between ``<!-- NAME -->`` and ``<!-- end -->`` and is made from ``experiments/logs`` alone.
 """
@@ -15,19 +15,20 @@ from typing import Any
 from experiments.attack_certificates import met
 
 LOGS = Path(__file__).parent / "logs"
-PAGE = Path(__file__).parents[1] / "docs" / "methods" / "gloro.md"
+METHODS = Path(__file__).parents[1] / "docs" / "methods"
 Result = Mapping[str, Any]
 
 
 def main() -> int:
     """Replace every table whose results exist; return 0."""
-    text = PAGE.read_text()
-    for name, make in TABLES.items():
-        made = make()
-        if made:
-            block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-            text = block.sub(lambda match, made=made: f"{match[1]}{made}\n{match[2]}", text)
-    PAGE.write_text(text)
+    for page, tables in PAGES.items():
+        text = (METHODS / page).read_text()
+        for name, make in tables.items():
+            made = make()
+            if made:
+                block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+                text = block.sub(lambda match, made=made: f"{match[1]}{made}\n{match[2]}", text)
+        (METHODS / page).write_text(text)
     return 0
 
 
@@ -98,13 +99,42 @@ def _attacks() -> str:
     )
 
 
+def _autoencoder() -> str:
+    found = next(iter(_read("mnist-autoencoder.json")), None)
+    if found is None:
+        return ""
+    titles = ["continuity", "PSNR", "SSIM", "label kept", "q99/q50", "q50/q1", "bending",
+              "singular values", "seconds"]  # fmt: skip
+    rows = []
+    for name, title in (("continuous", "with"), ("free", "without")):
+        one = found["runs"][name]
+        made, gain = one["reconstruction"], one["continuity"]
+        values = gain["singular_values"]
+        rows.append([
+            title, f"{made['psnr_db']['mean']:.1f} dB", f"{made['ssim']:.3f}", f"{one['label_kept']:.1%}",
+            f"{gain['upper']:.3f}", f"{gain['lower']:.3f}", f"{gain['residual']:.3f}",
+            f"{values['smallest']:.2f} to {values['largest']:.2f}", f"{one['seconds']:.0f}",
+        ])  # fmt: skip
+    upper, lower = (found["narrower"][side] for side in ("upper", "lower"))
+    return (
+        f"{table(titles, rows)}\n\nWhat q99/q50 and q50/q1 are above 1 is {upper['beyond_one']:.2f} and "
+        f"{lower['beyond_one']:.2f} times smaller with the terms than without, their logarithms "
+        f"{upper['logarithm']:.2f} and {lower['logarithm']:.2f} times.\n\n*{found['machine']}, "
+        f"{found['threads']} thread{'s' * (found['threads'] > 1)}, {found['date']}*"
+    )
+
+
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table in Markdown; nothing where there are no rows."""
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) if rows else ""
 
 
-TABLES: Mapping[str, Callable[[], str]] = {"finetune": _finetune, "mnist": _mnist, "attacks": _attacks}
+PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "gloro.md": {"finetune": _finetune, "mnist": _mnist, "attacks": _attacks},
+    "generators.md": {"mnist": _autoencoder},
+}
+"""Page -> name of a block in it -> the table."""
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.page import table
-from experiments.study import growth, page_families, page_growth
+from experiments.study import growth, page_families, page_growth, page_turning
 from experiments.study.logs import LOGS
 
 PAGE = Path(__file__).parents[2] / "docs" / "study.md"
@@ -127,6 +127,7 @@ TABLES: Mapping[str, Callable[[Result], str]] = {
     "cost.merging": _merging,
     **page_families.TABLES,
     **page_growth.TABLES,
+    **page_turning.TABLES,
 }
 """Name of a block in the page -> the table; the part before a dot is that of the results."""
 
