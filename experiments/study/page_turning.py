@@ -47,8 +47,8 @@ def _verdicts(result: Result) -> str:
     ]  # fmt: skip
     both = ", ".join(f"{pair.replace('/', ' and ')} {count}" for pair, count in sorted(found["both"].items()))
     return (
-        f"{table(titles, rows)}\n\nTrue and latent, digit by digit: {both}. The robust masses of a digit differ "
-        f"by {found['mass_apart']:.4f} on the average; the largest gap is {found['largest_gap']:.1e}."
+        f"{table(titles, rows)}\n\nTrue and latent, digit by digit: {both}. The robust masses of a "
+        f"digit differ by {found['mass_apart']:.4f} on the average; the largest gap is {found['largest_gap']:.1e}."
     )
 
 
