@@ -46,9 +46,10 @@ def _verdicts(result: Result) -> str:
         for name in ("true", "latent")
     ]  # fmt: skip
     both = ", ".join(f"{pair.replace('/', ' and ')} {count}" for pair, count in sorted(found["both"].items()))
+    apart, gap = found["mass_apart"], found["largest_gap"]
     return (
-        f"{table(titles, rows)}\n\nTrue and latent, digit by digit: {both}. The robust masses of a "
-        f"digit differ by {found['mass_apart']:.4f} on the average; the largest gap is {found['largest_gap']:.1e}."
+        f"{table(titles, rows)}\n\nTrue and latent, digit by digit: {both}. The robust masses of a digit "
+        f"differ by {apart:.4f} on the average; the largest gap is {gap:.1e}."
     )
 
 
