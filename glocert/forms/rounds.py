@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from glocert.forms.backward import Reversal, Tape
-from glocert.forms.decision import decide
+from glocert.forms.decision import Decided, decide
 from glocert.forms.form import Form
 from glocert.forms.margins import margins
 from glocert.forms.path import Parts, forms
@@ -76,7 +76,7 @@ def _evaluate(reversal: Reversal, batch: Sequence[Wish], few: int) -> None:
     known = margins(tape.scores, parts, labels, required)
     found = decide(known)
     left = {row for start, stop, row in found.rest if start < stop}
-    if len(left) > few:
+    if len(left) > few and not _blurred(reversal, parts, found):
         again, better = tightened(reversal, tape, known, found, labels, required)
         known, found = known.replaced(again, better), found.replaced(again, decide(better))
     first = 0
@@ -84,6 +84,13 @@ def _evaluate(reversal: Reversal, batch: Sequence[Wish], few: int) -> None:
         last = first + len(rows)
         search.learn(rows, known.rows(range(first, last)), found.rows(first, last))
         first = last
+
+
+def _blurred(reversal: Reversal, parts: Parts, found: Decided) -> bool:
+    """Whether float32 decides none of the points of a batch, so that going back in it would say nothing."""
+    points = int((parts.start == parts.stop).sum())
+    open_points = sum(start == stop for start, stop, _ in found.rest)
+    return reversal.program.dtype == torch.float32 and 0 < points == open_points
 
 
 def _batches(wishes: Sequence[Wish], most: int) -> Iterable[list[Wish]]:

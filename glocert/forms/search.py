@@ -147,7 +147,9 @@ class Search:
         if row.doubt is not None:
             self._answered(row.doubt, known, at)
         elif row.start < row.stop:
-            if row.single and (not self.single or self._rounded(row, left)):
+            if row.single and not self.single:
+                self.pending.append(left)  # its error was float32's, so it says nothing about its width
+            elif row.single and self._rounded(row, left):
                 self.pending += _halves(row, left._replace(error=np.inf), known, at)
             elif not row.single and _suspicious(known, left, at, row.error):
                 middle = (left.start + left.stop) / 2
