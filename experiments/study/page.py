@@ -41,19 +41,41 @@ def filled(text: str) -> str:
 
 
 def _ablation(result: Result) -> str:
-    titles = ["terms", "PSNR, dB", "q99/q50", "q50/q1", "bending", "smallest singular value", "largest",
-              "moved: centre goes forward", "area changes by", "jump index", "stretched: size goes forward",
-              "aspect changes by"]  # fmt: skip
+    titles = [*_CONTINUITY, "moved: centre goes forward", "area changes by", "jump index", "straightness",
+              "stretched: size goes forward", "aspect changes by"]  # fmt: skip
     rows = []
     for row in result["rows"]:
-        moved, grown, values = row["translation"], row["scaling"], row["singular_values"]
+        moved, grown = row["translation"], row["scaling"]
         rows.append([
-            row["terms"], f"{row['psnr']:.1f}", f"{row['upper']:.2f}", f"{row['lower']:.2f}",
-            f"{row['residual']:.3f}", f"{values['smallest']:.3f}", f"{values['largest']:.2f}",
-            _percent(moved["forward"]), _percent(moved["area"]), f"{moved['jump_index']:.2f}",
-            _percent(grown["forward"]), _percent(grown["aspect"]),
+            *_continuity(row), _percent(moved["forward"]), _percent(moved["area"]),
+            f"{moved['jump_index']:.2f}", f"{moved['straightness']:.2f}", _percent(grown["forward"]),
+            _percent(grown["aspect"]),
         ])  # fmt: skip
     return table(titles, rows)
+
+
+def _turned(result: Result) -> str:
+    titles = [*_CONTINUITY, "turned: angle goes forward", "area changes by", "aspect changes by",
+              "jump index", "straightness"]  # fmt: skip
+    rows = []
+    for row in result["turned"]:
+        turned = row["rotation"]
+        rows.append([
+            *_continuity(row), _percent(turned["forward"]), _percent(turned["area"]),
+            _percent(turned["aspect"]), f"{turned['jump_index']:.2f}", f"{turned['straightness']:.2f}",
+        ])  # fmt: skip
+    return table(titles, rows)
+
+
+_CONTINUITY = ("terms", "PSNR, dB", "q99/q50", "q50/q1", "bending", "smallest singular value", "largest")
+
+
+def _continuity(row: Result) -> list[str]:
+    values, codes = row["singular_values"], "" if row["codes"] == "scaled" else ", whitened codes"
+    return [
+        f"{row['terms']}{codes}", f"{row['psnr']:.1f}", f"{row['upper']:.2f}", f"{row['lower']:.2f}",
+        f"{row['residual']:.3f}", f"{values['smallest']:.2f}", f"{values['largest']:.1f}",
+    ]  # fmt: skip
 
 
 def _geometric(result: Result) -> str:
@@ -121,6 +143,7 @@ def _percent(share: float) -> str:
 
 TABLES: Mapping[str, Callable[[Result], str]] = {
     "ablation": _ablation,
+    "ablation.turned": _turned,
     "geometric": _geometric,
     "recognition": _recognition,
     "recognition.independency": _independency,

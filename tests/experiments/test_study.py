@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.study import classifiers, faces, rectangles
+from experiments.study import ablation, classifiers, faces, rectangles
 from experiments.study.merging import Setting, merged
 from glocert import segments
 from glocert.graph.imported import as_classifier
@@ -71,3 +71,23 @@ def as_graph(module: torch.nn.Module, shape: tuple[int, ...]) -> Graph:
     stream = io.BytesIO()
     torch.jit.save(torch.jit.trace(module, torch.zeros(1, *shape)), stream)
     return as_classifier(read_torchscript(stream.getvalue(), input_shape=shape)[0].graph)
+
+
+@pytest.mark.parametrize(
+    ("ends", "goes", "by"),
+    [(ablation._moved, ablation._columns, 12.0), (ablation._turned, ablation._angles, 30.0)],
+)
+def test_pairs_of_the_ablation_differ_by_one_mutation_that_is_seen(ends, goes, by):
+    for pair in zip(*ends(4), strict=True):
+        found = [rectangles.enclosing(image[0].double().numpy()) for image in pair]
+        assert np.diff(goes(found)) == pytest.approx(by, abs=1.0)
+        assert found[0].area == pytest.approx(found[1].area, rel=0.06)
+        assert found[0].aspect == pytest.approx(found[1].aspect, rel=0.08)
+
+
+def test_pictures_of_the_ablation_grow_by_half():
+    before, after = (
+        ablation._sizes([rectangles.enclosing(image[0].double().numpy()) for image in part])
+        for part in ablation._grown(4)
+    )
+    assert after / before == pytest.approx(1.5, rel=0.03)
