@@ -41,11 +41,11 @@ def f3(classes: int) -> nn.Module:
     )  # fmt: skip
 
 
-def faces(people: int) -> nn.Module:
-    """The face network at 32 pixels, with one score per person."""
+def comparing() -> nn.Sequential:
+    """The face network at 32 pixels: two pictures, one behind the other, to one logit."""
     return nn.Sequential(
-        *_block(3, 16, 4, 2, 1), *_block(16, 32, 4, 2, 1), *_block(32, 64, 4, 2, 1),
-        *_block(64, 100, 4, 1, 0), nn.Flatten(), nn.Linear(100, people),
+        *_block(6, 16, 4, 2, 1), *_block(16, 32, 4, 2, 1), *_block(32, 64, 4, 2, 1),
+        *_block(64, 100, 4, 1, 0), nn.Flatten(), nn.Linear(100, 1),
     )  # fmt: skip
 
 

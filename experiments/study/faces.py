@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 SIDE = 32
 """Rows and columns of a picture."""
+_EYES = 0.06
+"""Height of the eyes above the middle of every picture: aligned pictures are cropped about them."""
 _SOFT = 1.4 / SIDE
 """Width of an edge, in units of the picture."""
 
@@ -95,39 +97,37 @@ class Look:
         return Look(*(getattr(self, name)[which] for name in self.__slots__))
 
 
-def pictures(people: People, look: Look) -> NDArray[np.uint8]:
+def pictures(people: People, look: Look, *, aligned: bool = False) -> NDArray[np.uint8]:
     """Draw faces.
 
     Args:
         people: N of them.
         look: of each.
+        aligned: whether the pictures are cropped about the eyes, as photographs are for recognition.
 
     Returns:
         uint8, shape (N, SIDE, SIDE, 3).
     """
-    canvas = _Canvas(people, look)
+    canvas = _Canvas(people, look, aligned=aligned)
     canvas.head()
     canvas.eyes()
     canvas.nose_and_mouth()
     return np.asarray(np.rint(255 * canvas.image.clip(0, 1)), dtype=np.uint8)
 
 
-def region(name: str) -> tuple[int, int, int, int]:
-    """Return where ``hair``, ``eyes`` or ``nose`` is: first row, first column, rows, columns."""
-    return {"hair": (0, 3, 10, 26), "eyes": (10, 6, 8, 20), "nose": (14, 9, 9, 14)}[name]
-
-
 class _Canvas:
     """N pictures, painted from the back to the front."""
 
-    def __init__(self, people: People, look: Look) -> None:
+    def __init__(self, people: People, look: Look, *, aligned: bool) -> None:
         middles = (np.arange(SIDE) + 0.5) / SIDE - 0.5
-        self.y, self.x = middles[None, :, None], middles[None, None, :]
         self._people = {name: getattr(people, name)[:, None, None] for name in people.__slots__}
         self._look = {name: getattr(look, name)[:, None, None] for name in look.__slots__}
         self.image = np.full((len(people.width), SIDE, SIDE, 3), 0.62)
         turn = self._look["orientation"]
         self._shift, self._squeeze = 0.10 * turn, 1 - 0.18 * turn**2
+        self.x, self.y = middles[None, None, :], middles[None, :, None]
+        if aligned:
+            self.x, self.y = self.x + self._shift, self.y - self._people["level"] + _EYES
 
     def head(self) -> None:
         """Paint hair, then skin over it, then the fringe."""

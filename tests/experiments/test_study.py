@@ -1,4 +1,4 @@
-"""The parts of the study that its figures hang on: pictures, rectangles, and the rival that merges."""
+"""The parts of the study that its figures hang on: rectangles, and the rival that merges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.study import ablation, classifiers, faces, rectangles
+from experiments.study import ablation, classifiers, rectangles
 from experiments.study.merging import Setting, merged
 from glocert import segments
 from glocert.graph.imported import as_classifier
@@ -34,20 +34,6 @@ def test_nothing_has_no_rectangle():
 
 def test_angles_go_on_across_a_right_angle():
     assert rectangles.unwrapped([80.0, 88.0, 3.0, 11.0]).tolist() == pytest.approx([80.0, 88.0, 93.0, 101.0])
-
-
-@pytest.mark.parametrize(("attribute", "region"), [("eyes", "eyes"), ("nose", "nose")])
-def test_a_local_attribute_changes_its_region_only(attribute, region):
-    random = np.random.default_rng(0)
-    people, look = faces.People.drawn(20, random), faces.Look.drawn(20, random).having(glasses=0.0)
-    before, after = (
-        faces.pictures(people, look.having(**{attribute: value})).astype(int) for value in (0.0, 1.0)
-    )
-    row, column, rows, columns = faces.region(region)
-    inside = np.zeros(before.shape[1:], dtype=bool)
-    inside[row : row + rows, column : column + columns] = True
-    change = np.abs(after - before)
-    assert change[:, inside].sum() > 0.95 * change.sum() > 0
 
 
 def test_merging_encloses_what_is_exact_and_is_exact_without_need():
