@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.page import table
-from experiments.study import growth, page_families, page_growth, page_turning
+from experiments.study import growth, page_faces, page_families, page_growth, page_turning
 from experiments.study.logs import LOGS
 
 PAGE = Path(__file__).parents[2] / "docs" / "study.md"
@@ -95,36 +95,6 @@ def _geometric(result: Result) -> str:
     return table(titles, rows)
 
 
-def _recognition(result: Result) -> str:
-    titles = ["attribute", "lower", "upper", "published, lower", "upper", "paths", "certified whole",
-              "leakage", "jump index", "ms per path", "pieces"]  # fmt: skip
-    rows = []
-    for row in result["rows"]:
-        published = row["published"] or (None, None)
-        leak = row["leakage"]
-        rows.append([
-            row["attribute"], f"{100 * row['lower']:.2f}", f"{100 * row['upper']:.2f}",
-            *("" if one is None else f"{one}" for one in published), f"{row['paths']}", f"{row['certified']}",
-            "" if leak is None else f"{leak:.2f}", f"{row['jump_index']:.2f}", f"{1000 * row['seconds']:.0f}",
-            f"{row['pieces']:.0f}",
-        ])  # fmt: skip
-    return table(titles, rows)
-
-
-def _independency(result: Result) -> str:
-    titles = ["attribute", "cosine of the pairs", "extent", "retained", "leakage of the pairs' direction",
-              "leakage made local"]  # fmt: skip
-    rows = [
-        [
-            row["attribute"], f"{row['cosine']:.2f}", f"{row['extent']:.2f}", f"{row['retention']:.2f}",
-            f"{row['leakage_before']:.3f}", f"{row['leakage_after']:.3f}",
-        ]
-        for row in result["independency"]
-        if row["leakage_before"] is not None
-    ]  # fmt: skip
-    return table(titles, rows)
-
-
 def _merging(result: Result) -> str:
     titles = ["network", "method", "mean gap U - L", "largest gap", "ms per path"]
     rows = [
@@ -145,9 +115,8 @@ TABLES: Mapping[str, Callable[[Result], str]] = {
     "ablation": _ablation,
     "ablation.turned": _turned,
     "geometric": _geometric,
-    "recognition": _recognition,
-    "recognition.independency": _independency,
     "cost.merging": _merging,
+    **page_faces.TABLES,
     **page_families.TABLES,
     **page_growth.TABLES,
     **page_turning.TABLES,

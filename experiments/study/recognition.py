@@ -25,8 +25,7 @@ from experiments.study.verification import Anchors, certified, paired
 from glocert.graph.ir import Graph
 
 PEOPLE, LOOKS, STRANGERS, OTHERS = 500, 12, 500, 16
-"""The network learns from ``PEOPLE`` with ``LOOKS`` pictures each; its accuracy is that on strangers.
-
+"""The network learns from ``PEOPLE`` with ``LOOKS`` pictures each; its accuracy is that on ``STRANGERS``.
 Ways to an attribute are measured on ``OTHERS``."""
 PUBLISHED = {"orientation": (97.6, 100.0), "hair": (95.0, 98.1), "eyes": (60.3, 69.7), "nose": (90.3, 95.2)}
 """Lower and upper mean bounds of the paper, percent, on photographs and with other networks."""
