@@ -12,6 +12,7 @@ from examples.train_generator import RECIPE
 from glocert.generators.quality import psnr
 from glocert.graph.onnx import read_onnx
 from glocert.graph.run import run
+from glocert.spec_generator import Recipe
 from tests.embedded import ROOT
 
 DIGITS = ROOT / "examples/digits"
@@ -36,6 +37,6 @@ def test_the_shipped_generator_rebuilds_digits_and_keeps_their_label() -> None:
 
 def test_its_card_is_of_its_recipe() -> None:
     card = json.loads((DIGITS / "card.json").read_text())
-    assert card["recipe"] == json.loads(json.dumps(RECIPE.to_json()))
+    assert Recipe.from_json(card["recipe"]) == RECIPE
     assert (card["prior"], card["image"], card["latent_dim"]) == ("normal", [1, 8, 8], RECIPE.latent_dim)
     assert card["reconstruction"]["psnr_db"]["mean"] > 20

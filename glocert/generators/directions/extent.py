@@ -103,10 +103,9 @@ def stay(prior: Prior, codes: Tensor, vector: Tensor, extent: float) -> Stay:
 
 def usual(prior: Prior, vector: Tensor) -> Tensor:
     """Return how far a unit vector without a formula goes: two deviations along it, or half of the width."""
-    if prior.kind == "uniform":
-        return torch.ones((), dtype=torch.float64)
-    spreads = torch.tensor(prior.spreads or 1.0, dtype=torch.float64)
-    along: Tensor = (spreads * vector.double()).norm()
+    if prior.kind == "uniform" or not prior.spreads:
+        return torch.tensor(1.0 if prior.kind == "uniform" else 2.0, dtype=torch.float64)
+    along: Tensor = (torch.tensor(prior.spreads, dtype=torch.float64) * vector.double()).norm()
     return 2.0 * along
 
 

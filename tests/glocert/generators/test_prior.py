@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from glocert.generators.directions.extent import usual
 from glocert.generators.prior import Prior
 
 KINDS = ["normal", "uniform"]
@@ -85,3 +86,12 @@ def test_spreads_that_are_none():
         Prior("normal", (1.0, 2.0)).sample(1, 3, np.random.default_rng(0))
     assert Prior.of({"prior": "normal", "spreads": [2.0]}) == Prior("normal", (2.0,))
     assert Prior.of({}) == Prior("normal")
+
+
+def test_a_direction_goes_two_deviations_by_default():
+    along = torch.tensor([0.6, 0.8, 0.0], dtype=torch.float64)
+    assert float(usual(Prior("normal"), along)) == 2.0
+    assert float(usual(Prior("uniform"), along)) == 1.0
+    wide = Prior("normal", (4.0, 1.0, 0.25))
+    drawn = wide.sample(20000, 3, np.random.default_rng(0)) @ along.numpy()
+    assert float(usual(wide, along)) == pytest.approx(2 * drawn.std(), rel=0.03)
