@@ -20,7 +20,7 @@ import torch
 
 from examples.train_digits import HELD_BACK, digits
 from glocert.certification.case import Source
-from glocert.certification.mining import run
+from glocert.certification.mining import finished, run
 from glocert.certification.mining_files import MiningCase
 from glocert.certification.mining_spec import MiningSpec
 from glocert.graph.onnx import read_onnx
@@ -44,13 +44,7 @@ def mine(folder: Path) -> dict[str, Any]:
     with TemporaryDirectory() as name:
         out = Path(name)
         case = _case(folder, out)
-        stages = run(case, spec, range(PAIRS), out, samples=SAMPLES, block_bytes=BLOCK_BYTES)
-        while True:
-            try:
-                next(stages)
-            except StopIteration as end:
-                found = end.value
-                break
+        found = finished(run(case, spec, range(PAIRS), out, samples=SAMPLES, block_bytes=BLOCK_BYTES))
     (direction,) = found["directions"]
     return {
         "mutation": LEANING.to_json(),

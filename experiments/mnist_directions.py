@@ -25,7 +25,7 @@ import torch
 from benchmarks.latency import machine
 from experiments.images import samples
 from glocert.certification.case import Source
-from glocert.certification.mining import run
+from glocert.certification.mining import finished, run
 from glocert.certification.mining_files import MiningCase
 from glocert.certification.mining_spec import MiningSpec
 from glocert.generators.training.families import learner
@@ -100,13 +100,7 @@ def _asked(case: MiningCase, ones: Sequence[int], folder: Path) -> dict[str, Any
 def _mined(case: MiningCase, indices: Sequence[int], folder: Path, **members: Any) -> dict[str, Any]:
     began = time.perf_counter()
     spec = MiningSpec.from_json(members)
-    stages = run(case, spec, list(indices), folder, samples=LOOKED_AT, block_bytes=2**24)
-    while True:
-        try:
-            next(stages)
-        except StopIteration as end:
-            found = end.value
-            break
+    found = finished(run(case, spec, list(indices), folder, samples=LOOKED_AT, block_bytes=2**24))
     names = ("name", "scale", "extent", "energy", "leakage")
     told = [{name: one[name] for name in names} for one in found["directions"]]
     plain = {name: value for name, value in found["shared"].items() if isinstance(value, float | dict)}

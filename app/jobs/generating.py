@@ -73,14 +73,19 @@ class Named:
         """Numbers of a code."""
         return prod((self.generator.inspection or {})["input"]["shape"])
 
+    @property
+    def prior(self) -> str:
+        """What the generator's card says of the codes."""
+        return str((self.generator.card or {}).get("prior", "normal"))
+
     def filled(self) -> Latent:
         """Return the mutation with every default filled in."""
         row, length = self.direction, math.hypot(*self.vector)
         usual: dict[str, Any] = {"extent": None, "scale": None, "mask": None}
         if row is not None:
             usual = {name: getattr(row, name) for name in usual}
-        card, given = self.generator.card or {}, self.asked.stored()
-        prior = {"prior": card.get("prior", "normal"), "spreads": card.get("spreads")}
+        given = self.asked.stored()
+        prior = {"prior": self.prior, "spreads": (self.generator.card or {}).get("spreads")}
         return Latent.model_validate(
             {name: value for name, value in usual.items() if value is not None}
             | ({"prior": given["prior"]} if given.get("prior") else prior)
@@ -190,7 +195,7 @@ def _spread(one: Named) -> Iterator[Offence]:
     where, given = f"{one.where}/spreads", one.asked.spreads
     if given is None:
         return
-    if one.asked.prior == "uniform":
+    if (one.asked.prior or one.prior) == "uniform":
         yield Offence(
             where, "Uniform codes have no spreads.", way_out='Leave it out, or send "prior": "normal".'
         )

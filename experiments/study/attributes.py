@@ -127,12 +127,11 @@ def mined(generator: Generator, attribute: Attribute, seen: Sample) -> Mined:
     vectors = {"pairs": found.vector, "matched": _matched(decoder, codes, seen.change)}
     retention = None
     if mask is not None:
-        retention = 0.0
         about = torch.cat([some[: SEEN // 2] for some in codes])
         try:
             kept = localised(forms(decoder, about, {INSIDE: mask, OUTSIDE: ~mask}), found.vector)
         except NoDirection:
-            pass
+            retention = 0.0  # nothing of it is left, so there is no projected way
         else:
             retention, vectors["projected"] = kept.retention, kept.vector
     wanted = seen.high[:SEEN].double()

@@ -78,6 +78,16 @@ def test_a_card_says_how_wide_codes_are(served: Served) -> None:
     assert [mutation["spreads"] for mutation in asked] == [[2.0, 1.0, 0.5], None, [1.0, 1.0, 3.0]]
 
 
+def test_spreads_do_not_go_with_a_card_that_says_uniform(served: Served) -> None:
+    made = generator(served)
+    with served.session() as session:
+        session.get_one(Network, made).card = {"prior": "uniform"}
+        session.commit()
+    answer = post(served, {"type": "latent", "direction_id": known(served, made), "spreads": [1.0, 1.0, 1.0]})
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/mutation/spreads"]
+
+
 def test_what_a_caller_says_counts_before_the_direction(served: Served) -> None:
     one = known(served, generator(served))
     members = {"extent": -0.5, "prior": "normal", "scale": {"unit": "px", "per_latent": -2.0}}

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from app.migrate import upgrade
 from app.settings import Settings
+from tests.postgres_servers import open_own_postgres
+from tests.redis_servers import open_own_redis
 from tests.servers import Service, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -295,6 +297,17 @@ def fleet(folder: Path, postgres: Service, redis: Service) -> Iterator[Fleet]:
         yield running
     finally:
         running.close()
+
+
+@contextmanager
+def own_fleet(folder: Path) -> Iterator[Fleet]:
+    """Run a fleet on a database and a broker of its own, which may be stopped."""
+    with (
+        closing(open_own_postgres()) as postgres,
+        closing(open_own_redis()) as redis,
+        fleet(folder, postgres, redis) as running,
+    ):
+        yield running
 
 
 def end(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,11 @@ from tests.e2e.fleet import (
     digits_data,
     digits_model,
     end,
-    fleet,
+    own_fleet,
     slow_model,
     unlabelled,
     until,
 )  # fmt: skip
-from tests.postgres_servers import open_own_postgres
-from tests.redis_servers import open_own_redis
 
 UNITS = 200
 SLOW_INPUTS = 12
@@ -37,11 +35,8 @@ SLOW_INPUTS = 12
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with ExitStack() as stack:
-        postgres, broker = (
-            stack.enter_context(closing(make())) for make in (open_own_postgres, open_own_redis)
-        )
-        yield stack.enter_context(fleet(tmp_path_factory.mktemp("fleet"), postgres, broker))
+    with own_fleet(tmp_path_factory.mktemp("fleet")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

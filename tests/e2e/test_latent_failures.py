@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
 
-from tests.e2e.fleet import ROOT, Fleet, computing, digits_data, digits_model, end, fleet, until
-from tests.postgres_servers import open_own_postgres
-from tests.redis_servers import open_own_redis
+from tests.e2e.fleet import ROOT, Fleet, computing, digits_data, digits_model, end, own_fleet, until
 
 DIGITS = ROOT / "examples/digits"
 INPUTS = 12
@@ -22,11 +19,8 @@ OWN = {"seconds", "files"}
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with ExitStack() as stack:
-        postgres, broker = (
-            stack.enter_context(closing(make())) for make in (open_own_postgres, open_own_redis)
-        )
-        yield stack.enter_context(fleet(tmp_path_factory.mktemp("fleet"), postgres, broker))
+    with own_fleet(tmp_path_factory.mktemp("fleet")) as running:
+        yield running
 
 
 def latent_jobs(system: Fleet) -> Iterator[str]:
