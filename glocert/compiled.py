@@ -7,17 +7,20 @@ reassociated or approximated, so what is proven about an expression holds for it
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numba
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-def compiled[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+
+def compiled(function: F) -> F:
     """Compile a function for the types that it is called with, and keep the machine code for later processes.
 
     Divisions by zero give infinities as numpy's do. Where nothing can be kept, each process compiles anew.
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": False}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
     try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+        return cast("F", numba.njit(cache=True, **options)(function))
     except RuntimeError:  # no folder to keep it in
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+        return cast("F", numba.njit(**options)(function))
