@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from glocert.budget import Budget
 from glocert.errors import DeadlineExceeded
 from glocert.graph.ir import Graph
 from glocert.paths.segment import Segment
+from glocert.rounding import UP
 from glocert.segments.program import Program, prepare
 from glocert.segments.walk import Block, blocks
 
@@ -40,7 +42,8 @@ class Curve:
     Attributes:
         t: shape (vertices,), from 0 to 1.
         scores: shape (vertices, classes).
-        radius: shape (classes,), the largest of all runs.
+        radius: shape (classes,), the largest of all runs, and by how much two runs differ where they meet:
+            the last bits of a product may depend on the number of its rows.
     """
 
     t: Float64
@@ -80,7 +83,9 @@ def trace(
         raise DeadlineExceeded("the budget ended before the segment")
     t = np.concatenate([runs[0].t[:1], *(part.t[1:] for part in runs)])
     scores = np.concatenate([runs[0].scores[:1], *(part.scores[1:] for part in runs)])
-    return Curve(t, scores, np.max([part.radius for part in runs], axis=0))
+    apart = [np.abs(before.scores[-1] - after.scores[0]) for before, after in pairwise(runs)]
+    radius = np.max([part.radius for part in runs], axis=0)
+    return Curve(t, scores, (radius + np.max(apart, axis=0)) * UP if apart else radius)
 
 
 def run(program: Program, block: Block) -> Run:

@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glocert.segments.knots import Knots, interpolated
+from glocert.segments.knots import Knots, host, interpolated
+from glocert.segments.loops.grid import merged, refined
 
 _LONG = 4096
 _MANY = 8
@@ -34,7 +35,7 @@ class Grid:
         old: int64, position in ``t`` of each vertex that the block already has.
         new: int64, position in ``t`` of each inserted vertex.
         piece: int64, old piece in which each inserted vertex lies.
-        share: float64, shape (inserted, 1), its ratio there.
+        share: float64, shape (inserted,), its ratio there.
     """
 
     t: Tensor
@@ -47,21 +48,12 @@ class Grid:
 def insert(t: Tensor, cuts: Tensor) -> Grid:
     """Plan the insertion of ``cuts`` (in any order, equal ones allowed) into the grid ``t``.
 
-    Every cut lies strictly inside a piece of ``t``. NumPy plans: these are short vectors, and its calls cost
-    a third of those of torch.
+    Every cut lies strictly inside a piece of ``t``. The processor plans: these are short vectors.
     """
-    grid, sorted_cuts = t.cpu().numpy(), np.sort(cuts.cpu().numpy())
-    cut = sorted_cuts[np.append(True, sorted_cuts[1:] != sorted_cuts[:-1])[: len(sorted_cuts)]]
-    left = grid.searchsorted(cut, side="right") - 1
-    new = left + np.arange(1, len(cut) + 1)
-    merged = np.empty(len(grid) + len(cut))
-    kept = np.ones(len(merged), np.bool_)
-    kept[new] = False
-    old = kept.nonzero()[0]
-    merged[old], merged[new] = grid, cut
-    start = grid[left]
-    share = ((cut - start) / (grid[left + 1] - start))[:, None]
-    return Grid(*(torch.from_numpy(array).to(t.device) for array in (merged, old, new, left, share)))
+    arrays = merged(t.cpu().numpy(), np.sort(cuts.cpu().numpy()))
+    if t.is_cpu:
+        return Grid(*map(torch.from_numpy, arrays))
+    return Grid(*(torch.from_numpy(array).to(t.device) for array in arrays))
 
 
 def ranges(pieces: int, most: int) -> Iterator[tuple[int, int]]:
@@ -167,8 +159,12 @@ def _refined(x: Knots, grid: Grid, first: int, last: int, old: slice, new: slice
     if new.start == new.stop:
         return Knots(x.values[old].clone(), x.radius, *x.extent(), x.top)
     values = x.values.new_empty(last - first + 1, x.values.shape[1])
+    if values.is_cpu:
+        places = host(grid.new), host(grid.piece), host(grid.share)
+        refined(host(x.values), places, (first, last), values.numpy())
+        return interpolated(x, values)
     values.index_copy_(0, grid.old[old] - first, x.values[old])
-    _interpolate(x.values, grid.piece[new], grid.share[new], grid.new[new] - first, values)
+    _interpolate(x.values, grid.piece[new], grid.share[new].unsqueeze(1), grid.new[new] - first, values)
     return interpolated(x, values)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from glocert.rounding import CHARGE, TINY, UP
+from glocert.segments.loops.extents import extents
 
 
 @dataclass(slots=True)
@@ -35,7 +38,7 @@ class Knots:
     def extent(self) -> tuple[Tensor, Tensor]:
         """Return proven bounds (low, high) of the values of each coordinate."""
         if self.low is None or self.high is None:
-            self.low, self.high = self.values.amin(0), self.values.amax(0)
+            self.low, self.high = _extent(self.values)
         return self.low, self.high
 
     def peak(self) -> Tensor:
@@ -50,6 +53,18 @@ class Knots:
         low = None if self.low is None else self.low[index]
         high = None if self.high is None else self.high[index]
         return Knots(self.values.index_select(1, index), self.radius[index], low, high)
+
+
+def host(tensor: Tensor) -> NDArray[Any]:
+    """Return a tensor of the processor as an array that shares its memory, or a copy where it has gaps."""
+    return tensor.contiguous().numpy()
+
+
+def _extent(values: Tensor) -> tuple[Tensor, Tensor]:
+    if not values.is_cpu:
+        return values.amin(0), values.amax(0)
+    low, high = extents(host(values))
+    return torch.from_numpy(low), torch.from_numpy(high)
 
 
 def spread(x: Knots, share: float) -> Tensor:

@@ -21,7 +21,7 @@ from glocert.budget import Budget
 from glocert.paths.segment import Segment
 from glocert.segments.grid import Grid, insert, joins, ranges, refine
 from glocert.segments.knots import Knots
-from glocert.segments.ops.registry import Affine, Kink
+from glocert.segments.ops.registry import Affine, Follower, Kink
 from glocert.segments.program import Program, is_kink
 
 _CACHED = 2**19
@@ -98,7 +98,7 @@ def start(program: Program, segment: Segment, span: tuple[float, float] = (0.0, 
         return block
     grid = insert(t, t.new_tensor(inner))
     first, last = (int((grid.t == end).nonzero()) for end in span)
-    part = _part(block, grid, first, last)
+    part = _part(block, grid, (first, last))
     _forget_extents(part)
     return part
 
@@ -125,16 +125,26 @@ def _bent(program: Program, block: Block, most: int) -> Iterator[Block]:
     t = block.t if grid is None else grid.t
     rows = min(max(_CACHED // step.width, _ROWS), most // step.width)
     for first, last in _runs(t, rows - 1):
-        part = _part(block, grid, first, last)
+        output = _followed(kink, block.live[name], t, grid, (first, last))
+        skipped = name if output is not None and name in step.dead else None
+        part = _part(block, grid, (first, last), skipped)
         if (first, last) != (0, len(t) - 1):
             _forget_extents(part)
         if last == len(t) - 1:
             block.live = {}
-        part.live[step.output] = kink.bend(part.live[name], part.owned and name in step.dead, joins(part.t))
+        if output is None:
+            owned = part.owned and name in step.dead
+            output = kink.bend(part.live[name], owned, joins(part.t))
+        part.live[step.output] = output
         for gone in step.dead:
-            del part.live[gone]
+            part.live.pop(gone, None)
         part.position += 1
         yield part
+
+
+def _followed(kink: Kink, x: Knots, t: Tensor, grid: Grid | None, window: tuple[int, int]) -> Knots | None:
+    """Return the output on a part of the refined grid where the kink makes it in one pass, else None."""
+    return cast("Follower", kink).follow(x, t, grid, window) if hasattr(kink, "follow") else None
 
 
 def _runs(t: Tensor, most: int) -> Iterator[tuple[int, int]]:
@@ -164,13 +174,11 @@ def _forget_extents(block: Block) -> None:
         x.low = x.high = x.top = None
 
 
-def _part(block: Block, grid: Grid | None, first: int, last: int) -> Block:
-    """Return the part of a block between two vertices of the new grid."""
+def _part(block: Block, grid: Grid | None, window: tuple[int, int], skipped: str | None = None) -> Block:
+    """Return the part of a block between two vertices of the new grid, without one of its activations."""
+    first, last = window
+    kept = {name: x for name, x in block.live.items() if name != skipped}
     if grid is not None:
-        live = refine(block.live, grid, first, last)
-        return Block(block.position, grid.t[first : last + 1], live, owned=True)
-    live = {
-        name: Knots(x.values[first : last + 1], x.radius, *x.extent(), x.top)
-        for name, x in block.live.items()
-    }
+        return Block(block.position, grid.t[first : last + 1], refine(kept, grid, first, last), owned=True)
+    live = {name: Knots(x.values[first : last + 1], x.radius, *x.extent(), x.top) for name, x in kept.items()}
     return Block(block.position, block.t[first : last + 1], live)

@@ -14,6 +14,8 @@ from glocert.graph.execution import extreme
 from glocert.graph.ir import Node
 from glocert.rounding import CHARGE, TINY, UNIT, UP, dot, grow
 from glocert.segments.knots import Knots
+from glocert.segments.ops.dense import Dense as Dense
+from glocert.segments.ops.dense import product as product
 from glocert.segments.ops.registry import (
     PLAIN,
     Affine,
@@ -27,74 +29,16 @@ from glocert.segments.ops.registry import (
     transfer,
 )
 
-_DEPTH = 384
-_ROWS = 4
-
-
-def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return ``x @ weight + bias`` for x of shape (rows, k), one plain matrix product.
-
-    Long sums are cut and few rows are filled up: BLAS then adds in the same order for every number of rows,
-    so that cutting the path into blocks does not change a bit. The proof does not need this.
-    """
-    rows, depth = x.shape
-    if rows < _ROWS:
-        x = torch.cat([x, x.new_zeros(_ROWS - rows, depth)])
-    out = (
-        x[:, :_DEPTH] @ weight[:_DEPTH] if bias is None else torch.addmm(bias, x[:, :_DEPTH], weight[:_DEPTH])
-    )
-    for start in range(_DEPTH, depth, _DEPTH):
-        out.addmm_(x[:, start : start + _DEPTH], weight[start : start + _DEPTH])
-    return out[:rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Dense:
-    """``y = x W + b`` on the last ``k`` coordinates in memory, repeated over the ones before them.
-
-    With exact x within the radius of the model, the exact y is within ``|W| E`` of the model's image;
-    computing a vertex adds at most gamma(k + 1) (|W| peak + |b|). Both are one product with |W|, and so is
-    what executing adds.
-
-    Attributes:
-        weight: shape (k, n).
-        magnitude: its absolute values.
-        bias: shape (n,), or None.
-        floor: shape (n,), what the bias adds to the radius, or None.
-        charges: what roundings cost.
-    """
-
-    weight: Tensor
-    magnitude: Tensor
-    bias: Tensor | None
-    floor: Tensor | None
-    charges: Charges
-
-    def __call__(self, *inputs: Knots) -> Knots:
-        """Map every vertex; the radius takes one product with the absolute weights."""
-        (x,) = inputs
-        terms = len(self.weight)
-        values = product(x.values.reshape(-1, terms), self.weight, self.bias)
-        radius = _through(self.charges.spread(x, dot(terms)).view(-1, terms), self.magnitude)
-        if self.floor is not None:
-            radius += self.floor
-        radius = self.charges.closed(radius.mul_(grow(terms)))
-        return Knots(values.view(len(x.values), -1), radius.view(-1))
-
-
-def _through(rows: Tensor, magnitude: Tensor) -> Tensor:
-    """Return ``rows @ magnitude``; one row is taken as a vector, which BLAS does twice as fast."""
-    return (magnitude.t() @ rows[0]).unsqueeze(0) if len(rows) == 1 else rows @ magnitude
-
 
 def dense(site: Site, node: Node, weight: NDArray[np.float64], bias: NDArray[np.float64] | None) -> Dense:
     """Prepare a product with ``weight`` of shape (k, n)."""
     matrix, charges = site.tensor(weight), site.charges(node)
+    finite = bool(np.isfinite(weight).all())
     if bias is None:
-        return Dense(matrix, site.size(matrix), None, None, charges)
+        return Dense(matrix, site.size(matrix), None, None, charges, finite)
     shift = site.tensor(bias)
     floor = shift.abs() * (dot(len(weight)) + charges.executed)
-    return Dense(matrix, site.size(matrix), shift, floor, charges)
+    return Dense(matrix, site.size(matrix), shift, floor, charges, finite)
 
 
 @transfer("Gemm")

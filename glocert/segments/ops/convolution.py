@@ -14,7 +14,7 @@ from torch import Tensor
 from glocert.graph.ir import Node
 from glocert.rounding import dot, grow
 from glocert.segments.knots import Knots
-from glocert.segments.ops.affine import product
+from glocert.segments.ops.dense import product
 from glocert.segments.ops.registry import (
     Affine,
     Charges,

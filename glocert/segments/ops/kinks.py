@@ -22,14 +22,17 @@ from torch import Tensor
 from glocert.graph.execution import level_lost
 from glocert.graph.ir import Node
 from glocert.rounding import CHARGE, UP
-from glocert.segments.grid import Crossings, crossings
-from glocert.segments.knots import Knots
+from glocert.segments.grid import Crossings, Grid, crossings
+from glocert.segments.knots import Knots, host
+from glocert.segments.loops.kinks import Rule, crossed
+from glocert.segments.loops.kinks import bent as bent_rows
 from glocert.segments.ops.registry import PLAIN, Charges, Kink, Order, Site, transfer
 
 Float64 = NDArray[np.float64]
 
 _SMALL = 2**15
 """numbers up to which looking at all of them is quicker than choosing"""
+_NONE = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
 _LARGEST = sys.float_info.max
 
 
@@ -47,6 +50,7 @@ class Bent:
         charges: what roundings cost.
         lost: by how much the levels may move when executed.
         apply: the function, in place; rounds each number at most twice, relative to ``slope * |x|``.
+        rule: the same function as numbers, see ``loops.kinks``.
     """
 
     levels: tuple[float, ...]
@@ -54,16 +58,38 @@ class Bent:
     slope: float
     monotone: bool
     apply: Callable[[Tensor], Tensor]
+    rule: Rule
     flat: float | None = None
     charges: Charges = PLAIN
     lost: float = 0.0
 
     def cuts(self, t: Tensor, x: Knots, joins: Tensor | None = None) -> Tensor:
         """Return where a coordinate crosses a level."""
+        if x.values.is_cpu:
+            return torch.from_numpy(crossed(t.numpy(), host(x.values), np.array(self.levels)))
+        return self.found(t, x, joins)
+
+    def found(self, t: Tensor, x: Knots, joins: Tensor | None = None) -> Tensor:
+        """Return the same on any device."""
         grid = t.cpu().numpy()
         found = [_cuts(grid, x, level, joins) for level in self.levels]
         cuts = found[0] if len(found) == 1 else np.concatenate([np.empty(0), *found])
         return torch.from_numpy(cuts).to(t.device)
+
+    def follow(self, x: Knots, t: Tensor, grid: Grid | None, window: tuple[int, int]) -> Knots | None:
+        """Refine and bend in one pass, on the processor, where extents survive."""
+        if not (self.monotone and x.values.is_cpu):
+            return None
+        values, (first, last) = host(x.values), window
+        places = _NONE if grid is None else (host(grid.new), host(grid.piece), host(grid.share))
+        low, high = x.extent()
+        about = host(x.radius), host(low), host(high)
+        flat = -np.inf if self.flat is None else self.flat
+        costs = self.jump, self.slope, self.lost, flat, self.charges.executed, self.charges.tiny
+        out = np.empty((last - first + 1, values.shape[1]))
+        bend = self.rule, np.array(self.levels), costs
+        found = bent_rows(values, about, out, (t.numpy(), *places), window, bend)
+        return Knots(*map(torch.from_numpy, (out, *found)))
 
     def bend(self, x: Knots, owned: bool, joins: Tensor | None = None) -> Knots:
         """Apply the function; the radius grows by rounding and by what the pieces still hide."""
@@ -130,7 +156,8 @@ def _charge(radius: Tensor, x: Knots, level: float, jump: float, joins: Tensor |
 @transfer("Relu")
 def relu(node: Node, site: Site) -> tuple[Kink, Order]:
     """``max(x, 0)``."""
-    return Bent((0.0,), 1.0, 1.0, True, torch.relu_, flat=0.0), site.orders[node.inputs[0]]
+    rule = 1.0, 0.0, torch.inf
+    return Bent((0.0,), 1.0, 1.0, True, torch.relu_, rule, flat=0.0), site.orders[node.inputs[0]]
 
 
 @transfer("LeakyRelu")
@@ -144,7 +171,8 @@ def leaky_relu(node: Node, site: Site) -> tuple[Kink, Order]:
     levels = () if alpha == 1 else (0.0,)
     charges = PLAIN if alpha in {-1.0, 0.0, 1.0} else site.charges(node)
     slope = max(1.0, abs(alpha))
-    bent = Bent(levels, abs(1 - alpha) * UP, slope, alpha >= 0, apply, charges=charges)
+    rule = alpha, -torch.inf, torch.inf
+    bent = Bent(levels, abs(1 - alpha) * UP, slope, alpha >= 0, apply, rule, charges=charges)
     return bent, site.orders[node.inputs[0]]
 
 
@@ -155,6 +183,6 @@ def clip(node: Node, site: Site) -> tuple[Kink, Order]:
     order = site.orders[node.inputs[0]]
     lost = max(level_lost(low), level_lost(high)) if site.execution.charged else 0.0
     if low >= high:
-        return Bent((), 0.0, 0.0, True, lambda x: x.clamp_(low, high), lost=lost), order
+        return Bent((), 0.0, 0.0, True, lambda x: x.clamp_(low, high), (1.0, low, high), lost=lost), order
     levels = tuple(level for level in (low, high) if abs(level) < torch.inf)
-    return Bent(levels, 1.0, 1.0, True, lambda x: x.clamp_(low, high), lost=lost), order
+    return Bent(levels, 1.0, 1.0, True, lambda x: x.clamp_(low, high), (1.0, low, high), lost=lost), order

@@ -19,6 +19,7 @@ from torch import Tensor
 from glocert.graph.execution import FACTOR_FLOOR, LARGEST, REAL, WEIGHT_FLOOR, Execution, lost, size_of
 from glocert.graph.ir import Graph, Node
 from glocert.rounding import TINY
+from glocert.segments.grid import Grid
 from glocert.segments.knots import Knots, spread
 
 Order = NDArray[np.int64]
@@ -53,6 +54,20 @@ class Kink(Protocol):
             x: refined at the cuts, or at any others: soundness does not depend on where they are.
             owned: whether the memory of ``x`` may be overwritten.
             joins: pieces that belong to no path: not charged.
+        """
+
+
+class Follower(Protocol):
+    """A kink that refines and bends in one pass where it can."""
+
+    def follow(self, x: Knots, t: Tensor, grid: Grid | None, window: tuple[int, int]) -> Knots | None:
+        """Do what ``grid.refine`` and then ``bend`` do; None where that takes both.
+
+        Args:
+            x: in front of the kink, on the grid without its new vertices.
+            t: the grid with them.
+            grid: where they are; None: there are none.
+            window: the first and the last vertex that is wanted.
         """
 
 
