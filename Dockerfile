@@ -39,8 +39,9 @@ COPY glocert glocert
 COPY models models
 COPY app app
 COPY workers workers
-# The root file system is read-only later, and every child process would compile everything again.
-RUN python -m compileall -q /srv
+# The root file system is read-only later, and every child process would compile everything again. Loops are compiled
+# for the processor of this machine; on another kind each worker compiles them once, when it starts.
+RUN python -m compileall -q /srv && python -m glocert.precompile
 USER 10001:10001
 VOLUME /var/lib/glocert
 EXPOSE 8321

@@ -7,20 +7,46 @@ reassociated or approximated, so what is proven about an expression holds for it
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 import numba
 
+from glocert.machine_code.store import Store
+
 F = TypeVar("F", bound=Callable[..., Any])
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
+
+SIGNATURES: dict[Any, tuple[str, ...]] = {}
+"""numba's dispatcher of every compiled function that has been imported -> the signatures that it states"""
 
 
-def compiled(function: F) -> F:
+@overload
+def compiled(function: F, /) -> F: ...
+
+
+@overload
+def compiled(*signatures: str) -> Callable[[F], F]: ...
+
+
+def compiled(*given: Any) -> Any:
     """Compile a function for the types that it is called with, and keep the machine code for later processes.
 
-    Divisions by zero give infinities as numpy's do. Where nothing can be kept, each process compiles anew.
+    Divisions by zero give infinities as numpy's do. A number beside a float32 makes the result float64, other
+    than with numpy: write ``np.float32(0.5)``. Where nothing can be kept each process compiles anew, as it
+    does with functions that were made inside others.
+
+    ``@compiled("(float64[:, ::1], int64)", …)`` states what Python calls it with, in numba's words, so that
+    ``glocert.precompile`` compiles it before the first job; other types are compiled when they come. What
+    compiled functions alone call needs no signature: ``@compiled``.
     """
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
-    try:
-        return cast("F", numba.njit(cache=True, **options)(function))
-    except RuntimeError:  # no folder to keep it in
-        return cast("F", numba.njit(**options)(function))
+    if len(given) == 1 and callable(given[0]):
+        return _compiled(given[0], ())
+    return lambda function: _compiled(function, given)
+
+
+def _compiled(function: F, signatures: tuple[str, ...]) -> F:
+    dispatcher: Any = numba.njit(**OPTIONS)(function)
+    if dispatcher is not function:  # as it is with NUMBA_DISABLE_JIT
+        dispatcher._cache = Store(dispatcher)
+        SIGNATURES[dispatcher] = signatures
+    return cast("F", dispatcher)

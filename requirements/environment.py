@@ -53,6 +53,7 @@ def set_up(*locks: str) -> None:
             install_lock(lock)
             if lock == "service":
                 install_torch()
+                compile_loops()
 
 
 @contextlib.contextmanager
@@ -167,6 +168,25 @@ def install_torch() -> None:
         way_out = f"Set {TORCH_INDEX} to a package index that has {TORCH} for this Python and machine."
         quietly([str(PYTHON), *PIP, "install", *options, TORCH], way_out)
         quietly([str(PYTHON), *PIP, "check"], "Remove .venv and try again.")
+
+
+def compile_loops() -> None:
+    """Compile the engine's loops, so that neither the first start nor the first test waits for it.
+
+    Nothing depends on this step: what it leaves out is compiled when it is needed.
+    """
+    sources = [path.read_bytes() for path in sorted((ROOT / "glocert").rglob("*.py"))]
+    loops = hashlib.sha256(
+        b"".join(source for source in sources if b"glocert.compiled" in source)
+    ).hexdigest()
+    if stamped("loops", loops):
+        return
+    with timed("loops of glocert/"):
+        done = subprocess.run([PYTHON, "-m", "glocert.precompile"], cwd=ROOT, capture_output=True)
+    if done.returncode == 0:
+        (STAMPS / "loops").write_text(loops)
+    else:
+        say(f"  they do not compile yet: {done.stderr.decode().strip().rpartition(chr(10))[2]}")
 
 
 def _say_which_torch() -> None:

@@ -21,8 +21,8 @@ from workers.conversation import Message, Reader, encode
 from workers.process import PID, READY, STATUS
 
 ROOT = Path(__file__).parents[1]
-START_S = 120.0
-"""longest wait for the fork server, which imports torch when it starts"""
+START_S = 300.0
+"""longest wait for the fork server, which first imports torch and compiles what no file keeps"""
 GONE_S = 5.0
 INHERITED = (
     "PATH",
@@ -31,6 +31,7 @@ INHERITED = (
     "TZ",
     "TMPDIR",
     "LD_LIBRARY_PATH",
+    "NUMBA_CACHE_DIR",
     "CUDA_VISIBLE_DEVICES",
     "CUDA_DEVICE_ORDER",
     "NVIDIA_VISIBLE_DEVICES",

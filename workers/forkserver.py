@@ -1,4 +1,4 @@
-"""A small server that has imported everything heavy and forks children that are ready at once.
+"""A small server that has imported and compiled everything heavy and forks children that are ready at once.
 
 ``python -m workers.forkserver FD`` is started by a worker, which itself never imports torch. FD is a socket
 of packets. Each carries two descriptors, the child's end of its conversation and a pipe for its exit status,
@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 
 from workers.process import PID, READY, STATUS, die_with_parent
@@ -34,6 +35,7 @@ PRELOAD = (
     "glocert.data.inspect",
     "glocert.certification.accuracy",
     "glocert.certification.unit",
+    "glocert.precompile",
 )
 
 
@@ -104,13 +106,24 @@ class ForkServer:
         os.close(pidfd)
 
 
+def _compile() -> None:
+    """Have the loops in memory, so that no child compiles or loads them; it could not keep them."""
+    from glocert.precompile import precompile
+
+    try:
+        precompile()
+    except Exception:  # noqa: BLE001  # only the jobs that need this loop must fail
+        traceback.print_exc()
+
+
 def main(arguments: Sequence[str]) -> None:
-    """Import everything, then serve."""
+    """Import and compile everything, then serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     control = socket.socket(fileno=int(arguments[0]))
     for name in PRELOAD:
         importlib.import_module(name)
+    _compile()
     if threading.active_count() > 1:
         raise RuntimeError("an import started a thread: forking would not be safe")
     gc.collect()

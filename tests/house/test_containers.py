@@ -154,6 +154,13 @@ def shared_gpus(compose: dict[str, Any], _: str) -> Iterator[str]:
             taken.add(device)
 
 
+def uncompiled(_: dict[str, Any], dockerfile: str) -> Iterator[str]:
+    """Compiled before all is copied, some is missing; after the change of user nothing can be written."""
+    _, _, rest = dockerfile.rpartition("\nCOPY ")
+    steps, _, _ = rest.partition("\nUSER ")
+    yield from (step for step in ("compileall -q /srv", "python -m glocert.precompile") if step not in steps)
+
+
 Rule = Callable[[dict[str, Any], str], Iterator[str]]
 RULES: list[Rule] = [
     unknown_settings,
@@ -161,6 +168,7 @@ RULES: list[Rule] = [
     published_ports,
     unhardened,
     missing_sources,
+    uncompiled,
     migrations_not_once,
     broken_dependencies,
     wrong_paths,
@@ -221,6 +229,9 @@ def test_the_rule_sees_a_planted_mistake(rule, change):
         (floating_images, "3.11.14-slim-bookworm", "3-slim"),
         (missing_sources, "COPY models models", ""),
         (missing_sources, "COPY models models", "COPY modles models"),
+        (uncompiled, " && python -m glocert.precompile", ""),
+        (uncompiled, "\nUSER 10001:10001", "\nCOPY glocert glocert\nUSER 10001:10001"),
+        (uncompiled, "RUN python -m compileall", "USER 10001:10001\nRUN python -m compileall"),
         (wrong_paths, "/healthz", "/healthyz"),
         (published_ports, "EXPOSE 8321", "EXPOSE 8000"),
     ],

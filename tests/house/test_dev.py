@@ -114,6 +114,24 @@ def test_a_large_torch_is_announced_where_no_gpu_is(made, monkeypatch, capsys):
         assert ("no GPU here" not in capsys.readouterr().out) is gpu
 
 
+def test_loops_are_compiled_once_and_a_mistake_in_them_stops_nothing(
+    elsewhere, tmp_path, monkeypatch, capsys
+):
+    elsewhere.joinpath("stamps").mkdir(parents=True)
+    (tmp_path / "glocert").mkdir()
+    loops = tmp_path / "glocert/precompile.py"
+    loops.write_text("from glocert.compiled import nothing")
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setattr(environment, "PYTHON", sys.executable)
+    environment.compile_loops()
+    assert "they do not compile yet: ModuleNotFoundError" in capsys.readouterr().out
+
+    loops.write_text("open('compiled', 'a').write('once')  # and not from glocert.compiled")
+    for _ in range(2):
+        environment.compile_loops()
+    assert (tmp_path / "compiled").read_text() == "once"
+
+
 def test_debian_without_ensurepip_gets_the_one_line(monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else find(name))

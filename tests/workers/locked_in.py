@@ -21,9 +21,9 @@ FILE = 2**20
 
 def main(thing: str, folder: Path) -> None:
     """Do it and print how it went."""
-    before = prepare(thing)
+    before = prepare(thing, folder)
     system = ("/usr/lib", "/lib", "/lib64", "/proc/self", "/proc/cpuinfo", "/sys/devices/system/cpu")
-    code = (sys.prefix, sys.base_prefix, folder / "upload")
+    code = (sys.prefix, sys.base_prefix, folder / "upload", folder / "kept")
     readable = [Path(path) for path in (*code, *system)]
     # Behind this point nothing can be imported from the repository.
     report = lock(readable, [folder / "out"], memory_bytes=MEMORY, cpu_s=20, file_bytes=FILE)
@@ -35,18 +35,41 @@ def main(thing: str, folder: Path) -> None:
     os._exit(0)
 
 
-def prepare(thing: str) -> object:
+def prepare(thing: str, folder: Path) -> object:
     """Open or import what must be there before the wall."""
     if thing == "speak to the supervisor":
         return socket.socketpair()
     if thing in {"compute with torch", "run onnxruntime"}:
         import glocert.graph.inspect
 
-        parent = os.fork()  # imports have started threads; the fork is alone
-        if parent:
-            os._exit(os.waitstatus_to_exitcode(os.waitpid(parent, 0)[1]))
+        leave_threads()
         return glocert.graph.inspect
+    if thing in {"compile a loop", "load a compiled loop"}:
+        os.environ["NUMBA_CACHE_DIR"] = str(folder / "kept")
+        if thing.startswith("load"):
+            compile_it = "import numpy; from tests.workers.loops import total; total(numpy.ones(3))"
+            subprocess.run([sys.executable, "-c", compile_it], check=True)
+        from tests.workers import loops
+
+        leave_threads()
+        return loops.total
     return None
+
+
+def leave_threads() -> None:
+    """Go on in a fork: imports have started threads, and a fork is alone."""
+    parent = os.fork()
+    if parent:
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(parent, 0)[1]))
+
+
+def run_loop(_folder: Path, before: object) -> str:
+    """Run a compiled loop and say where its code is from."""
+    import numpy as np
+
+    result = before(np.ones(5))  # type: ignore[operator]
+    hits = sum(before.stats.cache_hits.values())  # type: ignore[attr-defined]
+    return f"{result} {'loaded' if hits else 'compiled'}"
 
 
 def inspect(folder: Path, before: object) -> str:
@@ -136,6 +159,8 @@ THINGS: dict[str, Callable[[Path, object], object]] = {
     "speak to the supervisor": send,
     "compute with torch": inspect,
     "run onnxruntime": inspect,
+    "compile a loop": run_loop,
+    "load a compiled loop": run_loop,
 }
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ ALLOWED = {
     "speak to the supervisor": "xxxxxxxxxx",
     "compute with torch": "torch.jit",
     "run onnxruntime": "onnxruntime",
+    "compile a loop": "5.0 compiled",
+    "load a compiled loop": "5.0 loaded",
 }
 REFUSED = {
     "write a large file": "OSError 27",

@@ -1,0 +1,1 @@
+"""Machine code of compiled loops, kept from one process to the next."""
