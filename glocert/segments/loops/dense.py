@@ -13,7 +13,7 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 
-@compiled
+@compiled("(UniTuple(float64[::1], 3), float64[:, ::1], float64[::1], UniTuple(float64, 4))")
 def through(
     about: tuple[Float64, Float64, Float64],
     magnitude: Float64,
@@ -70,7 +70,7 @@ def times(row: Float64, matrix: Float64) -> Float64:
     return out
 
 
-@compiled
+@compiled("(float64[:, ::1], float64[:, ::1], int64[::1])")
 def packed(values: Float64, weight: Float64, live: Int64) -> tuple[Float64, Float64]:
     """Return the columns ``live`` of ``values`` and the rows ``live`` of ``weight``, without gaps."""
     columns, rows = np.empty((len(values), len(live))), np.empty((len(live), weight.shape[1]))

@@ -10,7 +10,7 @@ from glocert.compiled import compiled
 Float64 = NDArray[np.float64]
 
 
-@compiled
+@compiled("(float64[:, ::1],)")
 def extents(values: Float64) -> tuple[Float64, Float64]:
     """Return the smallest and the largest value of each column; NaN where one of them is not finite.
 

@@ -11,7 +11,7 @@ Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 
-@compiled
+@compiled("(float64[::1], float64[::1])")
 def merged(t: Float64, cuts: Float64) -> tuple[Float64, Int64, Int64, Int64, Float64]:
     """Return t, old, new, piece and share of a ``grid.Grid``; share is flat.
 
@@ -42,7 +42,9 @@ def merged(t: Float64, cuts: Float64) -> tuple[Float64, Int64, Int64, Int64, Flo
     return grid[: len(t) + count], old, new[:count], piece[:count], share[:count]
 
 
-@compiled
+@compiled(
+    "(float64[:, ::1], Tuple((int64[::1], int64[::1], float64[::1])), UniTuple(int64, 2), float64[:, ::1])"
+)
 def refined(
     values: Float64, inserted: tuple[Int64, Int64, Float64], window: tuple[int, int], out: Float64
 ) -> None:

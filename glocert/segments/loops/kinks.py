@@ -31,7 +31,7 @@ Costs = tuple[float, float, float, float, float, float]
 see ``Bent``; the share of all terms that executing costs, and what underflows, see ``Charges``."""
 
 
-@compiled
+@compiled("(float64[::1], float64[:, ::1], float64[::1])")
 def crossed(t: Float64, values: Float64, levels: Float64) -> Float64:
     """Return the parameters strictly inside pieces at which a coordinate crosses a level, level by level.
 
@@ -73,7 +73,11 @@ def _differ(before: Float64, after: Float64, level: float) -> int:
     return count
 
 
-@compiled
+@compiled(
+    "(float64[:, ::1], UniTuple(float64[::1], 3), float64[:, ::1],"
+    " Tuple((float64[::1], int64[::1], int64[::1], float64[::1])), UniTuple(int64, 2),"
+    " Tuple((UniTuple(float64, 3), float64[::1], UniTuple(float64, 6))))"
+)
 def bent(
     values: Float64,
     about: tuple[Float64, Float64, Float64],
