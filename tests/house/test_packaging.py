@@ -53,6 +53,7 @@ def test_the_wheel_holds_the_library_and_the_client_only(wheel):
         "glocert_client",
         "glocert_predict",
     }
+    assert [name for name in wheel.namelist() if "__pycache__" in name or name.endswith(".loop")] == []
     assert {"glocert/py.typed", "glocert/spec.py", "glocert_client/cli.py"} <= set(wheel.namelist())
 
 

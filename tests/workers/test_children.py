@@ -91,6 +91,12 @@ def test_children_share_what_the_server_has_imported(child: Child) -> None:
     assert child.resident_bytes() > 10 * 2**20
 
 
+def test_children_have_the_compiled_loops_of_the_server(child: Child) -> None:
+    """Machine code of no file; without it every child would compile or load what it calls."""
+    maps = [line.split() for line in Path(f"/proc/{child.pid}/maps").read_text().splitlines()]
+    assert [fields for fields in maps if fields[1] == "r-xp" and len(fields) == 5]
+
+
 def test_a_dead_fork_server_is_replaced(nursery: Nursery) -> None:
     first = nursery.inspector()
     assert nursery._server is not None
