@@ -11,16 +11,17 @@ for the second.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glocert.rounding import CHARGE, UP
+from glocert.laws import Span
 from glocert.segments.curve import Run
+from glocert.segments.loops import decision as loops
 
 Float64 = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,48 +58,81 @@ class Spans:
     stop: Float64
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Decided:
+    """What a run of pieces says about one label.
+
+    Attributes:
+        span: the run's part of the path.
+        safe: parts on which the property is proven, in order, no two touching.
+        maybe: parts on which no violation is proven.
+        wrong: t of the vertices where a margin is proven to be negative, and the smallest computed one there.
+        finite: whether every number of the run is; otherwise nothing that follows is known.
+        lowest: smallest computed margin and its t.
+        reach: the property is proven from the first vertex to here; -1 where not even there.
+        everywhere: whether it is proven at every vertex.
+        radius: largest error of a margin.
+        scale: largest absolute score.
+    """
+
+    span: Span
+    safe: list[Span]
+    maybe: list[Span]
+    wrong: tuple[Float64, Float64]
+    finite: bool
+    lowest: tuple[float, float] = (math.inf, 0.0)
+    reach: float = -1.0
+    everywhere: bool = False
+    radius: float = 0.0
+    scale: float = 0.0
+
+    def worst(self) -> tuple[float, float]:
+        """Return the smallest margin that is proven to be negative, and its t; infinite where none is."""
+        t, margin = self.wrong
+        if not len(t):
+            return math.inf, 0.0
+        at = int(margin.argmin())
+        return float(margin[at]), float(t[at])
+
+    def violated(self) -> list[Span]:
+        """Return the parts with a length on which a violation is proven: what ``maybe`` leaves of the run.
+
+        Ends of ``maybe`` were moved outwards, so at each of them one margin is proven to be negative.
+        """
+        ends = [self.span[0], *(end for part in self.maybe for end in part), self.span[1]]
+        return [(start, stop) for start, stop in zip(ends[::2], ends[1::2], strict=True) if start < stop]
+
+
+def decide(run: Run, label: int, margin: float) -> Decided:
+    """Return what a run proves, in one pass."""
+    safe, maybe, wrong, found = loops.decided(run.t, run.scores, run.radius, label, float(margin))
+    span = float(run.t[0]), float(run.t[-1])
+    if not len(found):
+        return Decided(span, [], _pairs(maybe), wrong, False)
+    best, where, reach, everywhere, radius, scale = found.tolist()
+    facts = (best, where), reach, bool(everywhere), radius, scale
+    return Decided(span, _pairs(safe), _pairs(maybe), wrong, True, *facts)
+
+
 def margins(run: Run, label: int, margin: float) -> Margins:
     """Return the margins of ``label``; the rounding of a difference is charged relative to both scores."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        others = np.delete(run.scores, label, axis=1)
-        values = run.scores[:, label, None] - others - margin
-        peak = np.abs(run.scores).max(axis=0)
-        rounding = (peak[label] + np.delete(peak, label) + abs(margin)) * CHARGE
-        error = (run.radius[label] + np.delete(run.radius, label) + rounding) * UP
-    known = np.isfinite(error).all() and np.isfinite(values).all()
-    return Margins(run.t, values, error if known else np.full_like(error, np.inf))
+    return Margins(run.t, *loops.compared(run.scores, run.radius, label, float(margin)))
 
 
 def proven(known: Margins) -> Spans:
     """Return where every margin is proven to be positive: nowhere on a run that is not finite."""
     if not known.finite:
         return Spans(known.t[:-1], known.t[:-1])
-    lower = known.values - known.error
-    return _spans(known.t, lower, lower > 0, -CHARGE)
+    return Spans(*loops.spans(known.t, known.values, known.error, -1.0))
 
 
 def possible(known: Margins) -> Spans:
     """Return where no margin is proven to be negative."""
     if not known.finite:
         return Spans(known.t[:-1], known.t[1:])
-    upper = known.values + known.error
-    return _spans(known.t, upper, upper >= 0, CHARGE)
+    return Spans(*loops.spans(known.t, known.values, known.error, 1.0))
 
 
-def refuted(known: Margins) -> Bools:
-    """Return at which vertices a margin is proven to be negative."""
-    if not known.finite:
-        return np.zeros(len(known.t), dtype=np.bool_)
-    return np.asarray((known.values + known.error < 0).any(axis=1))
-
-
-def _spans(t: Float64, lines: Float64, above: Bools, shift: float) -> Spans:
-    """Return the part of each piece where every line is above zero, its ends moved outwards by ``shift``."""
-    before, after = above[:-1], above[1:]
-    left, right = t[:-1, None], t[1:, None]
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        crossing = left + lines[:-1] / (lines[:-1] - lines[1:]) * (right - left)
-    start = np.where(before, left, np.clip(crossing - shift, left, right)).max(axis=1)
-    stop = np.where(after, right, np.clip(crossing + shift, left, right)).min(axis=1)
-    never = (~before & ~after).any(axis=1)
-    return Spans(start, np.where(never, start, stop))
+def _pairs(ends: tuple[Float64, Float64]) -> list[Span]:
+    start, stop = ends
+    return list(zip(start.tolist(), stop.tolist(), strict=True))

@@ -6,9 +6,7 @@ import math
 import sys
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from glocert.budget import Budget
 from glocert.graph.ir import Graph
@@ -17,13 +15,11 @@ from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import Interval, SegmentReport
 from glocert.segments.curve import Run, run
-from glocert.segments.decision import Margins, Spans, margins, possible, proven, refuted
+from glocert.segments.decision import decide
 from glocert.segments.partition import Change, label_changes, merge
 from glocert.segments.program import Program, prepare
 from glocert.segments.walk import blocks
 from glocert.spec import Analysis, Verdict
-
-Float64 = NDArray[np.float64]
 
 _WITNESSES = 16
 _NEXT_STEPS = {
@@ -116,47 +112,27 @@ class Tally:
     worst: tuple[float, float] = (math.inf, 0.0)
     radius: float = 0.0
     scale: float = 0.0
-    _safe: list[Spans] = field(default_factory=list)
-    _maybe: list[Spans] = field(default_factory=list)
+    _safe: list[Span] = field(default_factory=list)
+    _maybe: list[Span] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
 
     def add(self, part: Run) -> None:
         """Take the next run of pieces."""
         self.done = float(part.t[-1])
         self.pieces += len(part.t) - 1
-        known = margins(part, self.label, self.margin)
-        if known.finite:
-            self.scale = max(self.scale, float(np.abs(part.scores).max()))
-            self._decide(known)
-            if self.partition:
-                self._changes.extend(label_changes(part))
+        found = decide(part, self.label, self.margin)
+        _append(self._maybe, found.maybe)
+        if not found.finite:
+            self.finite = self.unbroken = False
             return
-        self.finite = self.unbroken = False
-        self._maybe.append(possible(known))
-
-    def _decide(self, known: Margins) -> None:
-        self.lowest = min(self.lowest, _lowest(known, slice(None)))
-        self.radius = max(self.radius, float(known.error.max()))
-        safe, maybe = proven(known), possible(known)
-        self._safe.append(safe)
-        self._maybe.append(maybe)
-        violated = refuted(known)
-        if violated.any():
-            self.broken = True
-            self.worst = min(self.worst, _lowest(known, violated))
+        _append(self._safe, found.safe)
+        self.scale, self.radius = max(self.scale, found.scale), max(self.radius, found.radius)
+        self.lowest, self.worst = min(self.lowest, found.lowest), min(self.worst, found.worst())
+        self.broken = math.isfinite(self.worst[0])
         if self.unbroken:
-            self._extend(known, safe)
-
-    def _extend(self, known: Margins, safe: Spans) -> None:
-        """Move ``reach`` to the first place that is not proven."""
-        holds = (known.values - known.error > 0).all(axis=1)
-        if holds.all():
-            self.reach = float(known.t[-1])
-            return
-        self.unbroken = False
-        first = int(holds.argmin())
-        if first > 0:
-            self.reach = max(float(known.t[first - 1]), float(safe.stop[first - 1]))
+            self.unbroken, self.reach = found.everywhere, max(self.reach, found.reach)
+        if self.partition:
+            self._changes.extend(label_changes(part))
 
     def settled(self, gap: float) -> bool:
         """Whether a violation is proven and the robust mass is known to within ``gap``."""
@@ -172,9 +148,10 @@ class Tally:
         """
         if self.unbroken and self.done == 1.0:
             return Interval(1.0, 1.0)
-        rest = [Spans(np.array([self.done]), np.array([1.0]))]
-        safe, maybe = self.law.measure(_pairs(self._safe)), self.law.measure(_pairs(self._maybe + rest))
-        return Interval(safe.lower, maybe.upper)
+        rest = [(self.done, 1.0)] if self.done < 1.0 else []
+        maybe = [*self._maybe]
+        _append(maybe, rest)
+        return Interval(self.law.measure(self._safe).lower, self.law.measure(maybe).upper)
 
     def report(self) -> SegmentReport:
         """Return the answer."""
@@ -207,33 +184,15 @@ class Tally:
 
     def _witnesses(self) -> tuple[float, ...]:
         """Return t of proven violations: at the lowest margin, amid the widest refuted stretches."""
-        start, stop = _joined(self._maybe)
-        left, right = np.append(0.0, stop), np.append(start, self.done)
-        middles = (left + right)[np.argsort(left - right, kind="stable")] / 2
-        widths = np.sort(right - left)[::-1]
-        found = [self.worst[1], *middles[widths > 0][: _WITNESSES - 1].tolist()]
-        return tuple(dict.fromkeys(found))
+        ends = [0.0, *(end for span in self._maybe for end in span), self.done]
+        stretches = sorted(zip(ends[::2], ends[1::2], strict=True), key=lambda span: span[0] - span[1])
+        middles = [(start + stop) / 2 for start, stop in stretches[: _WITNESSES - 1] if start < stop]
+        return tuple(dict.fromkeys([self.worst[1], *middles]))
 
 
-def _lowest(known: Margins, vertices: slice | NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the smallest margin at some vertices and its t."""
-    smallest = known.values[vertices].min(axis=1)
-    position = int(smallest.argmin())
-    return float(smallest[position]), float(known.t[vertices][position])
-
-
-def _joined(spans: list[Spans]) -> tuple[Float64, Float64]:
-    """Return the non-empty intervals of all runs, in order of t, those that touch joined."""
-    if not spans:
-        return np.zeros(0), np.zeros(0)
-    start = np.concatenate([part.start for part in spans])
-    stop = np.concatenate([part.stop for part in spans])
-    start, stop = start[stop > start], stop[stop > start]
-    apart = start[1:] > stop[:-1]
-    return start[np.append(True, apart)[: len(start)]], stop[np.append(apart, True)[: len(stop)]]
-
-
-def _pairs(spans: list[Spans]) -> list[Span]:
-    """Return ``_joined`` intervals as pairs of numbers."""
-    start, stop = _joined(spans)
-    return list(zip(start.tolist(), stop.tolist(), strict=True))
+def _append(spans: list[Span], following: list[Span]) -> None:
+    """Add intervals in order of t, the first joined with the last one before where they touch."""
+    if spans and following and following[0][0] <= spans[-1][1]:
+        spans[-1] = spans[-1][0], following[0][1]
+        following = following[1:]
+    spans.extend(following)
