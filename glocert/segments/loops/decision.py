@@ -12,7 +12,7 @@ Float64 = NDArray[np.float64]
 Spans = tuple[Float64, Float64]
 
 
-@compiled
+@compiled("(float64[:, ::1], float64[::1], int64, float64)")
 def compared(scores: Float64, radius: Float64, label: int, margin: float) -> tuple[Float64, Float64]:
     """Return the margins of a label over the others and their errors, infinite where a number is not finite.
 
@@ -47,7 +47,7 @@ def _peak(column: Float64) -> float:
     return top
 
 
-@compiled
+@compiled("(float64[::1], float64[:, ::1], float64[::1], float64)")
 def spans(t: Float64, values: Float64, error: Float64, sign: float) -> Spans:
     """Return one interval per piece, empty where its stop is not above its start.
 
@@ -129,7 +129,7 @@ def vertices(t: Float64, values: Float64, error: Float64) -> tuple[Float64, Floa
     return smallest, wrong, holds
 
 
-@compiled
+@compiled("(float64[::1], float64[:, ::1], float64[::1], int64, float64)")
 def decided(
     t: Float64, scores: Float64, radius: Float64, label: int, margin: float
 ) -> tuple[Spans, Spans, Spans, Float64]:
