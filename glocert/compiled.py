@@ -6,6 +6,7 @@ reassociated or approximated, so what is proven about an expression holds for it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast, overload
 
@@ -13,7 +14,7 @@ import numba
 
 from glocert.machine_code.store import Store
 
-F = TypeVar("F", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False}
 
 SIGNATURES: dict[Any, tuple[str, ...]] = {}
@@ -21,11 +22,11 @@ SIGNATURES: dict[Any, tuple[str, ...]] = {}
 
 
 @overload
-def compiled(function: F, /) -> F: ...
+def compiled(function: Function, /) -> Function: ...
 
 
 @overload
-def compiled(*signatures: str) -> Callable[[F], F]: ...
+def compiled(*signatures: str) -> Callable[[Function], Function]: ...
 
 
 def compiled(*given: Any) -> Any:
@@ -35,18 +36,24 @@ def compiled(*given: Any) -> Any:
     than with numpy: write ``np.float32(0.5)``. Where nothing can be kept each process compiles anew, as it
     does with functions that were made inside others.
 
-    ``@compiled("(float64[:, ::1], int64)", …)`` states what Python calls it with, in numba's words, so that
-    ``glocert.precompile`` compiles it before the first job; other types are compiled when they come. What
-    compiled functions alone call needs no signature: ``@compiled``.
+    ``@compiled("(F[:, ::1], int64)", …)`` states what Python calls it with, in numba's words, so that
+    ``glocert.precompile`` compiles it before the first job; ``F`` stands for float64 and, in a signature of
+    its own, for float32. Other types are compiled when they come. What compiled functions alone call needs no
+    signature: ``@compiled``.
     """
     if len(given) == 1 and callable(given[0]):
         return _compiled(given[0], ())
     return lambda function: _compiled(function, given)
 
 
-def _compiled(function: F, signatures: tuple[str, ...]) -> F:
+def _compiled(function: Function, signatures: tuple[str, ...]) -> Function:
     dispatcher: Any = numba.njit(**OPTIONS)(function)
     if dispatcher is not function:  # as it is with NUMBA_DISABLE_JIT
         dispatcher._cache = Store(dispatcher)
-        SIGNATURES[dispatcher] = signatures
-    return cast("F", dispatcher)
+        SIGNATURES[dispatcher] = tuple(text for given in signatures for text in _for_each_float(given))
+    return cast("Function", dispatcher)
+
+
+def _for_each_float(signature: str) -> list[str]:
+    """Write out what ``F`` stands for."""
+    return list(dict.fromkeys(re.sub(r"\bF\b", kind, signature) for kind in ("float64", "float32")))

@@ -20,7 +20,7 @@ STATING = """
 from glocert.compiled import compiled
 from planted_loops.deep.aid import plus
 
-@compiled("(float64[::1], int64)", "void(float32[::1], int64)")
+@compiled("(F[::1], int64)", "void(int64[::1], int64)")
 def first(x, i):
     return plus(x[i])
 """
@@ -52,10 +52,10 @@ def package(tmp_path, monkeypatch) -> Path:
 def test_what_is_stated_is_compiled(package):
     assert precompile.modules() == ["planted_loops.deep.aid", "planted_loops.stating"]
     others = sum(len(texts) for texts in SIGNATURES.values())
-    assert precompile.precompile() == others + 2
+    assert precompile.precompile() == others + 3
     loop = importlib.import_module("planted_loops.stating").first
-    double, single = numba.float64[::1], numba.float32[::1]
-    assert set(loop.overloads) == {(double, numba.int64), (single, numba.int64)}
+    kinds = numba.float64, numba.float32, numba.int64
+    assert set(loop.overloads) == {(kind[::1], numba.int64) for kind in kinds}
     assert list((package / "__pycache__").glob("stating.first-*.loop"))
 
 
