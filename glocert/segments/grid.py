@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glocert.segments.knots import Knots, host, interpolated
-from glocert.segments.loops.grid import merged, refined
+from glocert.segments.loops.grid import Places, merged, refined
 
+_NONE = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
 _LONG = 4096
 _MANY = 8
 
@@ -54,6 +55,13 @@ def insert(t: Tensor, cuts: Tensor) -> Grid:
     if t.is_cpu:
         return Grid(*map(torch.from_numpy, arrays))
     return Grid(*(torch.from_numpy(array).to(t.device) for array in arrays))
+
+
+def places(t: Tensor, grid: Grid | None) -> Places:
+    """Return the refined grid ``t`` as ``loops.grid`` takes it; None: no vertex is new."""
+    if grid is None:
+        return t.numpy(), *_NONE
+    return t.numpy(), host(grid.new), host(grid.piece), host(grid.share)
 
 
 def ranges(pieces: int, most: int) -> Iterator[tuple[int, int]]:

@@ -6,9 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glocert.compiled import compiled
+from glocert.rounding import CHARGE, TINY, UP
+from glocert.segments.loops.extents import peak
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+Places = tuple[Float64, Int64, Int64, Float64]
+"""The new grid of a block: its t, in which pieces that start at odd numbers lead from path to path; and for
+each inserted vertex its position, the old piece in which it lies, and its ratio there."""
 
 
 @compiled("(float64[::1], float64[::1])")
@@ -71,3 +76,30 @@ def between(a: Float64, b: Float64, share: float, out: Float64) -> None:
     """Write a vertex between two others."""
     for j in range(len(out)):
         out[j] = a[j] + share * (b[j] - a[j])
+
+
+@compiled
+def arrived(
+    about: tuple[Float64, Float64, Float64],
+    ends: tuple[Float64, Float64],
+    inserted: bool | np.bool_,
+    part: bool,
+) -> tuple[Float64, Float64, Float64]:
+    """Return radius, low and high on the new grid: those of ``knots.interpolated`` where a vertex is new.
+
+    Args:
+        about: the same on the whole old grid.
+        ends: lowest and highest value of the part.
+        inserted: whether a vertex of the part is new.
+        part: whether it is not the whole block, so that its own extents count.
+    """
+    radius, low, high = about[0].copy(), about[1].copy(), about[2].copy()
+    for j in range(len(radius)):
+        if inserted:
+            charge = peak(low[j], high[j]) * CHARGE
+            radius[j] = (radius[j] + charge) * UP + TINY
+            low[j] -= charge
+            high[j] += charge
+        if part:
+            low[j], high[j] = ends[0][j], ends[1][j]
+    return radius, low, high

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from glocert.compiled import compiled
 from glocert.graph.execution import LARGEST
-from glocert.rounding import CHARGE, TINY, UP
+from glocert.rounding import CHARGE, UP
 from glocert.segments.loops.extents import close, peak, widen
-from glocert.segments.loops.grid import between
+from glocert.segments.loops.grid import Places, arrived, between
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -18,10 +18,6 @@ _STRIDE = 64
 """columns that are compared at once before any is looked at"""
 _FINITE = float(np.finfo(np.float64).max)
 
-
-Places = tuple[Float64, Int64, Int64, Float64]
-"""The new grid of a block: its t, in which pieces that start at odd numbers lead from path to path; and for
-each inserted vertex its position, the old piece in which it lies, and its ratio there."""
 
 Rule = tuple[float, float, float]
 """slope, least, greatest: ``min(max(s(x), least), greatest)`` with ``s(x) = slope x`` below zero, x above."""
@@ -160,16 +156,9 @@ def _charged(
 ) -> tuple[Float64, Float64, Float64]:
     """Return radius, low and high behind the kink: those of ``interpolated``, then those of ``Bent.bend``."""
     ends, worst = found
-    radius, low, high = about[0].copy(), about[1].copy(), about[2].copy()
+    radius, low, high = arrived(about, (ends[0], ends[1]), inserted, part)
     jump, steepest, lost, flat, executed, tiny = bend[2]
     for j in range(len(radius)):
-        if inserted:
-            charge = peak(low[j], high[j]) * CHARGE
-            radius[j] = (radius[j] + charge) * UP + TINY
-            low[j] -= charge
-            high[j] += charge
-        if part:
-            low[j], high[j] = ends[0, j], ends[1, j]
         own = radius[j] + (CHARGE + executed) * peak(low[j], high[j])
         if executed > 0.0:
             own += executed * radius[j]

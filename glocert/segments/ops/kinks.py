@@ -22,7 +22,7 @@ from torch import Tensor
 from glocert.graph.execution import level_lost
 from glocert.graph.ir import Node
 from glocert.rounding import CHARGE, UP
-from glocert.segments.grid import Crossings, Grid, crossings
+from glocert.segments.grid import Crossings, Grid, crossings, places
 from glocert.segments.knots import Knots, host
 from glocert.segments.loops.kinks import Rule, crossed
 from glocert.segments.loops.kinks import bent as bent_rows
@@ -32,7 +32,6 @@ Float64 = NDArray[np.float64]
 
 _SMALL = 2**15
 """numbers up to which looking at all of them is quicker than choosing"""
-_NONE = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
 _LARGEST = sys.float_info.max
 
 
@@ -81,14 +80,13 @@ class Bent:
         if not (self.monotone and x.values.is_cpu):
             return None
         values, (first, last) = host(x.values), window
-        places = _NONE if grid is None else (host(grid.new), host(grid.piece), host(grid.share))
         low, high = x.extent()
         about = host(x.radius), host(low), host(high)
         flat = -np.inf if self.flat is None else self.flat
         costs = self.jump, self.slope, self.lost, flat, self.charges.executed, self.charges.tiny
         out = np.empty((last - first + 1, values.shape[1]))
         bend = self.rule, np.array(self.levels), costs
-        found = bent_rows(values, about, out, (t.numpy(), *places), window, bend)
+        found = bent_rows(values, about, out, places(t, grid), window, bend)
         return Knots(*map(torch.from_numpy, (out, *found)))
 
     def bend(self, x: Knots, owned: bool, joins: Tensor | None = None) -> Knots:

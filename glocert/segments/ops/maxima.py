@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from glocert.graph.ir import Node
 from glocert.rounding import CHARGE, TINY, UP
 from glocert.segments.envelope import corners
-from glocert.segments.grid import changes
-from glocert.segments.knots import Knots, spread
+from glocert.segments.grid import Grid, changes, places
+from glocert.segments.knots import Knots, host, spread
+from glocert.segments.loops.maxima import Windows, cornered, maximal
 from glocert.segments.ops.pooling import Window, window
 from glocert.segments.ops.registry import Kink, Order, Site, channels_last, transfer
 
@@ -57,14 +59,33 @@ class Maximum:
         window: the geometry.
         members: columns of the framed input in each window, shape (windows, places).
         index: positions that bring the input into channels-last order, or None.
+        places: the same as arrays, see ``loops.maxima``.
     """
 
     window: Window
     members: Tensor
     index: Tensor | None
+    places: Windows
 
     def cuts(self, t: Tensor, x: Knots, joins: Tensor | None = None) -> Tensor:
         """Return the corners of the envelope of every window."""
+        if x.values.is_cpu and x.values.dtype is torch.float64:
+            return torch.from_numpy(cornered(t.numpy(), host(x.values), self.places))
+        return self.found(t, x, joins)
+
+    def follow(self, x: Knots, t: Tensor, grid: Grid | None, window: tuple[int, int]) -> Knots | None:
+        """Refine and take maxima in one pass, on the processor."""
+        if not x.values.is_cpu:
+            return None
+        low, high = x.extent()
+        out = np.empty((window[1] - window[0] + 1, len(self.members)))
+        found = maximal(
+            host(x.values), (host(x.radius), host(low), host(high)), out, places(t, grid), window, self.places
+        )
+        return Knots(*map(torch.from_numpy, (out, *found)))
+
+    def found(self, t: Tensor, x: Knots, joins: Tensor | None = None) -> Tensor:
+        """Return the same cuts on any device."""
         pooled = self.pool(x)
         piece, place = pooled.changes(joins)
         moved = pooled.misses(piece, place) > 0
@@ -133,4 +154,16 @@ def max_pool(node: Node, site: Site) -> tuple[Kink, Order]:
     name = node.inputs[0]
     geometry = window(node, site)
     index = site.gather(name, channels_last(site.shape(name)))
-    return Maximum(geometry, _members(geometry, site), index), channels_last(site.shape(node.output))
+    members = _members(geometry, site)
+    kink = Maximum(geometry, members, index, _places(geometry, members, index))
+    return kink, channels_last(site.shape(node.output))
+
+
+def _places(window: Window, members: Tensor, index: Tensor | None) -> Windows:
+    """Return the columns of the input, channels last, that the windows of channel 0 hold, -1 for padding."""
+    height, width, channels = window.image
+    columns = torch.arange(height * width * channels, dtype=torch.float64).unsqueeze(0)
+    framed = window.frame(columns, -1.0).permute(0, 2, 3, 1).reshape(-1)
+    bases = framed[members.cpu()].view(-1, channels, members.shape[1])[:, 0]
+    order = torch.empty(0, dtype=torch.int64) if index is None else index
+    return host(order.cpu()), host(bases.long()), channels
