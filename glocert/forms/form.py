@@ -114,11 +114,11 @@ class Form:
 
     def magnitude(self) -> Tensor:
         """Return a bound on ``|centre| + sum_j |slopes_j|``, shape (rows, *shape)."""
-        return self.lines().abs().sum(0) * self._lift()
+        return self.lines().abs().sum(0) * self.lift()
 
     def swing(self) -> Tensor:
         """Return a bound on ``|sum_j slopes_j u_j|``, shape (rows, *shape)."""
-        return self.slopes.abs().sum(0) * self._lift() + self.rounding.tiny
+        return self.slopes.abs().sum(0) * self.lift() + self.rounding.tiny
 
     def reach(self) -> Tensor:
         """Return a bound on how far the activation is from its centre anywhere on the row."""
@@ -128,13 +128,14 @@ class Form:
         """Return a bound on the absolute value of the activation anywhere on the row."""
         return (self.centre.abs() + self.reach()) * self.rounding.up
 
-    def _lift(self, more: int = 0) -> float:
+    def lift(self, more: int = 0) -> float:
+        """Return what makes a computed sum of 1 + k non-negative numbers, and ``more``, a bound."""
         return 1 + (len(self.slopes) + more) * self.rounding.charge
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Return proven (low, high) of the activation on each row; NaN where nothing is known."""
         # One factor lifts the sum of k slopes and the error, and what is lost in the two last operations.
         width = self.slopes[0].abs() if len(self.slopes) == 1 else self.slopes.abs().sum(0)
-        width = width.add_(self.error).mul_(self._lift(3))
+        width = width.add_(self.error).mul_(self.lift(3))
         width.add_(self.centre.abs(), alpha=self.rounding.charge).add_(self.rounding.tiny)
         return self.centre - width, self.centre + width

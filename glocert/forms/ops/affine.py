@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from glocert.forms.form import Form
+from glocert.forms.loops import affine as loops
+from glocert.forms.loops.views import array, flat, inner, like
 from glocert.forms.ops import products
 from glocert.forms.ops.registry import Charges, Site, Transfer, transfer
 from glocert.graph.execution import extreme
@@ -51,10 +53,22 @@ class Linear:
         lines, share = x.lines(), self.charges.own.dot(self.terms)
         out = split(self.through(lines.flatten(0, 1)), lines)
         error = self.magnitude(self.charges.spread(x, share))
+        if self._close(out, error, share):
+            return Form.of(out, error)
         if self.bias is not None:
             out[0] += self.bias
             error = error + self.bias.abs() * (share + self.charges.executed)
         return Form.of(out, self.charges.closed(error.mul_(self.charges.own.grow(self.terms))))
+
+    def _close(self, out: Tensor, error: Tensor, share: float) -> bool:
+        """Add the bias and what is charged in one pass over memory, in place; say whether that is possible."""
+        seen = flat(out, error)
+        if seen is None or (self.bias is not None and inner(error) != self.bias.numel()):
+            return False
+        bias = array(error[:0].flatten() if self.bias is None else self.bias)
+        shares = share + self.charges.executed, self.charges.own.grow(self.terms)
+        loops.closed(seen.lines[0], seen.error, bias, shares, self.charges.tiny, self.charges.limit)
+        return True
 
 
 def split(batch: Tensor, lines: Tensor) -> Tensor:
@@ -115,6 +129,9 @@ class Sum:
         """Add: one rounding of each number. Executed, a longer sum may start with one of the two."""
         x, y = (aligned(part, self.rank) for part in inputs)
         own, executed = self.charges.own, self.charges.executed
+        made = self._together(x, y)
+        if made is not None:
+            return made
         result = Form.of(torch.add(x.lines(), y.lines(), alpha=self.sign), x.error + y.error)
         error = torch.add(result.error, result.magnitude(), alpha=own.charge)
         if executed:
@@ -122,6 +139,20 @@ class Sum:
                 error = error + (part.magnitude() + part.error) * executed
         result.error = self.charges.closed(error.mul_(own.up))
         return result
+
+    def _together(self, x: Form, y: Form) -> Form | None:
+        """Do the same in one pass over memory, where both lie there in the same order."""
+        lines, others, own = x.lines(), y.lines(), self.charges.own
+        if lines.shape != others.shape or x.error.stride() != y.error.stride():
+            return None
+        one, other = flat(lines, x.error), flat(others, y.error)
+        if one is None or other is None:
+            return None
+        made, out = like(lines, x.error)
+        constants = x.lift(), own.charge, own.up, self.charges.tiny
+        limits = self.charges.executed, self.charges.limit
+        loops.added(tuple(one), tuple(other), float(self.sign), constants, limits, *out)
+        return made
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from glocert.forms.form import Form, rounding_of
+from glocert.forms.loops import kinks as loops
+from glocert.forms.loops.views import flat, like
 from glocert.forms.ops.registry import Site, Transfer, transfer
 from glocert.graph.execution import FACTOR_FLOOR, LARGEST
 from glocert.graph.ir import Node
@@ -104,6 +106,7 @@ class Bent:
         lost: how far it is from the function that is meant, by rounding of the levels.
         executed: how far an execution may be from it, as a share of ``|x|`` where it is not the identity.
         rectifies: whether it is ``max(x, 0)``.
+        clamps: whether it is ``min(max(x, low), high)`` with ``same = (low, high)``.
     """
 
     levels: tuple[float, ...]
@@ -114,11 +117,15 @@ class Bent:
     lost: float = 0.0
     executed: float = 0.0
     rectifies: bool = False
+    clamps: bool = False
 
     def __call__(self, *inputs: Form) -> Form:
         """Pass on, make constant, or replace by a line, number by number."""
         if self.same == (-torch.inf, torch.inf):
             return inputs[0]
+        made = self._in_one_pass(inputs[0])
+        if made is not None:
+            return made
         if self.rectifies and inputs[0].error.numel() <= _SMALL:
             return _rectified(inputs[0])
         own = inputs[0].rounding
@@ -143,6 +150,22 @@ class Bent:
         if self.lost:
             error.add_(self.lost).mul_(own.up)
         return restored(Form.of(lines, error))
+
+    def _in_one_pass(self, x: Form) -> Form | None:
+        """Do the same in one pass over memory, for the functions that have a compiled loop."""
+        if not (self.rectifies or self.clamps):
+            return None
+        lines, own = x.lines(), x.rounding
+        seen = flat(lines, x.error)
+        if seen is None:
+            return None
+        made, out = like(lines, x.error)
+        constants = x.lift(3), own.charge, own.up, own.tiny
+        if self.rectifies:
+            loops.rectify(*seen, constants, *out)
+        else:
+            loops.clamp(*seen, constants, (*self.same, self.lost), *out)
+        return made
 
     def passed(self, low: Tensor, high: Tensor) -> Tensor:
         """Return where the function is the identity; bounds that are not finite pass no comparison."""
@@ -207,7 +230,7 @@ def clip(node: Node, site: Site) -> Transfer:
         return _constant(high, lost)
     levels = tuple(level for level in (low, high) if abs(level) < torch.inf)
     below, above = (level if abs(level) < torch.inf else None for level in (low, high))
-    return Bent(levels, (low, high), below, above, lambda x: x.clamp(low, high), lost)
+    return Bent(levels, (low, high), below, above, lambda x: x.clamp(low, high), lost, clamps=True)
 
 
 def _constant(value: float, lost: float) -> Transfer:

@@ -9,6 +9,7 @@ that of every float32 execution of the node.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor
 
 from glocert.forms.form import Form, rounding_of
+from glocert.forms.loops import affine as loops
+from glocert.forms.loops.views import array, flat
 from glocert.graph.execution import (
     FACTOR_FLOOR,
     LARGEST,
@@ -55,10 +58,26 @@ class Charges:
             x: what the node reads.
             own: share that the program's roundings cost.
         """
+        lines = x.lines()
+        seen = flat(lines, x.error)
+        if seen is not None:
+            out = torch.empty_strided(x.error.shape, x.error.stride(), dtype=x.error.dtype)
+            loops.spread(*seen, x.lift(), own + self.executed, self.executed, self.before, array(out))
+            return out
         total = torch.add(x.error, x.magnitude(), alpha=own + self.executed)
         if self.own is SINGLE:
             total.add_(self.tiny)  # the product may underflow, and weights are not small
         return total.add_(x.error, alpha=self.executed) if self.executed else total
+
+    @property
+    def before(self) -> float:
+        """What may underflow before a product: weights are not small, so it counts in float32 only."""
+        return self.tiny if self.own is SINGLE else 0.0
+
+    @property
+    def limit(self) -> float:
+        """Errors above it say nothing: an execution may overflow."""
+        return LARGEST if self.executed else math.inf
 
     def closed(self, error: Tensor) -> Tensor:
         """Add in place what underflows; forget what may overflow when executed."""

@@ -1,0 +1,127 @@
+"""Functions of one number with kinks, on flat forms."""
+
+from __future__ import annotations
+
+import math
+
+from glocert.compiled import compiled
+from glocert.forms.loops.views import Array
+
+
+@compiled
+def rectify(lines: Array, error: Array, own: tuple[float, float, float, float], out: Array, bound: Array) -> None:
+    """Replace ``max(x, 0)`` by lines, number by number, see ``glocert.forms.ops.kinks.rectifier``.
+
+    What is not finite gets an infinite error.
+
+    Args:
+        lines: shape (1 + k, n).
+        error: shape (n,).
+        own: ``1 + (k + 3) charge``, charge, up and tiny of the number type.
+        out: shape (1 + k, n).
+        bound: shape (n,), the new error.
+    """
+    kind = error.dtype.type
+    lift, charge, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
+    zero, one, half_, endless = kind(0.0), kind(1.0), kind(0.5), kind(math.inf)
+    some = half_ * up + charge
+    count = len(error)
+    if len(lines) == 2:  # noqa: PLR2004
+        centres, slopes, outs, outs1 = lines[0], lines[1], out[0], out[1]
+        for j in range(count):
+            c, s, e = centres[j], slopes[j], error[j]
+            width = (abs(s) + e) * lift + abs(c) * charge + tiny
+            low, high = c - width, c + width
+            above = high if high > zero else zero
+            below = low if low < zero else zero
+            reach = above - below
+            gain = above / (reach if reach > tiny else tiny)
+            first, last = (one - gain) * above, -(gain * below)
+            top = first if first > last else last
+            half = top * some + gain * above * charge + tiny
+            fresh = e * gain
+            loose = (fresh + half) * up
+            fresh = loose if top > zero else fresh
+            bound[j] = fresh if width < endless else endless
+            outs[j] = c * gain + top * half_
+            outs1[j] = s * gain
+        return
+    for j in range(len(error)):
+        swing = abs(lines[1, j])
+        for i in range(2, len(lines)):
+            swing += abs(lines[i, j])
+        width = (swing + error[j]) * lift + abs(lines[0, j]) * charge + tiny
+        low, high = lines[0, j] - width, lines[0, j] + width
+        above, below = (high if high > zero else zero), (low if low < zero else zero)
+        reach = above - below
+        gain = above / (reach if reach > tiny else tiny)
+        first, last = (one - gain) * above, -(gain * below)
+        top = first if first > last else last
+        half = top * some + gain * above * charge + tiny
+        fresh = error[j] * gain
+        fresh = (fresh + half) * up if top > zero else fresh
+        bound[j] = fresh if width < endless else endless
+        out[0, j] = lines[0, j] * gain + top * half_
+        for i in range(1, len(lines)):
+            out[i, j] = lines[i, j] * gain
+
+
+@compiled
+def clamp(
+    lines: Array,
+    error: Array,
+    own: tuple[float, float, float, float],
+    levels: tuple[float, float, float],
+    out: Array,
+    bound: Array,
+) -> None:
+    """Replace ``min(max(x, first), last)`` by lines, number by number, see ``glocert.forms.ops.kinks.chord``.
+
+    Args:
+        lines: shape (1 + k, n).
+        error: shape (n,).
+        own: ``1 + (k + 3) charge``, charge, up and tiny of the number type.
+        levels: first < last, either may be infinite, and by how much they are off.
+        out: shape (1 + k, n).
+        bound: shape (n,), the new error.
+    """
+    kind = error.dtype.type
+    lift, charge, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
+    first, last, lost = kind(levels[0]), kind(levels[1]), kind(levels[2])
+    zero, one, two, endless = kind(0.0), kind(1.0), kind(2.0), kind(math.inf)
+    for j in range(len(error)):
+        swing = abs(lines[1, j])
+        for i in range(2, len(lines)):
+            swing += abs(lines[i, j])
+        width = (swing + error[j]) * lift + abs(lines[0, j]) * charge + tiny
+        low, high = lines[0, j] - width, lines[0, j] + width
+        gain, middle, half = zero, zero, zero
+        if not width < endless:
+            half = endless
+        elif low >= first and high <= last:
+            gain = one
+        elif high <= first:
+            middle = first
+        elif low >= last:
+            middle = last
+        else:
+            at_low, at_high = min(max(low, first), last), min(max(high, first), last)
+            gain = (at_high - at_low) / (high - low)
+            one_end, other_end = at_low - gain * low, at_high - gain * high
+            top, bottom = max(one_end, other_end), min(one_end, other_end)
+            scale = max(abs(at_low), abs(at_high))
+            for level in (first, last):
+                if low < level < high:
+                    miss = level - gain * level
+                    top, bottom = max(top, miss), min(bottom, miss)
+                    scale = max(scale, abs(level))
+            scale = scale + abs(gain) * max(abs(low), abs(high))
+            half = ((top - bottom) / two + scale * charge) * up + tiny
+            middle = (top + bottom) / two
+        fresh = abs(error[j] * gain)
+        if half > zero:
+            fresh = (fresh + half) * up
+        bound[j] = (fresh + lost) * up if lost > zero else fresh
+        out[0, j] = lines[0, j] * gain + middle
+        for i in range(1, len(lines)):
+            out[i, j] = lines[i, j] * gain
