@@ -1,7 +1,8 @@
 """Loops that numba compiles for the processor: the CPU's way through work that torch would do in many calls.
 
 Results are those of IEEE arithmetic in the order that is written, operation by operation: nothing is
-reassociated or approximated, so what is proven about an expression holds for its compiled form.
+reassociated or approximated, so what is proven about an expression holds for its compiled form. Sums whose
+bound holds for every order have a decorator of their own.
 """
 
 from __future__ import annotations
@@ -41,13 +42,34 @@ def compiled(*given: Any) -> Any:
     its own, for float32. Other types are compiled when they come. What compiled functions alone call needs no
     signature: ``@compiled``.
     """
+    return _decorated(given, OPTIONS)
+
+
+@overload
+def summing(function: Function, /) -> Function: ...
+
+
+@overload
+def summing(*signatures: str) -> Callable[[Function], Function]: ...
+
+
+def summing(*given: Any) -> Any:
+    """Compile a function whose sums may be added in any order, products fused into them or not.
+
+    Only for functions whose error bound holds for every order, as gamma(n) does. Numbers that are not finite
+    are still treated as such. Signatures as in ``compiled``.
+    """
+    return _decorated(given, {**OPTIONS, "fastmath": {"reassoc", "nsz", "contract"}})
+
+
+def _decorated(given: tuple[Any, ...], options: dict[str, Any]) -> Any:
     if len(given) == 1 and callable(given[0]):
-        return _compiled(given[0], ())
-    return lambda function: _compiled(function, given)
+        return _compiled(given[0], (), options)
+    return lambda function: _compiled(function, given, options)
 
 
-def _compiled(function: Function, signatures: tuple[str, ...]) -> Function:
-    dispatcher: Any = numba.njit(**OPTIONS)(function)
+def _compiled(function: Function, signatures: tuple[str, ...], options: dict[str, Any]) -> Function:
+    dispatcher: Any = numba.njit(**options)(function)
     if dispatcher is not function:  # as it is with NUMBA_DISABLE_JIT
         dispatcher._cache = Store(dispatcher)
         SIGNATURES[dispatcher] = tuple(text for given in signatures for text in _for_each_float(given))

@@ -20,6 +20,7 @@ from torch import Tensor
 from glocert.forms.form import Form, rounding_of
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Node
+from glocert.rounding import DOUBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,10 @@ class Local:
     """One node between lines, on the rows of a tape.
 
     Attributes:
-        shift: constants, shape (rows, *output shape), or None where there are none.
+        shift: constants, shape (rows or 1, *output shape), or None where there are none.
         charge: shape (rows, *output shape), positive everywhere, so that an adjoint that is not finite makes
-            every bound infinite or NaN, also where the node drops it.
+            every bound infinite or NaN, also where the node drops it. Both may have axes of length 1 that
+            stand for the output's.
         floor: what underflow may do to the functionals, whatever the adjoint is, shape (rows,); None where
             adjoints are only moved.
         gains: what the maps of this node depend on row by row, each of shape (rows, *any).
@@ -41,15 +43,25 @@ class Local:
     gains: tuple[Tensor, ...] = ()
 
     @classmethod
-    def between(cls, shift: Tensor, charge: Tensor, floor: Tensor | None, *gains: Tensor) -> Local:
-        """Return the node, the rounding of ``<a, shift>`` charged."""
+    def between(
+        cls, shift: Tensor, charge: Tensor, floor: Tensor | None, *gains: Tensor, count: int | None = None
+    ) -> Local:
+        """Return the node, the rounding of ``<a, shift>`` charged.
+
+        Args:
+            shift: constants.
+            charge: everything else that is charged.
+            floor: as above.
+            gains: as above.
+            count: how many numbers the output has, if ``charge`` stands for more than it holds.
+        """
         own = rounding_of(charge.dtype)
-        rounding = shift.abs() * own.dot(in_one_sum(charge))
+        rounding = shift.abs() * dot_of_sums(charge, count or charge[0].numel())
         return cls(shift, (charge + rounding) * own.up + own.tiny, floor, gains)
 
     def rows(self, index: Tensor) -> Local:
         """Return the same on some of the rows."""
-        shift = None if self.shift is None else self.shift[index]
+        shift = self.shift if self.shift is None or len(self.shift) == 1 else self.shift[index]
         floor = None if self.floor is None else self.floor[index]
         return Local(shift, self.charge[index], floor, tuple(gain[index] for gain in self.gains))
 
@@ -116,15 +128,34 @@ def under(peak: Tensor, tiny: float, times: int = 1) -> Tensor:
     return peak.flatten(1).sum(1) * (tiny * times * own.grow(peak[0].numel()) * own.up)
 
 
-def in_one_sum(values: Tensor) -> int:
-    """Return how many numbers of a row are added in their own type, before the sums are added in float64.
+def in_one_sum(values: Tensor, count: int) -> int:
+    """Return how many of ``count`` numbers are added in their own type, before sums are added in float64.
 
     All of them in float64. In float32 few, as its gamma grows with their count.
     """
-    count = max(1, values[0].numel())
+    count = max(1, count)
     if values.dtype == torch.float64 or count <= _FEW:
         return count
     return next((size for size in range(_FEW, 15, -1) if count % size == 0), count)
+
+
+def in_double(values: Tensor) -> bool:
+    """Whether products of such numbers are added in float64: compiled loops do, on the CPU."""
+    return values.device.type == "cpu"
+
+
+def dot_of_sums(values: Tensor, count: int) -> float:
+    """Return a bound on the relative error of a computed sum of ``count`` products of adjoints and values."""
+    if in_double(values):
+        return DOUBLE.dot(count)
+    return rounding_of(values.dtype).dot(in_one_sum(values, count))
+
+
+def grow_of_sums(values: Tensor, count: int) -> float:
+    """Return the factor that lifts such a sum of non-negative products above the exact one."""
+    if in_double(values):
+        return DOUBLE.grow(count)
+    return rounding_of(values.dtype).grow(in_one_sum(values, count))
 
 
 def repeats(inside: tuple[int, ...], outside: tuple[int, ...]) -> int:

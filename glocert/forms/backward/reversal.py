@@ -70,7 +70,7 @@ class Reversal:
             raise ValueError("the program's number type does not have these weights")
         sweep, live = self.swept(tape, weights, self.program.graph.output)
         for name, adjoint in live.items():
-            sweep.substitute(adjoint, tape.forms[name])
+            sweep.substitute(adjoint, tape.form(name))
         return sweep.result(tape.scores)
 
     def swept(self, tape: Tape, weights: Tensor, start: str) -> tuple[Sweep, dict[str, Tensor]]:
@@ -92,12 +92,12 @@ class Reversal:
             if adjoint is None:
                 continue
             if node is None:
-                sweep.substitute(adjoint, tape.forms[step.output])
+                sweep.substitute(adjoint, tape.form(step.output))
                 continue
             local = tape.local(step.output, node, step.inputs)
             sweep.through(adjoint, local)
             for name, part in zip(step.inputs, node.back(adjoint, local.gains), strict=True):
-                live[name] = sweep.joined(live[name], part, tape.forms[name]) if name in live else part
+                live[name] = sweep.joined(live[name], part, tape.peak(name)) if name in live else part
         return sweep, live
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from glocert.forms.backward.registry import Local, in_one_sum
+from glocert.forms.backward.products import products, substituted
+from glocert.forms.backward.registry import Local, dot_of_sums, grow_of_sums
 from glocert.forms.form import Form, rounding_of
 from glocert.rounding import UNIT, UP
 
@@ -33,9 +34,10 @@ class Sweep:
 
     def through(self, adjoint: Tensor, local: Local) -> None:
         """Collect what a node adds to the functionals of its output."""
-        if local.shift is not None:
-            self._add(0, _product(adjoint, local.shift))
-        self._charge(_product(adjoint.abs(), local.charge), adjoint)
+        sums, sizes = products(adjoint, local.shift, local.charge)
+        if sums is not None:
+            self._add(0, sums)
+        self._charge(sizes, adjoint)
         if local.floor is not None:
             self.error = (self.error + local.floor[:, None]) * UP
 
@@ -44,16 +46,22 @@ class Sweep:
 
         The products of each sum are off by ``dot`` of their number times their absolute sum.
         """
-        for j, line in enumerate(x.lines()):
-            self._add(j, _product(adjoint, line))
-        own = x.rounding
-        size = x.magnitude() * (own.dot(in_one_sum(x.error)) * own.up) + x.error
-        self._charge(_product(adjoint.abs(), size * own.up + own.tiny), adjoint)
+        found, sizes = substituted(adjoint, x, dot_of_sums(x.error, x.error[0].numel()))
+        for j, line in enumerate(found):
+            self._add(j, line)
+        self._charge(sizes, adjoint)
 
-    def joined(self, one: Tensor, other: Tensor, x: Form) -> Tensor:
-        """Return the sum of two adjoints of an activation; its rounding costs as much as x can be large."""
-        total, own = one + other, x.rounding
-        self._charge(_product(total.abs(), x.peak() * (2 * own.unit) + own.tiny), total)
+    def joined(self, one: Tensor, other: Tensor, peak: Tensor) -> Tensor:
+        """Return the sum of two adjoints of an activation; its rounding costs as much as x can be large.
+
+        Args:
+            one: an adjoint, shape (rows, functionals, *shape).
+            other: another.
+            peak: bound on the absolute values of x, shape (rows, *shape).
+        """
+        total, own = one + other, rounding_of(peak.dtype)
+        _, sizes = products(total, None, peak * (2 * own.unit) + own.tiny)
+        self._charge(sizes, total)
         return total
 
     def result(self, scores: Form) -> Form:
@@ -76,24 +84,5 @@ class Sweep:
 
     def _charge(self, values: Tensor, adjoint: Tensor) -> None:
         """Add a computed sum of products of non-negative numbers to the error."""
-        own = rounding_of(adjoint.dtype)
-        self.error = (self.error + (values * own.grow(in_one_sum(adjoint[0])) + own.tiny)) * UP
-
-
-def _product(adjoint: Tensor, values: Tensor) -> Tensor:
-    """Sum ``adjoint * values``, shapes (rows, functionals, *shape) and (rows, *shape), as they lie.
-
-    Returns:
-        float64; ``in_one_sum`` numbers are added in the type of the arguments, the sums in float64.
-    """
-    if adjoint.ndim == 2:
-        return (adjoint * values.unsqueeze(1)).double()
-    strides = adjoint.stride()[2:]
-    order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
-    flat = adjoint.permute(0, 1, *(axis + 2 for axis in order)).flatten(2)
-    vector = values.permute(0, *(axis + 1 for axis in order)).flatten(1)
-    count = in_one_sum(vector)
-    if count == flat.shape[2]:
-        return torch.bmm(flat, vector.unsqueeze(2)).squeeze(2).double()
-    products = (flat * vector.unsqueeze(1)).view(*flat.shape[:2], -1, count)
-    return products.sum(3).double().sum(2)
+        tiny = rounding_of(adjoint.dtype).tiny
+        self.error = (self.error + (values * grow_of_sums(adjoint, adjoint[0, 0].numel()) + tiny)) * UP

@@ -38,7 +38,9 @@ def spread(
 
 
 @compiled
-def closed(centre: Array, error: Array, bias: Array, shares: tuple[float, float], tiny: float, limit: float) -> None:
+def closed(
+    centre: Array, error: Array, bias: Array, shares: tuple[float, float], tiny: float, limit: float
+) -> None:
     """Add the bias to the centre and its charge to the error, in place; lift the error, see ``Linear``.
 
     Args:
@@ -67,8 +69,13 @@ def closed(centre: Array, error: Array, bias: Array, shares: tuple[float, float]
 
 @compiled
 def added(
-    one: tuple[Array, Array], other: tuple[Array, Array], sign: float, own: tuple[float, float, float, float],
-    limits: tuple[float, float], out: Array, bound: Array,
+    one: tuple[Array, Array],
+    other: tuple[Array, Array],
+    sign: float,
+    own: tuple[float, float, float, float],
+    limits: tuple[float, float],
+    out: Array,
+    bound: Array,
 ) -> None:
     """Write ``x + sign y`` of two forms, see ``glocert.forms.ops.affine.Sum``.
 
@@ -105,8 +112,13 @@ def added(
 
 @compiled
 def scaled(
-    x: tuple[Array, Array], gains: tuple[Array, Array], shifts: tuple[Array, Array],
-    own: tuple[float, float, float, float, float], limits: tuple[float, float], out: Array, bound: Array,
+    x: tuple[Array, Array],
+    gains: tuple[Array, Array],
+    shifts: tuple[Array, Array],
+    own: tuple[float, float, float, float, float],
+    limits: tuple[float, float],
+    out: Array,
+    bound: Array,
 ) -> None:
     """Write ``g x + h``, see ``glocert.forms.ops.affine.Scale``.
 

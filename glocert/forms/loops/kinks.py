@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from glocert.compiled import compiled
 from glocert.forms.loops.views import Array
 
 
 @compiled
-def rectify(lines: Array, error: Array, own: tuple[float, float, float, float], out: Array, bound: Array) -> None:
+def rectify(
+    lines: Array, error: Array, own: tuple[float, float, float, float], out: Array, bound: Array
+) -> None:
     """Replace ``max(x, 0)`` by lines, number by number, see ``glocert.forms.ops.kinks.rectifier``.
 
     What is not finite gets an infinite error.
@@ -25,45 +29,31 @@ def rectify(lines: Array, error: Array, own: tuple[float, float, float, float], 
     lift, charge, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
     zero, one, half_, endless = kind(0.0), kind(1.0), kind(0.5), kind(math.inf)
     some = half_ * up + charge
-    count = len(error)
-    if len(lines) == 2:  # noqa: PLR2004
-        centres, slopes, outs, outs1 = lines[0], lines[1], out[0], out[1]
-        for j in range(count):
-            c, s, e = centres[j], slopes[j], error[j]
-            width = (abs(s) + e) * lift + abs(c) * charge + tiny
-            low, high = c - width, c + width
-            above = high if high > zero else zero
-            below = low if low < zero else zero
-            reach = above - below
-            gain = above / (reach if reach > tiny else tiny)
-            first, last = (one - gain) * above, -(gain * below)
-            top = first if first > last else last
-            half = top * some + gain * above * charge + tiny
-            fresh = e * gain
-            loose = (fresh + half) * up
-            fresh = loose if top > zero else fresh
-            bound[j] = fresh if width < endless else endless
-            outs[j] = c * gain + top * half_
-            outs1[j] = s * gain
-        return
+    gains = np.empty_like(error)
+    gains[:] = zero
+    for line in range(1, len(lines)):
+        for j in range(len(error)):
+            gains[j] += abs(lines[line, j])
     for j in range(len(error)):
-        swing = abs(lines[1, j])
-        for i in range(2, len(lines)):
-            swing += abs(lines[i, j])
-        width = (swing + error[j]) * lift + abs(lines[0, j]) * charge + tiny
-        low, high = lines[0, j] - width, lines[0, j] + width
-        above, below = (high if high > zero else zero), (low if low < zero else zero)
+        c, e = lines[0, j], error[j]
+        width = (gains[j] + e) * lift + abs(c) * charge + tiny
+        low, high = c - width, c + width
+        above = high if high > zero else zero
+        below = low if low < zero else zero
         reach = above - below
         gain = above / (reach if reach > tiny else tiny)
         first, last = (one - gain) * above, -(gain * below)
         top = first if first > last else last
         half = top * some + gain * above * charge + tiny
-        fresh = error[j] * gain
-        fresh = (fresh + half) * up if top > zero else fresh
+        passed = e * gain
+        loose = (passed + half) * up
+        fresh = loose if top > zero else passed
         bound[j] = fresh if width < endless else endless
-        out[0, j] = lines[0, j] * gain + top * half_
-        for i in range(1, len(lines)):
-            out[i, j] = lines[i, j] * gain
+        out[0, j] = c * gain + top * half_
+        gains[j] = gain
+    for line in range(1, len(lines)):
+        for j in range(len(error)):
+            out[line, j] = lines[line, j] * gains[j]
 
 
 @compiled
@@ -90,8 +80,8 @@ def clamp(
     first, last, lost = kind(levels[0]), kind(levels[1]), kind(levels[2])
     zero, one, two, endless = kind(0.0), kind(1.0), kind(2.0), kind(math.inf)
     for j in range(len(error)):
-        swing = abs(lines[1, j])
-        for i in range(2, len(lines)):
+        swing = zero
+        for i in range(1, len(lines)):
             swing += abs(lines[i, j])
         width = (swing + error[j]) * lift + abs(lines[0, j]) * charge + tiny
         low, high = lines[0, j] - width, lines[0, j] + width

@@ -37,6 +37,15 @@ def flat(lines: Tensor, error: Tensor) -> Flat | None:
     return Flat(lines.as_strided((len(lines), count), (count, 1)).numpy(), array(error))
 
 
+def by_rows(x: Form) -> Flat | None:
+    """Return the numbers of a form as shapes (1 + k, rows, numbers) and (rows, numbers), or None."""
+    seen = flat(x.lines(), x.error)
+    if seen is None:
+        return None
+    rows = len(x.error)
+    return Flat(seen.lines.reshape(len(seen.lines), rows, -1), seen.error.reshape(rows, -1))
+
+
 def array(dense: Tensor) -> Array:
     """Return the numbers of a dense CPU tensor as they lie in memory."""
     found: Array = dense.as_strided((dense.numel(),), (1,)).numpy()

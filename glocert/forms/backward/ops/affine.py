@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glocert.forms.backward.peaks import channel_peaks
+from glocert.forms.backward.peaks import peak as peaks
 from glocert.forms.backward.registry import Local, Reverse, each, folded, repeats, reverse, under
 from glocert.forms.form import Form
 from glocert.forms.ops.affine import normalised
 from glocert.forms.ops.registry import Charges, Site
 from glocert.graph.ir import Node
-from glocert.rounding import Rounding
+from glocert.rounding import UP, Rounding
 
 Map = Callable[[Tensor], Tensor]
 """A linear map of a batch, shape (n, *shape), to another; rows do not mix."""
@@ -31,6 +33,8 @@ class Affine:
         terms: see there.
         shape: of the output.
         charges: what roundings cost.
+        by_channel: the same as ``size`` from a bound on each channel, shapes (n, channels) -> (n, maps), if
+            the node has such.
     """
 
     transposed: Map
@@ -39,17 +43,33 @@ class Affine:
     terms: int
     shape: tuple[int, ...]
     charges: Charges
+    by_channel: Map | None = None
 
     def local(self, inputs: Sequence[Form]) -> Local:
         """Charge the rounding of ``W^T a``, and that of executing the node."""
-        peak, own, executed = inputs[0].peak(), self.charges.own, self.charges.executed
-        size = self.size(peak).expand(len(peak), *self.shape)
+        peak = inputs[0].peak()
+        return self._charged(self.size(peak), under(peak, self.charges.own.tiny))
+
+    def in_one_pass(self, x: Form, index: Tensor) -> Local | None:
+        """Return ``local`` on some rows of the input, where a compiled loop goes through them."""
+        tiny = self.charges.own.tiny * UP
+        if self.by_channel is not None:
+            found = channel_peaks(x, index)
+            if found is None:
+                return None
+            size = self.by_channel(found[0])
+            return self._charged(size.reshape(*size.shape, *(1,) * (len(self.shape) - 1)), found[1] * tiny)
+        peak, total = peaks(x, index)
+        return None if total is None else self._charged(self.size(peak), total * tiny)
+
+    def _charged(self, size: Tensor, floor: Tensor) -> Local:
+        own, executed = self.charges.own, self.charges.executed
         charge = size * (own.dot(self.terms) + executed) + self.charges.tiny
-        floor = under(peak, own.tiny)
         if self.bias is None:
             return Local(None, charge * own.up, floor)
         charge = charge + self.bias.abs() * executed
-        return Local.between(self.bias.expand(charge.shape), charge * own.up, floor)
+        count = math.prod(self.shape)
+        return Local.between(self.bias[None], charge * own.up, floor, count=count)
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:  # noqa: ARG002
         """Multiply by the transpose."""

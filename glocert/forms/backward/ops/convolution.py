@@ -9,6 +9,7 @@ from torch import Tensor
 
 from glocert.forms.backward.ops.affine import Affine
 from glocert.forms.backward.registry import Reverse, reverse
+from glocert.forms.loops import backward as loops
 from glocert.forms.ops.convolution import Windows, windows_of
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Node
@@ -50,7 +51,18 @@ class Transposed:
             columns = torch.bmm(flat.transpose(0, 1), self.weights).transpose(0, 1)
         (kh, kw), (high, wide) = self.windows.kernel, self.windows.outside
         columns = columns.reshape(count, high, wide, groups, kh, kw, -1)
+        if columns.device.type == "cpu":
+            return self._in_one_pass(columns)
         return self._overlaid(columns)
+
+    def _in_one_pass(self, columns: Tensor) -> Tensor:
+        """Do the same as ``_overlaid`` in one pass over memory."""
+        top, left, *_ = self.windows.pads
+        out = columns.new_empty(len(columns), *self.inside[1:], columns.shape[3], columns.shape[-1])
+        numbers = columns.flatten(4, 5).contiguous().numpy()
+        geometry = (top, left), self.windows.kernel, self.windows.strides, self.windows.dilations
+        loops.overlay(numbers, *(tuple(pair) for pair in geometry), out.numpy())
+        return out.flatten(3)
 
     def _overlaid(self, columns: Tensor) -> Tensor:
         """Add up the columns, (n, out height, out width, groups, kernel height, kernel width, channel)."""
@@ -84,14 +96,22 @@ def conv(node: Node, site: Site) -> Reverse:
     sums = site.size(kernel).sum((2, 3)) * own.grow(height * width)
     table = _by_channel(sums, groups)
 
-    def size(peak: Tensor) -> Tensor:
+    def by_channel(peak: Tensor) -> Tensor:
         """Bound every window by the largest number of each channel."""
-        return ((peak.amax((2, 3)) @ table) * own.grow(len(table)))[:, :, None, None]
+        return (peak @ table) * own.grow(len(table))
 
     bias = site.parameter(node.inputs[2]).reshape(-1, 1, 1) if len(node.inputs) > 2 else None
     terms = (maps // groups) * height * width
-    back = Transposed(windows, weights, inside)
-    return Affine(back, size, bias, terms, outside, site.charges(node))
+    back, charges = Transposed(windows, weights, inside), site.charges(node)
+    return Affine(
+        back,
+        lambda x: by_channel(x.amax((2, 3)))[:, :, None, None],
+        bias,
+        terms,
+        outside,
+        charges,
+        by_channel,
+    )
 
 
 def _by_channel(sums: Tensor, groups: int) -> Tensor:

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glocert.forms.backward.peaks import lifted
 from glocert.forms.backward.registry import Local, Reverse, reverse, under
 from glocert.forms.form import Form, rounding_of
+from glocert.forms.loops import backward as loops
+from glocert.forms.loops.views import by_rows
 from glocert.forms.ops.kinks import Bent, chord, rectifier
 from glocert.forms.ops.registry import REGISTRY as FORWARD
 from glocert.forms.ops.registry import Site
 from glocert.forms.ranges import Range
 from glocert.graph.ir import Node
+from glocert.rounding import UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,20 @@ class Gained:
     def local(self, inputs: Sequence[Form]) -> Local:
         """Return the lines on the ranges of a form."""
         return self.between(Range.of(inputs[0]))
+
+    def in_one_pass(self, x: Form, index: Tensor) -> Local | None:
+        """Return ``local`` on some rows of a form, where a compiled loop goes through them."""
+        seen = by_rows(x) if self.bent.rectifies else None
+        if seen is None:
+            return None
+        own, shape, rows = x.rounding, (len(index), *x.error.shape[1:]), len(index)
+        made = [torch.empty_strided(shape, x.error.stride(), dtype=x.error.dtype) for _ in range(3)]
+        sums, count = torch.empty(rows, dtype=torch.float64), seen.error.shape[1]
+        flat = tuple(part.as_strided((rows, count), (count, 1)).numpy() for part in made)
+        constants = x.lift(3), own.charge, own.up, own.tiny
+        loops.rectifier_lines(*seen, constants, index.numpy(), flat, sums.numpy())
+        gain, middle, charge = made
+        return Local.between(middle, charge, lifted(sums, count) * (own.tiny * UP), gain)
 
     def between(self, x: Range) -> Local:
         """Return the lines of all coordinates; where the function is one line, nothing is charged.

@@ -39,9 +39,12 @@ def worst_of_node(
     for name, part in zip(names, parts, strict=True):
         given_back = exactly(part.double().numpy()).reshape(ROWS, FUNCTIONALS, -1)
         missed = missed - (given_back * exact[name].reshape(ROWS, 1, -1)).sum(axis=2)
+    full = ROWS, *graph.shapes[node.output]
     if local.shift is not None:
-        missed = missed - (a * exactly(local.shift.double().numpy()).reshape(ROWS, 1, -1)).sum(axis=2)
-    allowed = (abs(a) * exactly(local.charge.double().numpy()).reshape(ROWS, 1, -1)).sum(axis=2)
+        shift = exactly(local.shift.expand(full).double().numpy())
+        missed = missed - (a * shift.reshape(ROWS, 1, -1)).sum(axis=2)
+    charge = exactly(local.charge.expand(full).double().numpy())
+    allowed = (abs(a) * charge.reshape(ROWS, 1, -1)).sum(axis=2)
     if local.floor is not None:
         allowed = allowed + exactly(local.floor.double().numpy()).reshape(ROWS, 1)
     return max(float(abs(m) / c) for m, c in zip(missed.ravel(), allowed.ravel(), strict=True))

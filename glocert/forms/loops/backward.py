@@ -1,0 +1,246 @@
+"""Going backwards through forms: what adjoints meet, and what is charged for it.
+
+Products are added in float64 whatever the type of the adjoint, so that a sum of ``n`` of them is off by at
+most gamma(n) of float64 times the sum of their absolute values; products of two float32 numbers are exact.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from glocert.compiled import compiled, summing
+from glocert.forms.loops.views import Array
+
+
+@summing
+def collect(adjoint: Array, shift: Array, charge: Array, sums: Array, sizes: Array) -> None:
+    """Write ``<a, shift>`` and ``<|a|, charge>`` of every functional.
+
+    Args:
+        adjoint: shape (rows, functionals, n).
+        shift: shape (rows or 1, period), repeated up to n numbers, or (0, 0) where there is none.
+        charge: shape (rows, period), likewise; each has a period of its own.
+        sums: float64, shape (rows, functionals).
+        sizes: same shape.
+    """
+    for r in range(adjoint.shape[0]):
+        charges = charge[r]
+        for f in range(adjoint.shape[1]):
+            a, size, period = adjoint[r, f], 0.0, len(charges)
+            for start in range(0, len(a), period):
+                part = a[start : start + period]
+                for i in range(period):
+                    size += abs(float(part[i])) * float(charges[i])
+            sizes[r, f] = size
+            total = 0.0
+            if len(shift):
+                shifts = shift[r if len(shift) > 1 else 0]
+                period = len(shifts)
+                for start in range(0, len(a), period):
+                    part = a[start : start + period]
+                    for i in range(period):
+                        total += float(part[i]) * float(shifts[i])
+            sums[r, f] = total
+
+
+@summing
+def substitute(
+    adjoint: Array, lines: Array, error: Array, share: float, tiny: float, found: Array, sizes: Array
+) -> None:
+    """Write ``<a, line>`` for centre and slopes, and ``<|a|, error + tiny + share * sum |lines|>``.
+
+    Args:
+        adjoint: shape (rows, functionals, n).
+        lines: shape (1 + k, rows, n).
+        error: shape (rows, n).
+        share: of the magnitude that rounding costs.
+        tiny: so that an adjoint that is not finite is seen.
+        found: float64, shape (1 + k, rows, functionals).
+        sizes: float64, shape (rows, functionals).
+    """
+    for r in range(adjoint.shape[0]):
+        for f in range(adjoint.shape[1]):
+            a, size = adjoint[r, f], 0.0
+            for i in range(len(a)):
+                size += abs(float(a[i])) * (float(error[r, i]) + tiny)
+            for line in range(len(lines)):
+                values, total, magnitude = lines[line, r], 0.0, 0.0
+                for i in range(len(a)):
+                    product = float(a[i]) * float(values[i])
+                    total += product
+                    magnitude += abs(product)
+                found[line, r, f] = total
+                size += magnitude * share
+            sizes[r, f] = size
+
+
+@summing
+def _total(values: Array) -> float:
+    """Return the sum of numbers, added in float64."""
+    total = 0.0
+    for i in range(len(values)):
+        total += float(values[i])
+    return total
+
+
+@compiled
+def _peaks(lines: Array, error: Array, own: tuple[float, float, float], r: int, row: Array) -> None:
+    """Write bounds on the absolute values of one row, see ``Form.peak``; infinite where nothing is known."""
+    kind = error.dtype.type
+    lift, up, tiny, endless = kind(own[0]), kind(own[1]), kind(own[2]), kind(math.inf)
+    row[:] = kind(0.0)
+    for line in range(1, len(lines)):
+        values = lines[line, r]
+        for i in range(len(row)):
+            row[i] += abs(values[i])
+    centre, errors = lines[0, r], error[r]
+    for i in range(len(row)):
+        peak = (abs(centre[i]) + (row[i] * lift + tiny + errors[i]) * up) * up
+        row[i] = peak if peak < endless else endless
+
+
+@compiled
+def peaks(
+    lines: Array, error: Array, own: tuple[float, float, float], index: Array, out: Array, sums: Array
+) -> None:
+    """Write bounds on absolute values, see ``Form.peak``, and their sum over each row.
+
+    Args:
+        lines: shape (1 + k, rows, n).
+        error: shape (rows, n).
+        own: what lifts a sum of 1 + k numbers, up and tiny of the number type.
+        index: rows that are wanted, int64.
+        out: shape (wanted, n).
+        sums: float64, shape (wanted,).
+    """
+    for at in range(len(index)):
+        _peaks(lines, error, own, index[at], out[at])
+        sums[at] = _total(out[at])
+
+
+@compiled
+def channel_peaks(
+    lines: Array,
+    error: Array,
+    own: tuple[float, float, float],
+    index: Array,
+    inner: int,
+    out: Array,
+    sums: Array,
+) -> None:
+    """Write the largest bound of each channel, and the sum of all bounds over each row.
+
+    Args:
+        lines: shape (1 + k, rows, n).
+        error: shape (rows, n).
+        own: what lifts a sum of 1 + k numbers, up and tiny of the number type.
+        index: rows that are wanted, int64.
+        inner: how many numbers of a channel lie side by side: 1, or all of them.
+        out: shape (wanted, channels).
+        sums: float64, shape (wanted,).
+    """
+    row, channels = np.empty_like(error[0]), out.shape[1]
+    for at in range(len(index)):
+        largest = out[at]
+        _peaks(lines, error, own, index[at], row)
+        sums[at] = _total(row)
+        largest[:] = 0
+        for start in range(0, len(row), channels * inner):
+            part = row[start : start + channels * inner]
+            for i in range(channels * inner):
+                c = i // inner if inner > 1 else i
+                largest[c] = part[i] if part[i] > largest[c] else largest[c]
+
+
+@compiled
+def rectifier_lines(
+    lines: Array,
+    error: Array,
+    own: tuple[float, float, float, float],
+    index: Array,
+    made: tuple[Array, Array, Array],
+    sums: Array,
+) -> None:
+    """Write the lines in place of ``max(x, 0)``, see ``glocert.forms.ops.kinks.rectifier``.
+
+    What is not finite gets an infinite charge.
+
+    Args:
+        lines: shape (1 + k, rows, n).
+        error: shape (rows, n).
+        own: ``1 + (k + 3) charge``, charge, up and tiny of the number type.
+        index: rows that are wanted, int64.
+        made: slopes, constants and errors, each of shape (wanted, n); the errors are positive.
+        sums: float64, shape (wanted,): bounds on the sums of the absolute values.
+    """
+    kind = error.dtype.type
+    lift, share, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
+    zero, one, half_, endless = kind(0.0), kind(1.0), kind(0.5), kind(math.inf)
+    some = half_ * up + share
+    for at in range(len(index)):
+        gains, middles, charges = made[0][at], made[1][at], made[2][at]
+        _peaks(lines, error, (own[0], own[2], own[3]), index[at], charges)
+        sums[at] = _total(charges)
+        centre, errors = lines[0, index[at]], error[index[at]]
+        gains[:] = zero
+        for line in range(1, len(lines)):
+            values = lines[line, index[at]]
+            for i in range(len(gains)):
+                gains[i] += abs(values[i])
+        for i in range(len(gains)):
+            c = centre[i]
+            width = (gains[i] + errors[i]) * lift + abs(c) * share + tiny
+            low, high = c - width, c + width
+            above = high if high > zero else zero
+            below = low if low < zero else zero
+            reach = above - below
+            slope = above / (reach if reach > tiny else tiny)
+            first, last = (one - slope) * above, -(slope * below)
+            top = first if first > last else last
+            half = top * some + slope * above * share + tiny
+            half = half if top > zero else zero
+            known = width < endless
+            gains[i] = slope if known else zero
+            middles[i] = top * half_ if known else zero
+            charges[i] = half * up + tiny if known else endless
+
+
+@compiled
+def overlay(
+    columns: Array,
+    corner: tuple[int, int],
+    kernel: tuple[int, int],
+    strides: tuple[int, int],
+    dilations: tuple[int, int],
+    out: Array,
+) -> None:
+    """Add up what windows send back: the transpose of copying windows side by side.
+
+    Args:
+        columns: shape (n, out height, out width, groups, kernel height * kernel width, channels per group).
+        corner: pads above and on the left.
+        kernel: height, width.
+        strides: vertical, horizontal.
+        dilations: vertical, horizontal.
+        out: shape (n, height, width, groups, channels per group); overwritten.
+    """
+    count, high, wide, groups, _, channels = columns.shape
+    out[:] = 0
+    for n in range(count):
+        for y in range(high):
+            for x in range(wide):
+                for down in range(kernel[0]):
+                    row = y * strides[0] + down * dilations[0] - corner[0]
+                    if row < 0 or row >= out.shape[1]:
+                        continue
+                    for right in range(kernel[1]):
+                        column = x * strides[1] + right * dilations[1] - corner[1]
+                        if column < 0 or column >= out.shape[2]:
+                            continue
+                        for group in range(groups):
+                            target = out[n, row, column, group]
+                            source = columns[n, y, x, group, down * kernel[1] + right]
+                            for channel in range(channels):
+                                target[channel] += source[channel]
