@@ -46,7 +46,7 @@ class Local:
     def between(
         cls, shift: Tensor, charge: Tensor, floor: Tensor | None, *gains: Tensor, count: int | None = None
     ) -> Local:
-        """Return the node, the rounding of ``<a, shift>`` charged.
+        """Return the node, the rounding of ``<a, shift>`` charged, and that of constants to the program's type.
 
         Args:
             shift: constants.
@@ -56,7 +56,7 @@ class Local:
             count: how many numbers the output has, if ``charge`` stands for more than it holds.
         """
         own = rounding_of(charge.dtype)
-        rounding = shift.abs() * dot_of_sums(charge, count or charge[0].numel())
+        rounding = shift.abs() * (dot_of_sums(charge, count or charge[0].numel()) + own.charge)
         return cls(shift, (charge + rounding) * own.up + own.tiny, floor, gains)
 
     def rows(self, index: Tensor) -> Local:
