@@ -32,7 +32,7 @@ def collect(adjoint: Array, shift: Array, charge: Array, sums: Array, sizes: Arr
             for start in range(0, len(a), period):
                 part = a[start : start + period]
                 for i in range(period):
-                    size += abs(float(part[i])) * float(charges[i])
+                    size += abs(np.float64(part[i])) * np.float64(charges[i])
             sizes[r, f] = size
             total = 0.0
             if len(shift):
@@ -41,7 +41,7 @@ def collect(adjoint: Array, shift: Array, charge: Array, sums: Array, sizes: Arr
                 for start in range(0, len(a), period):
                     part = a[start : start + period]
                     for i in range(period):
-                        total += float(part[i]) * float(shifts[i])
+                        total += np.float64(part[i]) * np.float64(shifts[i])
             sums[r, f] = total
 
 
@@ -64,11 +64,11 @@ def substitute(
         for f in range(adjoint.shape[1]):
             a, size = adjoint[r, f], 0.0
             for i in range(len(a)):
-                size += abs(float(a[i])) * (float(error[r, i]) + tiny)
+                size += abs(np.float64(a[i])) * (np.float64(error[r, i]) + tiny)
             for line in range(len(lines)):
                 values, total, magnitude = lines[line, r], 0.0, 0.0
                 for i in range(len(a)):
-                    product = float(a[i]) * float(values[i])
+                    product = np.float64(a[i]) * np.float64(values[i])
                     total += product
                     magnitude += abs(product)
                 found[line, r, f] = total
@@ -81,7 +81,7 @@ def _total(values: Array) -> float:
     """Return the sum of numbers, added in float64."""
     total = 0.0
     for i in range(len(values)):
-        total += float(values[i])
+        total += np.float64(values[i])
     return total
 
 
