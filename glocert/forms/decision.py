@@ -1,4 +1,4 @@
-"""Which part of each row is decided, and what is left. NumPy only.
+"""Which part of each row is decided, and what is left.
 
 On a row every lower and upper bound of a margin is a line in u. All lower bounds are positive on an interval,
 possibly empty; one of the upper bounds is negative on an interval at the row's start, at its stop, or on all
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from glocert.forms.loops import margins as loops
 from glocert.forms.margins import Margins
 from glocert.forms.path import Parts
 from glocert.rounding import CHARGE
@@ -43,14 +44,7 @@ class Spans:
 
 def proven(known: Margins) -> Spans:
     """Return where all margins are proven to be positive."""
-    level = known.centre - known.error
-    with np.errstate(divide="ignore", invalid="ignore"):
-        root = -level / known.slope
-    rising, falling = known.slope > 0, known.slope < 0
-    first = np.where(rising, root, -np.inf).max(1) + _INWARDS
-    last = np.where(falling, root, np.inf).min(1) - _INWARDS
-    never = (~rising & ~falling & ~(level > 0)).any(1) | ~known.finite
-    return _checked(known, first, last, never, -1)
+    return _spans(known)[0]
 
 
 def refuted(known: Margins) -> tuple[Spans, Spans]:
@@ -58,49 +52,17 @@ def refuted(known: Margins) -> tuple[Spans, Spans]:
 
     Where it is negative on the whole row, both are the whole row.
     """
-    level = known.centre + known.error
-    with np.errstate(divide="ignore", invalid="ignore"):
-        root = -level / known.slope
-    everywhere = (known.slope == 0) & (level < 0)
-    last = np.where(known.slope > 0, root, np.where(everywhere, np.inf, -np.inf))
-    first = np.where(known.slope < 0, root, np.where(everywhere, -np.inf, np.inf))
-    never = ~known.finite
-    ends = np.full(len(level), np.inf)
-    head = _checked(known, -ends, last.max(1) - _INWARDS, never, 1, last.argmax(1))
-    tail = _checked(known, first.min(1) + _INWARDS, ends, never, 1, first.argmin(1))
-    return head, tail
+    return _spans(known)[1:]
 
 
-def _checked(
-    known: Margins,
-    first: Float64,
-    last: Float64,
-    never: Bools,
-    sign: int,
-    other: NDArray[np.intp] | None = None,
-) -> Spans:
-    """Turn intervals of u into intervals of t whose ends have been evaluated.
-
-    Args:
-        known: the lines.
-        first: start in u, below -1 for the row's start.
-        last: stop in u, above 1 for the row's stop.
-        never: rows without an interval.
-        sign: -1: all lower bounds must be positive; 1: the upper bound of one class must be negative.
-        other: that class, shape (rows,).
-    """
-    parts = known.parts
-    with np.errstate(invalid="ignore"):
-        start = np.where(first <= -1, parts.start, parts.middle + first * parts.half + CHARGE)
-        stop = np.where(last >= 1, parts.stop, parts.middle + last * parts.half - CHARGE)
-    held = ~never & (start >= parts.start) & (stop <= parts.stop) & (start <= stop)
-    start, stop = np.where(held, start, parts.start), np.where(held, stop, parts.start)
-    bounds = known.line(np.stack([start, stop], 1), sign)
-    if other is None:
-        held &= (bounds > 0).all((1, 2))
-    else:
-        held &= (bounds[np.arange(len(bounds)), :, other] < 0).all(1)
-    return Spans(start, stop, held)
+def _spans(known: Margins) -> tuple[Spans, Spans, Spans]:
+    parts, rows = known.parts, len(known.centre)
+    found = np.empty((3, 3, rows))
+    lines = tuple(np.ascontiguousarray(part) for part in (known.centre, known.slope, known.error))
+    places = parts.start, parts.stop, parts.middle, parts.half
+    loops.decided(lines, places, _INWARDS, CHARGE, found)
+    safe, head, tail = (Spans(start, stop, held > 0) for start, stop, held in found)
+    return safe, head, tail
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +103,7 @@ class Decided:
 
 def decide(known: Margins) -> Decided:
     """Cut every row into what is proven, what is refuted and what is left."""
-    safe, (head, tail) = proven(known), refuted(known)
+    safe, head, tail = _spans(known)
     found = Decided([], [], [])
     for row in range(len(known.centre)):
         _row(found, row, known.parts, safe, head, tail)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -24,7 +23,6 @@ def rounding_of(dtype: torch.dtype) -> Rounding:
     raise ValueError(f"no forms in {dtype}")
 
 
-@dataclass(slots=True)
 class Form:
     """A set of functions of u in [-1, 1]^k, one per row and coordinate.
 
@@ -36,33 +34,46 @@ class Form:
     All rows are parts of the path of one input, or of several; they never mix.
 
     Attributes:
-        centre: float64 or float32, shape (rows, *shape), ``shape`` being the activation's per-sample shape.
-        slopes: same type, shape (k, rows, *shape).
-        error: same type, shape (rows, *shape), >= 0; NaN or infinite where nothing is known.
+        error: same type as ``lines``, shape (rows, *shape), >= 0; NaN or infinite where nothing is known.
     """
 
-    centre: Tensor
-    slopes: Tensor
-    error: Tensor
+    __slots__ = ("_lines", "error")
+
+    def __init__(self, centre: Tensor, slopes: Tensor, error: Tensor) -> None:
+        """Put centre and slopes together, shapes (rows, *shape) and (k, rows, *shape)."""
+        self._lines = torch.cat([centre.unsqueeze(0), slopes])
+        self.error = error
+
+    @property
+    def centre(self) -> Tensor:
+        """Float64 or float32, shape (rows, *shape), ``shape`` being the activation's per-sample shape."""
+        return self._lines[0]
+
+    @property
+    def slopes(self) -> Tensor:
+        """Same type, shape (k, rows, *shape)."""
+        return self._lines[1:]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Per-sample shape."""
-        return tuple(self.centre.shape[1:])
+        return tuple(self.error.shape[1:])
 
     @property
     def rounding(self) -> Rounding:
         """What arithmetic with these numbers loses."""
-        return rounding_of(self.centre.dtype)
+        return rounding_of(self._lines.dtype)
 
     @classmethod
     def of(cls, lines: Tensor, error: Tensor) -> Form:
-        """Return the form whose centre and slopes are ``lines``, shape (1 + k, rows, *shape)."""
-        return cls(lines[0], lines[1:], error)
+        """Return the form whose centre and slopes are ``lines``, shape (1 + k, rows, *shape): no copy."""
+        form = cls.__new__(cls)
+        form._lines, form.error = lines, error
+        return form
 
     def to(self, dtype: torch.dtype) -> Form:
         """Return the form in another number type; what rounding loses is added to the error."""
-        if dtype == self.centre.dtype:
+        if dtype == self._lines.dtype:
             return self
         lines, rounding = self.lines(), rounding_of(dtype)
         if dtype == torch.float64:
@@ -87,22 +98,8 @@ class Form:
         return Form.of(lines.view(len(lines), -1), error.view(-1)), restored
 
     def lines(self) -> Tensor:
-        """Return centre and slopes as one tensor, shape (1 + k, rows, *shape); do not write to it.
-
-        Nothing is copied where they lie one after the other in memory, as ``of`` leaves them.
-        """
-        centre, slopes = self.centre, self.slopes
-        step = slopes.storage_offset() - centre.storage_offset()
-        adjacent = (
-            centre.untyped_storage().data_ptr() == slopes.untyped_storage().data_ptr()
-            and slopes.stride()[1:] == centre.stride()
-            and (len(slopes) == 1 or slopes.stride(0) == step)
-            and step > 0
-        )
-        if not adjacent:
-            return torch.cat([centre.unsqueeze(0), slopes])
-        shape = (1 + len(slopes), *centre.shape)
-        return centre.as_strided(shape, (step, *centre.stride()), centre.storage_offset())
+        """Return centre and slopes as one tensor, shape (1 + k, rows, *shape); do not write to it."""
+        return self._lines
 
     def rows(self, index: Tensor) -> Form:
         """Return the form of some rows: their positions, int64, or a mask."""
@@ -130,7 +127,7 @@ class Form:
 
     def lift(self, more: int = 0) -> float:
         """Return what makes a computed sum of 1 + k non-negative numbers, and ``more``, a bound."""
-        return 1 + (len(self.slopes) + more) * self.rounding.charge
+        return 1 + (self._lines.shape[0] - 1 + more) * self.rounding.charge
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Return proven (low, high) of the activation on each row; NaN where nothing is known."""

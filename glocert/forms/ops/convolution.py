@@ -129,10 +129,17 @@ def _direct(kernel: Tensor, sizes: Tensor, windows: Windows) -> tuple[Map, Map] 
     if kernel.dtype != torch.float32 or kernel.device.type != "cpu" or not there:
         return None
 
+    top, left, bottom, right = windows.pads
+    even = (top, left) == (bottom, right)
+
     def convolve(images: Tensor, weights: Tensor) -> Tensor:
-        framed = windows.frame(images.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        pads = (top, left) if even else (0, 0)
+        if images.shape[1] == 1:  # which could be in either memory format; the result is to have channels last
+            images = images.as_strided(images.shape, (images.stride(0), 1, *images.stride()[2:]))
+        if not even:
+            images = windows.frame(images.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         return torch.mkldnn_convolution(
-            framed, weights, None, (0, 0), windows.strides, windows.dilations, windows.groups
+            images, weights, None, pads, windows.strides, windows.dilations, windows.groups
         )
 
     kernels = [part.contiguous(memory_format=torch.channels_last) for part in (kernel, sizes)]

@@ -44,7 +44,7 @@ class Maximum:
             other = Form.of(self.window.shifted(lines, place), self.window.shifted(errors, place))
             best = larger(best, other, keep=~real, take=real & ~known)
             known = known | real
-        return Form(best.centre, best.slopes, best.error.masked_fill(~known, torch.inf))
+        return Form.of(best.lines(), best.error.masked_fill(~known, torch.inf))
 
 
 def larger(b: Form, a: Form, *, keep: Tensor, take: Tensor) -> Form:
