@@ -76,7 +76,8 @@ def _evaluate(reversal: Reversal, batch: Sequence[Wish], few: int) -> None:
     known = margins(tape.scores, parts, labels, required)
     found = decide(known)
     left = {row for start, stop, row in found.rest if start < stop}
-    if len(left) > few and not _blurred(reversal, parts, found):
+    blurred = reversal.program.dtype == torch.float32 and any(a == b for a, b, _ in found.rest)
+    if len(left) > few or blurred:
         again, better = tightened(reversal, tape, known, found, labels, required)
         known, found = known.replaced(again, better), found.replaced(again, decide(better))
     first = 0
@@ -84,13 +85,6 @@ def _evaluate(reversal: Reversal, batch: Sequence[Wish], few: int) -> None:
         last = first + len(rows)
         search.learn(rows, known.rows(range(first, last)), found.rows(first, last))
         first = last
-
-
-def _blurred(reversal: Reversal, parts: Parts, found: Decided) -> bool:
-    """Whether float32 decides none of the points of a batch, so that going back in it would say nothing."""
-    points = int((parts.start == parts.stop).sum())
-    open_points = sum(start == stop for start, stop, _ in found.rest)
-    return reversal.program.dtype == torch.float32 and 0 < points == open_points
 
 
 def _batches(wishes: Sequence[Wish], most: int) -> Iterable[list[Wish]]:

@@ -125,8 +125,7 @@ class Search:
         finite = known.scale[np.isfinite(known.scale)]
         self.scale = max([self.scale, *finite.tolist()])
         points = [at for at, row in enumerate(rows) if row.single and row.start == row.stop]
-        self.floor = max([self.floor, *known.radius[points].tolist()])
-        if points and self.floor > np.abs(known.centre[points]).min(1).max():
+        if points and not self._single_says(known.rows(points)):
             self._give_up_single()
         if not self.ledger.broken:
             self.points += [Row(t, t, single=self.single) for t in _suspects(known, found)]
@@ -136,6 +135,12 @@ class Search:
         for at, row in enumerate(rows):
             if row.doubt is not None and row.doubt.doubt is not None and at not in open_rows:
                 self.pending += _halves(row.doubt, row.doubt.doubt, known, at)
+
+    def _single_says(self, points: Margins) -> bool:
+        """Whether float32 tells the sign of the lowest margin at one of some points, whatever it loses there."""
+        every, lowest = np.arange(len(points.centre)), points.centre.argmin(1)
+        self.floor = max(self.floor, float(points.error[every, lowest].max()))
+        return bool(self.floor <= np.abs(points.centre[every, lowest]).max())
 
     def _give_up_single(self) -> None:
         """Go on in float64: what float32 loses exceeds the margins."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -37,29 +39,44 @@ def tightened(
         The rows that were worth it, and their margins: of each line, the one with less error.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        chosen = {row: kept for row in _open(known, found) if (kept := _chosen(known, row))}
+        single = reversal.program.dtype == torch.float32
+        chosen = {row: kept for row in _open(known, found, single) if (kept := _chosen(known, row))}
     if not chosen:
         return [], known.rows([])
-    rows, most = list(chosen), max(map(len, chosen.values()))
-    columns = np.array([one + one[:1] * (most - len(one)) for one in chosen.values()], np.int64)
-    index = torch.tensor(rows, device=tape.scores.centre.device)
-    asked = labels[rows], required[rows]
-    return rows, backward.tightened(reversal, tape.rows(index), known.rows(rows), asked, columns)
+    rows = list(chosen)
+    # A pair for each margin: rows with fewer open margins than others cost nothing for them.
+    place = np.array([at for at, row in enumerate(rows) for _ in chosen[row]])
+    others = np.array([other for row in rows for other in chosen[row]])
+    pairs = [rows[at] for at in place]
+    index = torch.tensor(pairs, device=tape.scores.error.device)
+    asked = labels[pairs], required[pairs]
+    found = backward.tightened(reversal, tape.rows(index), known.rows(pairs), asked, others[:, None])
+    return rows, _gathered(known.rows(rows), found, place, others)
 
 
-def _open(known: Margins, found: Decided) -> list[int]:
-    """Return the undecided rows that have a width and are not hopeless."""
+def _gathered(known: Margins, found: Margins, place: Ints, others: Ints) -> Margins:
+    """Return the margins with the lines of pairs, row ``place`` and column ``others`` of each, in their place."""
+    merged = [array.copy() for array in (known.centre, known.slope, known.error)]
+    every = np.arange(len(place))
+    for whole, part in zip(merged, (found.centre, found.slope, found.error), strict=True):
+        whole[place, others] = part[every, others]
+    return replace(known, centre=merged[0], slope=merged[1], error=merged[2])
+
+
+def _open(known: Margins, found: Decided, points: bool) -> list[int]:
+    """Return the undecided rows that are not hopeless; points only where rounding may be what hides them."""
     lowest = np.abs(known.centre).min(1) + np.abs(known.slope).max(1)
     near = known.error.min(1) / _NEAR <= lowest
-    return sorted({row for start, stop, row in found.rest if start < stop and near[row]})
+    return sorted({row for start, stop, row in found.rest if (points or start < stop) and near[row]})
 
 
 def _chosen(known: Margins, row: int) -> list[int]:
-    """Return the margins to look at: the one that refutes a row, or the few that leave it unproven."""
+    """Return the margins to look at: the one that refutes a row, or the few that leave it unproven; of a point the lowest."""
     centre, slope, error = known.centre[row], np.abs(known.slope[row]), known.error[row]
     unproven = np.flatnonzero(centre - slope - error <= 0)
     lowest = int(centre.argmin())
-    if centre[lowest] < -slope[lowest]:
+    point = known.parts.start[row] == known.parts.stop[row]
+    if point or centre[lowest] < -slope[lowest]:
         return [lowest]
     order = unproven[np.argsort(centre[unproven])]
     return order.tolist() if len(order) <= _MOST else []
