@@ -68,7 +68,6 @@ class Search:
         pending: rows that are still to be looked at.
         points: points that are to be looked at in the next round.
         scale: largest absolute score met.
-        floor: largest error of a point in float32 so far: what rounding alone makes of it.
     """
 
     path: Loaded
@@ -79,7 +78,6 @@ class Search:
     pending: list[Row] = field(default_factory=list)
     points: list[Row] = field(default_factory=list)
     scale: float = 0.0
-    floor: float = 0.0
 
     def begin(self, span: Span = (0.0, 1.0), joints: Sequence[float] = (), rows: int = _FIRST) -> None:
         """Start on a part of the path with so many rows at least; none of them reaches over a joint."""
@@ -125,7 +123,7 @@ class Search:
         finite = known.scale[np.isfinite(known.scale)]
         self.scale = max([self.scale, *finite.tolist()])
         points = [at for at, row in enumerate(rows) if row.single and row.start == row.stop]
-        if points and not self._single_says(known.rows(points)):
+        if points and not _told(known.rows(points)):
             self._give_up_single()
         if not self.ledger.broken:
             self.points += [Row(t, t, single=self.single) for t in _suspects(known, found)]
@@ -135,12 +133,6 @@ class Search:
         for at, row in enumerate(rows):
             if row.doubt is not None and row.doubt.doubt is not None and at not in open_rows:
                 self.pending += _halves(row.doubt, row.doubt.doubt, known, at)
-
-    def _single_says(self, points: Margins) -> bool:
-        """Whether float32 tells the sign of the lowest margin at one of some points, whatever it loses there."""
-        every, lowest = np.arange(len(points.centre)), points.centre.argmin(1)
-        self.floor = max(self.floor, float(points.error[every, lowest].max()))
-        return bool(self.floor <= np.abs(points.centre[every, lowest]).max())
 
     def _give_up_single(self) -> None:
         """Go on in float64: what float32 loses exceeds the margins."""
@@ -186,6 +178,12 @@ class Search:
         if not np.isfinite(error):
             return "non-finite"
         return "tie" if error <= _RELATIVE * max(self.scale, 1e-300) else "numeric"
+
+
+def _told(points: Margins) -> bool:
+    """Whether the sign of the lowest margin is known at one of some points."""
+    every, lowest = np.arange(len(points.centre)), points.centre.argmin(1)
+    return bool((points.error[every, lowest] <= np.abs(points.centre[every, lowest])).any())
 
 
 def _halves(row: Row, left: Row, known: Margins, at: int) -> list[Row]:
