@@ -31,6 +31,9 @@ from glocert.spec import Method, Verdict
 _KEPT = 3
 """How many copies of all activations a pass keeps: of forms, ranges and lines."""
 
+_SAME = 1e-9
+"""relative difference of two bounds that only rounding makes"""
+
 NEXT_STEPS = {
     "incomplete": "the bounds are too wide to decide, which says nothing about the network; ask for more "
     "parts, a tighter method, or the complete analysis",
@@ -92,9 +95,9 @@ def _by_range(question: Question, parts: Parts, found: Ranged) -> Margins:
 
 
 def _higher(one: Margins, other: Margins) -> Margins:
-    """Take for every margin the line whose lowest bound on the row is higher."""
+    """Take for every margin the line whose lowest bound on the row is higher, the first one where both are."""
     lows = [known.centre - np.abs(known.slope) - known.error for known in (one, other)]
-    better = lows[1] > lows[0]
+    better = lows[1] > lows[0] + _SAME * np.abs(lows[0])
     chosen = (
         np.where(better, second, first) for first, second in zip(_lines(one), _lines(other), strict=True)
     )

@@ -64,7 +64,7 @@ class Segment:
         coordinate that does not change takes none.
         """
         start, stop, radius = (
-            torch.tensor(array, dtype=torch.float64, device=device)
+            torch.tensor(np.ascontiguousarray(array), dtype=torch.float64, device=device)
             for array in (self.start, self.stop, self.radius)
         )
         change = stop - start

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from glocert.forms.backward import ops
+from glocert.forms.backward.ops.kinks import Gained
 from glocert.forms.backward.registry import REGISTRY, Reverse
 from glocert.forms.backward.sweep import Sweep
 from glocert.forms.backward.tape import Tape
@@ -28,6 +29,10 @@ from glocert.forms.program import Program
 assert ops.__all__, "importing the package fills the registry"
 
 
+_STRAIGHT = 2.0**11
+"""units of rounding, relative to the largest number, that a line in u may be off by"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Reversal:
     """A program and how each of its nodes is substituted.
@@ -35,10 +40,12 @@ class Reversal:
     Attributes:
         program: the program.
         nodes: output of a step -> its reverse; operators without one are substituted by their forward form.
+        front: activations in front of the first kink, the last one first.
     """
 
     program: Program
     nodes: dict[str, Reverse]
+    front: tuple[str, ...] = ()
 
     def rows(self, memory: int, slopes: int = 1) -> int:
         """Return how many rows fit into so many bytes when all their activations are kept, at least one."""
@@ -85,13 +92,13 @@ class Reversal:
             What was collected, and the adjoints of the activations that are left: the network's input alone,
             where every node in between could be substituted or was replaced by its form.
         """
-        sweep = Sweep.of(weights, len(tape.forms[start].slopes))
+        sweep, line = Sweep.of(weights, len(tape.forms[start].lines()) - 1), self._line(tape, start)
         live = {start: weights.reshape(*weights.shape[:2], *self.program.graph.shapes[start])}
         for step in reversed(self.program.steps):
             adjoint, node = live.pop(step.output, None), self.nodes.get(step.output)
             if adjoint is None:
                 continue
-            if node is None:
+            if node is None or step.output == line:
                 sweep.substitute(adjoint, tape.form(step.output))
                 continue
             local = tape.local(step.output, node, step.inputs)
@@ -101,13 +108,47 @@ class Reversal:
         return sweep, live
 
 
+    def _line(self, tape: Tape, start: str) -> str:
+        """Return how far back it is worth going: to an activation that hardly differs from a line in u.
+
+        Its form then says what the nodes in front of it do, at their rounding.
+        """
+        for name in self.front:
+            form = tape.forms.get(name)
+            if name != start and form is not None and _straight(form):
+                return name
+        return self.program.graph.input
+
+
+def _straight(x: Form) -> bool:
+    own = x.rounding
+    return bool(x.error.amax() <= own.unit * _STRAIGHT * x.centre.abs().amax())
+
+
+def _front(program: Program, built: dict[str, Reverse]) -> tuple[str, ...]:
+    """Return the activations that are made of the input alone in a row of nodes, the last one first.
+
+    The row ends at the first kink but for a clamp, which often does nothing.
+    """
+    names, last = [], program.graph.input
+    for step in program.steps:
+        node = built.get(step.output)
+        ends = node is None or (isinstance(node, Gained) and not node.bent.clamps)
+        if step.inputs != (last,) or ends:
+            break
+        names.append(step.output)
+        last = step.output
+    return tuple(reversed(names))
+
+
 def prepare(program: Program) -> Reversal:
     """Make a program reversible."""
     site = Site(program.graph, program.device, program.dtype, program.execution)
-    nodes = {node.output: node for node in program.graph.nodes}
+    made = {node.output: node for node in program.graph.nodes}
     built = {
-        step.output: REGISTRY[nodes[step.output].operator](nodes[step.output], site)
+        step.output: REGISTRY[made[step.output].operator](made[step.output], site)
         for step in program.steps
-        if nodes[step.output].operator in REGISTRY
+        if made[step.output].operator in REGISTRY
     }
-    return Reversal(program, {name: node for name, node in built.items() if node is not None})
+    nodes = {name: node for name, node in built.items() if node is not None}
+    return Reversal(program, nodes, _front(program, nodes))

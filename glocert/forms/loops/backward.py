@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from glocert.compiled import compiled, summing
+from glocert.forms.loops.kinks import clamped
 from glocert.forms.loops.views import Array
 
 
@@ -208,6 +209,49 @@ def rectifier_lines(
 
 
 @compiled
+def clamp_lines(
+    lines: Array,
+    error: Array,
+    own: tuple[float, float, float, float],
+    levels: tuple[float, float, float],
+    index: Array,
+    made: tuple[Array, Array, Array],
+    sums: Array,
+) -> None:
+    """Write the lines in place of ``min(max(x, first), last)``; as ``rectifier_lines`` else.
+
+    Args:
+        lines: shape (1 + k, rows, n).
+        error: shape (rows, n).
+        own: ``1 + (k + 3) charge``, charge, up and tiny of the number type.
+        levels: first < last, either may be infinite, and by how much they are off.
+        index: rows that are wanted, int64.
+        made: slopes, constants and errors, each of shape (wanted, n); the errors are positive.
+        sums: float64, shape (wanted,): bounds on the sums of the absolute values.
+    """
+    kind = error.dtype.type
+    lift, share, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
+    first, last, lost = kind(levels[0]), kind(levels[1]), kind(levels[2])
+    zero, endless = kind(0.0), kind(math.inf)
+    for at in range(len(index)):
+        r = index[at]
+        gains, middles, charges = made[0][at], made[1][at], made[2][at]
+        _peaks(lines, error, (own[0], own[2], own[3]), r, charges)
+        sums[at] = _total(charges)
+        for i in range(error.shape[1]):
+            swing = zero
+            for line in range(1, len(lines)):
+                swing += abs(lines[line, r, i])
+            c = lines[0, r, i]
+            width = (swing + error[r, i]) * lift + abs(c) * share + tiny
+            gain, middle, half = zero, zero, endless
+            if width < endless:
+                gain, middle, half = clamped(c - width, c + width, (first, last), (share, up, tiny))
+            gains[i], middles[i] = gain, middle
+            charges[i] = (half + lost) * up + tiny
+
+
+@compiled
 def overlay(
     columns: Array,
     corner: tuple[int, int],
@@ -227,20 +271,29 @@ def overlay(
         out: shape (n, height, width, groups, channels per group); overwritten.
     """
     count, high, wide, groups, _, channels = columns.shape
-    out[:] = 0
-    for n in range(count):
-        for y in range(high):
-            for x in range(wide):
-                for down in range(kernel[0]):
-                    row = y * strides[0] + down * dilations[0] - corner[0]
-                    if row < 0 or row >= out.shape[1]:
+    given, taken = columns.reshape(-1), out.reshape(-1)
+    taken[:] = 0
+    height, width, depth = out.shape[1], out.shape[2], groups * channels
+    # Places of a window that lie side by side in the image are added in one run.
+    runs = 1 if groups == 1 and dilations[1] == 1 else kernel[1]
+    many = kernel[1] // runs
+    for at in range(count * high * wide):
+        first_row = (at // wide % high) * strides[0] - corner[0]
+        first = (at % wide) * strides[1] - corner[1]
+        for group in range(groups):
+            for down in range(kernel[0]):
+                row = first_row + down * dilations[0]
+                if row < 0 or row >= height:
+                    continue
+                for right in range(runs):
+                    column = first + right * dilations[1]
+                    start, stop = max(0, -column), min(many, width - column)
+                    source = (((at * groups + group) * kernel[0] + down) * kernel[1] + right + start) * channels
+                    image = at // (high * wide)
+                    target = ((image * height + row) * width + column + start) * depth + group * channels
+                    length = (stop - start) * channels
+                    if length <= 0:
                         continue
-                    for right in range(kernel[1]):
-                        column = x * strides[1] + right * dilations[1] - corner[1]
-                        if column < 0 or column >= out.shape[2]:
-                            continue
-                        for group in range(groups):
-                            target = out[n, row, column, group]
-                            source = columns[n, y, x, group, down * kernel[1] + right]
-                            for channel in range(channels):
-                                target[channel] += source[channel]
+                    into, part = taken[target : target + length], given[source : source + length]
+                    for i in range(length):
+                        into[i] += part[i]

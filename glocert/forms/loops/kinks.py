@@ -57,6 +57,41 @@ def rectify(
 
 
 @compiled
+def clamped(
+    low: float, high: float, levels: tuple[float, float], own: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    """Return the line in place of ``min(max(x, first), last)`` on [low, high]: slope, constant and error.
+
+    Args:
+        low: of the number type, finite.
+        high: not below it.
+        levels: first < last, either may be infinite.
+        own: charge, up and tiny.
+    """
+    (first, last), (charge, up, tiny) = levels, own
+    zero, one = low - low, charge / charge
+    if low >= first and high <= last:
+        return one, zero, zero
+    if high <= first:
+        return zero, first, zero
+    if low >= last:
+        return zero, last, zero
+    at_low, at_high = min(max(low, first), last), min(max(high, first), last)
+    gain = (at_high - at_low) / (high - low)
+    one_end, other_end = at_low - gain * low, at_high - gain * high
+    top, bottom = max(one_end, other_end), min(one_end, other_end)
+    scale = max(abs(at_low), abs(at_high))
+    for level in (first, last):
+        if low < level < high:
+            miss = level - gain * level
+            top, bottom = max(top, miss), min(bottom, miss)
+            scale = max(scale, abs(level))
+    scale = scale + abs(gain) * max(abs(low), abs(high))
+    half = ((top - bottom) / (one + one) + scale * charge) * up + tiny
+    return gain, (top + bottom) / (one + one), half
+
+
+@compiled
 def clamp(
     lines: Array,
     error: Array,
@@ -66,6 +101,8 @@ def clamp(
     bound: Array,
 ) -> None:
     """Replace ``min(max(x, first), last)`` by lines, number by number, see ``glocert.forms.ops.kinks.chord``.
+
+    What is not finite gets an infinite error.
 
     Args:
         lines: shape (1 + k, n).
@@ -78,36 +115,16 @@ def clamp(
     kind = error.dtype.type
     lift, charge, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
     first, last, lost = kind(levels[0]), kind(levels[1]), kind(levels[2])
-    zero, one, two, endless = kind(0.0), kind(1.0), kind(2.0), kind(math.inf)
+    zero, endless = kind(0.0), kind(math.inf)
     for j in range(len(error)):
         swing = zero
         for i in range(1, len(lines)):
             swing += abs(lines[i, j])
         width = (swing + error[j]) * lift + abs(lines[0, j]) * charge + tiny
-        low, high = lines[0, j] - width, lines[0, j] + width
-        gain, middle, half = zero, zero, zero
-        if not width < endless:
-            half = endless
-        elif low >= first and high <= last:
-            gain = one
-        elif high <= first:
-            middle = first
-        elif low >= last:
-            middle = last
-        else:
-            at_low, at_high = min(max(low, first), last), min(max(high, first), last)
-            gain = (at_high - at_low) / (high - low)
-            one_end, other_end = at_low - gain * low, at_high - gain * high
-            top, bottom = max(one_end, other_end), min(one_end, other_end)
-            scale = max(abs(at_low), abs(at_high))
-            for level in (first, last):
-                if low < level < high:
-                    miss = level - gain * level
-                    top, bottom = max(top, miss), min(bottom, miss)
-                    scale = max(scale, abs(level))
-            scale = scale + abs(gain) * max(abs(low), abs(high))
-            half = ((top - bottom) / two + scale * charge) * up + tiny
-            middle = (top + bottom) / two
+        gain, middle, half = zero, zero, endless
+        if width < endless:
+            low, high = lines[0, j] - width, lines[0, j] + width
+            gain, middle, half = clamped(low, high, (first, last), (charge, up, tiny))
         fresh = abs(error[j] * gain)
         if half > zero:
             fresh = (fresh + half) * up

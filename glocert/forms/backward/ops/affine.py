@@ -173,11 +173,30 @@ class Scale:
         rank = len(self.outside) - len(self.inside)
         wide = peak.reshape(len(peak), *(1,) * rank, *self.inside).expand(len(peak), *self.outside)
         share = own.charge + own.dot(repeats(self.inside, self.outside)) + executed
-        charge = wide * (self.bound * share) + self.floor * (own.charge + executed)
-        charge, floor = (charge + self.charges.tiny) * (own.up * own.up), under(wide, own.tiny)
+        return self._charged(wide, share, under(wide, own.tiny))
+
+    def in_one_pass(self, x: Form, index: Tensor) -> Local | None:
+        """Return ``local`` on some rows of the input, where g and h are of channels and a loop goes through."""
+        rank, own = len(self.outside) - 1, self.charges.own
+        ours = all(part is None or all(size == 1 for size in part.shape[-rank:] if rank) for part in self._constants())
+        found = channel_peaks(x, index) if ours and self.inside == self.outside else None
+        if found is None:
+            return None
+        peak = found[0].reshape(*found[0].shape, *(1,) * rank)
+        share = own.charge + own.dot(1) + self.charges.executed
+        return self._charged(peak, share, found[1] * (own.tiny * UP))
+
+    def _constants(self) -> tuple[Tensor | None, ...]:
+        return self.factor, self.bound, self.shift, self.floor
+
+    def _charged(self, peak: Tensor, share: float, floor: Tensor) -> Local:
+        own = self.charges.own
+        charge = peak * (self.bound * share) + self.floor * (own.charge + self.charges.executed)
+        charge = (charge + self.charges.tiny) * (own.up * own.up)
         if self.shift is None:
             return Local(None, charge, floor)
-        return Local.between(self.shift.expand(charge.shape), charge, floor)
+        shift = self.shift.expand(1, *charge.shape[1:])
+        return Local.between(shift, charge, floor, count=math.prod(self.outside))
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:  # noqa: ARG002
         """Multiply, and sum what was repeated."""

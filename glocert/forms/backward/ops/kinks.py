@@ -33,7 +33,7 @@ class Gained:
 
     def in_one_pass(self, x: Form, index: Tensor) -> Local | None:
         """Return ``local`` on some rows of a form, where a compiled loop goes through them."""
-        seen = by_rows(x) if self.bent.rectifies else None
+        seen = by_rows(x) if self.bent.rectifies or self.bent.clamps else None
         if seen is None:
             return None
         own, shape, rows = x.rounding, (len(index), *x.error.shape[1:]), len(index)
@@ -41,7 +41,11 @@ class Gained:
         sums, count = torch.empty(rows, dtype=torch.float64), seen.error.shape[1]
         flat = tuple(part.as_strided((rows, count), (count, 1)).numpy() for part in made)
         constants = x.lift(3), own.charge, own.up, own.tiny
-        loops.rectifier_lines(*seen, constants, index.numpy(), flat, sums.numpy())
+        if self.bent.rectifies:
+            loops.rectifier_lines(*seen, constants, index.numpy(), flat, sums.numpy())
+        else:
+            levels = (*self.bent.same, self.bent.lost)
+            loops.clamp_lines(*seen, constants, levels, index.numpy(), flat, sums.numpy())
         gain, middle, charge = made
         return Local.between(middle, charge, lifted(sums, count) * (own.tiny * UP), gain)
 
