@@ -48,9 +48,11 @@ def tightened(
     place = np.array([at for at, row in enumerate(rows) for _ in chosen[row]])
     others = np.array([other for row in rows for other in chosen[row]])
     pairs = [rows[at] for at in place]
-    index = torch.tensor(pairs, device=tape.scores.error.device)
+    index = torch.tensor(rows, device=tape.scores.error.device)
     asked = labels[pairs], required[pairs]
-    found = backward.tightened(reversal, tape.rows(index), known.rows(pairs), asked, others[:, None])
+    found = backward.tightened(
+        reversal, tape.rows(index), known.rows(pairs), asked, others[:, None], place
+    )
     return rows, _gathered(known.rows(rows), found, place, others)
 
 

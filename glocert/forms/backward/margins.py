@@ -20,24 +20,32 @@ Required = float | Float64
 
 
 def tightened(
-    reversal: Reversal, tape: Tape, known: Margins, question: tuple[Labels, Required], others: Columns
+    reversal: Reversal,
+    tape: Tape,
+    known: Margins,
+    question: tuple[Labels, Required],
+    others: Columns,
+    place: Columns | None = None,
 ) -> Margins:
     """Return the margins of a forward pass, each replaced by that of a backward pass where it has less error.
 
     Args:
         reversal: of the network.
-        tape: its forward pass on the same rows as ``known``.
+        tape: its forward pass on the same rows as ``known``, or see ``place``.
         known: what ``margins`` made of the tape's scores.
         question: class that should win and by how much, each of all rows or of shape (rows,).
         others: for every row, positions among the other classes of the margins to look at, shape (rows, n);
             a position may be repeated.
+        place: the row of the tape for each row of ``known``, which may share it; None: as they come.
     """
-    rows, classes = tape.scores.centre.shape
+    rows, classes = len(others), tape.scores.centre.shape[1]
     labels = np.broadcast_to(question[0], (rows,))[:, None].astype(np.int64)
     weights = np.zeros((rows, others.shape[1], classes))
     np.put_along_axis(weights, (others + (others >= labels))[:, :, None], -1.0, 2)
     np.put_along_axis(weights, np.broadcast_to(labels[:, :, None], (*others.shape, 1)), 1.0, 2)
-    found = reversal.functionals(tape, torch.from_numpy(weights).to(tape.scores.centre.device))
+    device = tape.scores.centre.device
+    places = None if place is None else torch.from_numpy(place).to(device)
+    found = reversal.functionals(tape, torch.from_numpy(weights).to(device), places)
     return _better(known, found, np.broadcast_to(question[1], (rows,))[:, None], others)
 
 

@@ -15,62 +15,73 @@ from glocert.forms.loops import backward as loops
 from glocert.forms.loops.views import array
 
 
-def products(adjoint: Tensor, shift: Tensor | None, charge: Tensor) -> tuple[Tensor | None, Tensor]:
-    """Return ``<a, shift>`` and ``<|a|, charge>``, float64, shape (rows, functionals).
+def products(
+    adjoint: Tensor, shift: Tensor | None, charge: Tensor, place: Tensor
+) -> tuple[Tensor | None, Tensor]:
+    """Return ``<a, shift>`` and ``<|a|, charge>``, float64, shape (adjoints, functionals).
 
     Args:
-        adjoint: a, shape (rows, functionals, *shape).
+        adjoint: a, shape (adjoints, functionals, *shape).
         shift: shape (rows or 1, *shape), where axes may have length 1, or None.
         charge: shape (rows, *shape), likewise.
+        place: the row of each adjoint, int64.
     """
     if not in_double(adjoint):
-        known = None if shift is None else _product(adjoint, shift)
-        return known, _product(adjoint.abs(), charge)
+        known = None
+        if shift is not None:
+            known = _product(adjoint, shift if len(shift) == 1 else shift[place])
+        return known, _product(adjoint.abs(), charge[place])
     rows, functionals = adjoint.shape[:2]
-    flat, order = _flat(adjoint)
+    flat, order = as_it_lies(adjoint)
     sums, sizes = adjoint.new_empty(2, rows, functionals, dtype=torch.float64)
-    charges = _like(charge, adjoint, order)
-    shifts = adjoint.new_empty(0, 0) if shift is None else _like(shift, adjoint, order)
-    loops.collect(flat.numpy(), shifts.numpy(), charges.numpy(), sums.numpy(), sizes.numpy())
+    charges = in_order(charge, adjoint, order)
+    shifts = adjoint.new_empty(0, 0) if shift is None else in_order(shift, adjoint, order)
+    loops.collect(flat.numpy(), shifts.numpy(), charges.numpy(), place.numpy(), sums.numpy(), sizes.numpy())
     return (None if shift is None else sums), sizes
 
 
-def substituted(adjoint: Tensor, x: Form, share: float) -> tuple[Tensor, Tensor]:
+def substituted(adjoint: Tensor, x: Form, share: float, place: Tensor) -> tuple[Tensor, Tensor]:
     """Return ``<a, line>`` of centre and slopes, and ``<|a|, error>``, what rounding costs included.
 
     Args:
-        adjoint: a, shape (rows, functionals, *shape).
+        adjoint: a, shape (adjoints, functionals, *shape).
         x: shape (rows, *shape).
         share: of the absolute products that their sum may be off by.
+        place: the row of each adjoint, int64.
 
     Returns:
-        float64, shapes (1 + k, rows, functionals) and (rows, functionals).
+        float64, shapes (1 + k, adjoints, functionals) and (adjoints, functionals).
     """
     own = x.rounding
     if not in_double(adjoint):
+        x = x.rows(place)
         size = x.magnitude() * (share * own.up) + x.error
         found = torch.stack([_product(adjoint, line) for line in x.lines()])
         return found, _product(adjoint.abs(), size * own.up + own.tiny)
-    lines, (flat, order) = x.lines(), _flat(adjoint)
+    lines, (flat, order) = x.lines(), as_it_lies(adjoint)
     found = adjoint.new_empty(len(lines), *adjoint.shape[:2], dtype=torch.float64)
     sizes = adjoint.new_empty(adjoint.shape[:2], dtype=torch.float64)
-    values = torch.stack([_like(line, adjoint, order) for line in lines])
-    error = _like(x.error, adjoint, order)
-    loops.substitute(
-        flat.numpy(), values.numpy(), error.numpy(), share, own.tiny, found.numpy(), sizes.numpy()
-    )
+    values = torch.stack([in_order(line, adjoint, order) for line in lines])
+    form = values.numpy(), in_order(x.error, adjoint, order).numpy()
+    loops.substitute(flat.numpy(), form, place.numpy(), share, own.tiny, found.numpy(), sizes.numpy())
     return found, sizes
 
 
-def _flat(adjoint: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-    """Return (rows, functionals, n) as the numbers lie in memory, and the order of the axes there."""
+def as_it_lies(adjoint: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    """Return (adjoints, functionals, n) as the numbers lie in memory, and the order of the axes there."""
     strides = adjoint.stride()[2:]
     order = tuple(sorted(range(len(strides)), key=lambda axis: (-strides[axis], axis)))
     flat = adjoint.permute(0, 1, *(axis + 2 for axis in order)).reshape(*adjoint.shape[:2], -1)
     return flat.contiguous(), order
 
 
-def _like(values: Tensor, adjoint: Tensor, order: tuple[int, ...]) -> Tensor:
+def restored(flat: Tensor, adjoint: Tensor, order: tuple[int, ...]) -> Tensor:
+    """Return what ``as_it_lies`` made of such an adjoint in its shape again."""
+    unfolded = flat.view(*adjoint.shape[:2], *(adjoint.shape[axis + 2] for axis in order))
+    return unfolded.permute(0, 1, *(order.index(axis) + 2 for axis in range(len(order))))
+
+
+def in_order(values: Tensor, adjoint: Tensor, order: tuple[int, ...]) -> Tensor:
     """Return values, shape (rows or 1, *shape), in an order of axes: all of them, or one for each channel."""
     shape = adjoint.shape[2:]
     channels = len(shape) > 1 and order[-1] == 0

@@ -56,7 +56,7 @@ class Local:
             count: how many numbers the output has, if ``charge`` stands for more than it holds.
         """
         own = rounding_of(charge.dtype)
-        rounding = shift.abs() * (dot_of_sums(charge, count or charge[0].numel()) + own.charge)
+        rounding = shift.abs() * constants_cost(charge, count or charge[0].numel())
         return cls(shift, (charge + rounding) * own.up + own.tiny, floor, gains)
 
     def rows(self, index: Tensor) -> Local:
@@ -149,6 +149,14 @@ def dot_of_sums(values: Tensor, count: int) -> float:
     if in_double(values):
         return DOUBLE.dot(count)
     return rounding_of(values.dtype).dot(in_one_sum(values, count))
+
+
+def constants_cost(values: Tensor, count: int) -> float:
+    """Return what a product with ``count`` constants costs of their absolute products.
+
+    That of the sum, and the rounding of the constants to the program's type.
+    """
+    return dot_of_sums(values, count) + rounding_of(values.dtype).charge
 
 
 def grow_of_sums(values: Tensor, count: int) -> float:

@@ -12,6 +12,7 @@ one that is meant.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,12 +60,13 @@ class Reversal:
             forms[step.output] = step.transfer(*(forms[name] for name in step.inputs))
         return Tape(forms, forms[self.program.graph.output].flattened())
 
-    def functionals(self, tape: Tape, weights: Tensor) -> Form:
+    def functionals(self, tape: Tape, weights: Tensor, place: Tensor | None = None) -> Form:
         """Bound linear functionals of the scores on every row.
 
         Args:
             tape: of the rows.
             weights: C, shape (rows, functionals, classes), numbers that the program's type has.
+            place: the row of the tape that each row of weights is about, int64; None: as they come.
 
         Returns:
             A form in float64 of shape (rows, functionals); its error is infinite where anything is not known.
@@ -75,24 +77,30 @@ class Reversal:
         exact, weights = weights, weights.to(self.program.dtype)
         if not torch.equal(weights.double(), exact.double()):
             raise ValueError("the program's number type does not have these weights")
-        sweep, live = self.swept(tape, weights, self.program.graph.output)
+        sweep, live = self.swept(tape, weights, self.program.graph.output, place)
         for name, adjoint in live.items():
             sweep.substitute(adjoint, tape.form(name))
         return sweep.result(tape.scores)
 
-    def swept(self, tape: Tape, weights: Tensor, start: str) -> tuple[Sweep, dict[str, Tensor]]:
+    def swept(
+        self, tape: Tape, weights: Tensor, start: str, place: Tensor | None = None
+    ) -> tuple[Sweep, dict[str, Tensor]]:
         """Go back from an activation as far as nodes can be substituted.
 
         Args:
             tape: of the rows; it may end with ``start``.
             weights: C, shape (rows, functionals, numbers of ``start``), in the program's type.
             start: name of the activation.
+            place: as in ``functionals``.
 
         Returns:
             What was collected, and the adjoints of the activations that are left: the network's input alone,
             where every node in between could be substituted or was replaced by its form.
         """
-        sweep, line = Sweep.of(weights, len(tape.forms[start].lines()) - 1), self._line(tape, start)
+        each = place is None
+        place = torch.arange(len(weights), device=weights.device) if place is None else place
+        sweep = Sweep.of(weights, len(tape.forms[start].lines()) - 1, place)
+        line = self._line(tape, start)
         live = {start: weights.reshape(*weights.shape[:2], *self.program.graph.shapes[start])}
         for step in reversed(self.program.steps):
             adjoint, node = live.pop(step.output, None), self.nodes.get(step.output)
@@ -103,7 +111,8 @@ class Reversal:
                 continue
             local = tape.local(step.output, node, step.inputs)
             sweep.through(adjoint, local)
-            for name, part in zip(step.inputs, node.back(adjoint, local.gains), strict=True):
+            parts = node.back(adjoint, local.gains) if each else _back_at(node, adjoint, local.gains, place)
+            for name, part in zip(step.inputs, parts, strict=True):
                 live[name] = sweep.joined(live[name], part, tape.peak(name)) if name in live else part
         return sweep, live
 
@@ -118,6 +127,14 @@ class Reversal:
             if name != start and form is not None and _straight(form):
                 return name
         return self.program.graph.input
+
+
+def _back_at(node: Reverse, adjoint: Tensor, gains: tuple[Tensor, ...], place: Tensor) -> Sequence[Tensor]:
+    at_rows = getattr(node, "back_at", None)
+    if at_rows is not None:
+        found: Sequence[Tensor] = at_rows(adjoint, gains, place)
+        return found
+    return node.back(adjoint, tuple(gain[place] for gain in gains))
 
 
 def _straight(x: Form) -> bool:

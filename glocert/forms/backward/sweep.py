@@ -20,33 +20,35 @@ class Sweep:
     Attributes:
         lines: centre and slopes, float64, shape (1 + k, rows, functionals).
         error: float64, shape (rows, functionals).
+        place: the row of the tape that each row of functionals is about, int64.
     """
 
     lines: Tensor
     error: Tensor
+    place: Tensor
 
     @classmethod
-    def of(cls, weights: Tensor, slopes: int) -> Sweep:
+    def of(cls, weights: Tensor, slopes: int, place: Tensor) -> Sweep:
         """Return the beginning: nothing collected."""
         shape = weights.shape[:2]
         lines = weights.new_zeros(1 + slopes, *shape, dtype=torch.float64)
-        return cls(lines, weights.new_zeros(shape, dtype=torch.float64))
+        return cls(lines, weights.new_zeros(shape, dtype=torch.float64), place)
 
     def through(self, adjoint: Tensor, local: Local) -> None:
         """Collect what a node adds to the functionals of its output."""
-        sums, sizes = products(adjoint, local.shift, local.charge)
+        sums, sizes = products(adjoint, local.shift, local.charge, self.place)
         if sums is not None:
             self._add(0, sums)
         self._charge(sizes, adjoint)
         if local.floor is not None:
-            self.error = (self.error + local.floor[:, None]) * UP
+            self.error = (self.error + local.floor[self.place, None]) * UP
 
     def substitute(self, adjoint: Tensor, x: Form) -> None:
         """Put the form of an activation in its place.
 
         The products of each sum are off by ``dot`` of their number times their absolute sum.
         """
-        found, sizes = substituted(adjoint, x, dot_of_sums(x.error, x.error[0].numel()))
+        found, sizes = substituted(adjoint, x, dot_of_sums(x.error, x.error[0].numel()), self.place)
         for j, line in enumerate(found):
             self._add(j, line)
         self._charge(sizes, adjoint)
@@ -60,7 +62,7 @@ class Sweep:
             peak: bound on the absolute values of x, shape (rows, *shape).
         """
         total, own = one + other, rounding_of(peak.dtype)
-        _, sizes = products(total, None, peak * (2 * own.unit) + own.tiny)
+        _, sizes = products(total, None, peak * (2 * own.unit) + own.tiny, self.place)
         self._charge(sizes, total)
         return total
 
@@ -72,7 +74,7 @@ class Sweep:
                 is not known here.
         """
         known = torch.isfinite(self.error) & torch.isfinite(self.lines).all(0)
-        known = known & torch.isfinite(scores.error).all(1, keepdim=True)
+        known = known & torch.isfinite(scores.error).all(1, keepdim=True)[self.place]
         error = torch.where(known, self.error, torch.inf)
         return Form.of(torch.where(known, self.lines, 0.0), error)
 

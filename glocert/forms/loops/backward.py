@@ -16,18 +16,21 @@ from glocert.forms.loops.views import Array
 
 
 @summing
-def collect(adjoint: Array, shift: Array, charge: Array, sums: Array, sizes: Array) -> None:
+def collect(
+    adjoint: Array, shift: Array, charge: Array, place: Array, sums: Array, sizes: Array
+) -> None:
     """Write ``<a, shift>`` and ``<|a|, charge>`` of every functional.
 
     Args:
-        adjoint: shape (rows, functionals, n).
+        adjoint: shape (adjoints, functionals, n).
         shift: shape (rows or 1, period), repeated up to n numbers, or (0, 0) where there is none.
         charge: shape (rows, period), likewise; each has a period of its own.
-        sums: float64, shape (rows, functionals).
+        place: the row of each adjoint, int64.
+        sums: float64, shape (adjoints, functionals).
         sizes: same shape.
     """
     for r in range(adjoint.shape[0]):
-        charges = charge[r]
+        charges = charge[place[r]]
         for f in range(adjoint.shape[1]):
             a, size, period = adjoint[r, f], 0.0, len(charges)
             for start in range(0, len(a), period):
@@ -37,7 +40,7 @@ def collect(adjoint: Array, shift: Array, charge: Array, sums: Array, sizes: Arr
             sizes[r, f] = size
             total = 0.0
             if len(shift):
-                shifts = shift[r if len(shift) > 1 else 0]
+                shifts = shift[place[r] if len(shift) > 1 else 0]
                 period = len(shifts)
                 for start in range(0, len(a), period):
                     part = a[start : start + period]
@@ -48,26 +51,34 @@ def collect(adjoint: Array, shift: Array, charge: Array, sums: Array, sizes: Arr
 
 @summing
 def substitute(
-    adjoint: Array, lines: Array, error: Array, share: float, tiny: float, found: Array, sizes: Array
+    adjoint: Array,
+    form: tuple[Array, Array],
+    place: Array,
+    share: float,
+    tiny: float,
+    found: Array,
+    sizes: Array,
 ) -> None:
     """Write ``<a, line>`` for centre and slopes, and ``<|a|, error + tiny + share * sum |lines|>``.
 
     Args:
-        adjoint: shape (rows, functionals, n).
-        lines: shape (1 + k, rows, n).
-        error: shape (rows, n).
+        adjoint: shape (adjoints, functionals, n).
+        form: lines and error, shapes (1 + k, rows, n) and (rows, n).
+        place: the row of each adjoint, int64.
         share: of the magnitude that rounding costs.
         tiny: so that an adjoint that is not finite is seen.
-        found: float64, shape (1 + k, rows, functionals).
-        sizes: float64, shape (rows, functionals).
+        found: float64, shape (1 + k, adjoints, functionals).
+        sizes: float64, shape (adjoints, functionals).
     """
+    lines, error = form
     for r in range(adjoint.shape[0]):
+        row = place[r]
         for f in range(adjoint.shape[1]):
             a, size = adjoint[r, f], 0.0
             for i in range(len(a)):
-                size += abs(np.float64(a[i])) * (np.float64(error[r, i]) + tiny)
+                size += abs(np.float64(a[i])) * (np.float64(error[row, i]) + tiny)
             for line in range(len(lines)):
-                values, total, magnitude = lines[line, r], 0.0, 0.0
+                values, total, magnitude = lines[line, row], 0.0, 0.0
                 for i in range(len(a)):
                     product = np.float64(a[i]) * np.float64(values[i])
                     total += product
@@ -156,10 +167,28 @@ def channel_peaks(
 
 
 @compiled
+def gained(adjoint: Array, gain: Array, place: Array, out: Array) -> None:
+    """Write adjoints times the gains of their rows.
+
+    Args:
+        adjoint: shape (adjoints, functionals, n).
+        gain: shape (rows, n).
+        place: the row of each adjoint, int64.
+        out: as ``adjoint``.
+    """
+    for r in range(adjoint.shape[0]):
+        gains = gain[place[r]]
+        for f in range(adjoint.shape[1]):
+            a, into = adjoint[r, f], out[r, f]
+            for i in range(len(a)):
+                into[i] = a[i] * gains[i]
+
+
+@compiled
 def rectifier_lines(
     lines: Array,
     error: Array,
-    own: tuple[float, float, float, float],
+    own: tuple[float, float, float, float, float],
     index: Array,
     made: tuple[Array, Array, Array],
     sums: Array,
@@ -171,13 +200,14 @@ def rectifier_lines(
     Args:
         lines: shape (1 + k, rows, n).
         error: shape (rows, n).
-        own: ``1 + (k + 3) charge``, charge, up and tiny of the number type.
+        own: ``1 + (k + 3) charge``, charge, up and tiny of the number type, and what adding up constants costs.
         index: rows that are wanted, int64.
         made: slopes, constants and errors, each of shape (wanted, n); the errors are positive.
         sums: float64, shape (wanted,): bounds on the sums of the absolute values.
     """
     kind = error.dtype.type
     lift, share, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
+    added = kind(own[4])
     zero, one, half_, endless = kind(0.0), kind(1.0), kind(0.5), kind(math.inf)
     some = half_ * up + share
     for at in range(len(index)):
@@ -205,14 +235,14 @@ def rectifier_lines(
             known = width < endless
             gains[i] = slope if known else zero
             middles[i] = top * half_ if known else zero
-            charges[i] = half * up + tiny if known else endless
+            charges[i] = (half * up + tiny + top * added) * up + tiny if known else endless
 
 
 @compiled
 def clamp_lines(
     lines: Array,
     error: Array,
-    own: tuple[float, float, float, float],
+    own: tuple[float, float, float, float, float],
     levels: tuple[float, float, float],
     index: Array,
     made: tuple[Array, Array, Array],
@@ -223,7 +253,7 @@ def clamp_lines(
     Args:
         lines: shape (1 + k, rows, n).
         error: shape (rows, n).
-        own: ``1 + (k + 3) charge``, charge, up and tiny of the number type.
+        own: as there.
         levels: first < last, either may be infinite, and by how much they are off.
         index: rows that are wanted, int64.
         made: slopes, constants and errors, each of shape (wanted, n); the errors are positive.
@@ -231,7 +261,7 @@ def clamp_lines(
     """
     kind = error.dtype.type
     lift, share, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
-    first, last, lost = kind(levels[0]), kind(levels[1]), kind(levels[2])
+    first, last, lost, added = kind(levels[0]), kind(levels[1]), kind(levels[2]), kind(own[4])
     zero, endless = kind(0.0), kind(math.inf)
     for at in range(len(index)):
         r = index[at]
@@ -248,7 +278,7 @@ def clamp_lines(
             if width < endless:
                 gain, middle, half = clamped(c - width, c + width, (first, last), (share, up, tiny))
             gains[i], middles[i] = gain, middle
-            charges[i] = (half + lost) * up + tiny
+            charges[i] = ((half + lost) * up + tiny + abs(middle) * added) * up + tiny
 
 
 @compiled

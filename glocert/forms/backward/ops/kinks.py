@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from glocert.forms.backward.peaks import lifted
-from glocert.forms.backward.registry import Local, Reverse, reverse, under
+from glocert.forms.backward.products import as_it_lies, in_order, restored
+from glocert.forms.backward.registry import Local, Reverse, constants_cost, in_double, reverse, under
 from glocert.forms.form import Form, rounding_of
 from glocert.forms.loops import backward as loops
 from glocert.forms.loops.views import by_rows
@@ -40,14 +41,14 @@ class Gained:
         made = [torch.empty_strided(shape, x.error.stride(), dtype=x.error.dtype) for _ in range(3)]
         sums, count = torch.empty(rows, dtype=torch.float64), seen.error.shape[1]
         flat = tuple(part.as_strided((rows, count), (count, 1)).numpy() for part in made)
-        constants = x.lift(3), own.charge, own.up, own.tiny
+        constants = x.lift(3), own.charge, own.up, own.tiny, constants_cost(x.error, count)
         if self.bent.rectifies:
             loops.rectifier_lines(*seen, constants, index.numpy(), flat, sums.numpy())
         else:
             levels = (*self.bent.same, self.bent.lost)
             loops.clamp_lines(*seen, constants, levels, index.numpy(), flat, sums.numpy())
         gain, middle, charge = made
-        return Local.between(middle, charge, lifted(sums, count) * (own.tiny * UP), gain)
+        return Local(middle, charge, lifted(sums, count) * (own.tiny * UP), (gain,))
 
     def between(self, x: Range) -> Local:
         """Return the lines of all coordinates; where the function is one line, nothing is charged.
@@ -81,6 +82,15 @@ class Gained:
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:
         """Multiply by the gain."""
         return (adjoint * gains[0].unsqueeze(1),)
+
+    def back_at(self, adjoint: Tensor, gains: tuple[Tensor, ...], place: Tensor) -> Sequence[Tensor]:
+        """Multiply by the gain of the row of each adjoint."""
+        if not in_double(adjoint):
+            return self.back(adjoint, (gains[0][place],))
+        flat, order = as_it_lies(adjoint)
+        gain, out = in_order(gains[0], adjoint, order), torch.empty_like(flat)
+        loops.gained(flat.numpy(), gain.numpy(), place.numpy(), out.numpy())
+        return (restored(out, adjoint, order),)
 
 
 @reverse("Relu", "LeakyRelu", "Clip")
