@@ -95,7 +95,7 @@ def _by_range(question: Question, parts: Parts, found: Ranged) -> Margins:
 
 
 def _higher(one: Margins, other: Margins) -> Margins:
-    """Take for every margin the line whose lowest bound on the row is higher, the first one where both are."""
+    """Take for every margin the line whose lowest bound on the row is higher, the first where both are."""
     lows = [known.centre - np.abs(known.slope) - known.error for known in (one, other)]
     with np.errstate(invalid="ignore"):
         better = lows[1] > lows[0] + _SAME * np.abs(lows[0])

@@ -58,9 +58,9 @@ def refuted(known: Margins) -> tuple[Spans, Spans]:
 def _spans(known: Margins) -> tuple[Spans, Spans, Spans]:
     parts, rows = known.parts, len(known.centre)
     found = np.empty((3, 3, rows))
-    lines = tuple(np.ascontiguousarray(part) for part in (known.centre, known.slope, known.error))
+    centre, slope, error = map(np.ascontiguousarray, (known.centre, known.slope, known.error))
     places = parts.start, parts.stop, parts.middle, parts.half
-    loops.decided(lines, places, _INWARDS, CHARGE, found)
+    loops.decided((centre, slope, error), places, _INWARDS, CHARGE, found)
     safe, head, tail = (Spans(start, stop, held > 0) for start, stop, held in found)
     return safe, head, tail
 

@@ -100,7 +100,7 @@ def margins(scores: Form, parts: Parts, label: int | Ints, margin: float | Float
         margin: by how much, likewise.
     """
     scores = scores.to(torch.float64)
-    if scores.error.device.type == "cpu" and len(scores.lines()) == 2:  # noqa: PLR2004
+    if scores.error.device.type == "cpu" and len(scores.lines()) == 2:
         return _in_one_pass(scores, parts, label, margin)
     rows, classes = scores.centre.shape
     own = torch.as_tensor(np.broadcast_to(label, (rows,)).copy(), device=scores.centre.device).unsqueeze(1)
@@ -126,7 +126,7 @@ def _in_one_pass(scores: Form, parts: Parts, label: int | Ints, margin: float | 
     rows, classes = scores.error.shape
     asked = np.empty(rows, np.int64), np.empty(rows)
     asked[0][:], asked[1][:] = label, margin
-    lines, error = scores.lines().numpy(), scores.error.numpy()
+    lines, error = (np.ascontiguousarray(part.numpy()) for part in (scores.lines(), scores.error))
     made = np.empty((rows, classes - 1)), np.empty((rows, classes - 1)), np.empty((rows, classes - 1))
     loops.differences(lines, error, asked, (scores.lift(), 2 * CHARGE, UP * UP), made)
     magnitude = np.abs(lines).sum(0).max(1, initial=0.0) * scores.lift()

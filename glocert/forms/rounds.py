@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from glocert.forms.backward import Reversal, Tape
-from glocert.forms.decision import Decided, decide
+from glocert.forms.decision import decide
 from glocert.forms.form import Form
 from glocert.forms.margins import margins
 from glocert.forms.path import Parts, forms

@@ -50,14 +50,12 @@ def tightened(
     pairs = [rows[at] for at in place]
     index = torch.tensor(rows, device=tape.scores.error.device)
     asked = labels[pairs], required[pairs]
-    found = backward.tightened(
-        reversal, tape.rows(index), known.rows(pairs), asked, others[:, None], place
-    )
-    return rows, _gathered(known.rows(rows), found, place, others)
+    better = backward.tightened(reversal, tape.rows(index), known.rows(pairs), asked, others[:, None], place)
+    return rows, _gathered(known.rows(rows), better, place, others)
 
 
 def _gathered(known: Margins, found: Margins, place: Ints, others: Ints) -> Margins:
-    """Return the margins with the lines of pairs, row ``place`` and column ``others`` of each, in their place."""
+    """Return the margins with the lines of pairs: each is about row ``place`` and column ``others``."""
     merged = [array.copy() for array in (known.centre, known.slope, known.error)]
     every = np.arange(len(place))
     for whole, part in zip(merged, (found.centre, found.slope, found.error), strict=True):
@@ -73,7 +71,7 @@ def _open(known: Margins, found: Decided, points: bool) -> list[int]:
 
 
 def _chosen(known: Margins, row: int) -> list[int]:
-    """Return the margins to look at: the one that refutes a row, or the few that leave it unproven; of a point the lowest."""
+    """Return the margins to look at: the one that refutes a row or is lowest at a point, or the open few."""
     centre, slope, error = known.centre[row], np.abs(known.slope[row]), known.error[row]
     unproven = np.flatnonzero(centre - slope - error <= 0)
     lowest = int(centre.argmin())

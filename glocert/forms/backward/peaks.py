@@ -7,7 +7,7 @@ from torch import Tensor
 
 from glocert.forms.form import Form
 from glocert.forms.loops import backward as loops
-from glocert.forms.loops.views import by_rows, inner
+from glocert.forms.loops.views import by_rows, side_by_side
 from glocert.rounding import DOUBLE
 
 
@@ -41,15 +41,13 @@ def channel_peaks(x: Form, index: Tensor) -> tuple[Tensor, Tensor] | None:
     found, channels = by_rows(x), x.error.shape[1]
     if found is None:
         return None
-    side_by_side = (
-        1 if inner(x.error) == channels else 0 if not x.error.is_contiguous() else x.error[0, 0].numel()
-    )
-    if side_by_side == 0:
+    beside = side_by_side(x.error)
+    if beside == 0:
         return None
     lines, error = found
     out = torch.empty(len(index), channels, dtype=x.error.dtype)
     sums = torch.empty(len(index), dtype=torch.float64)
-    loops.channel_peaks(lines, error, _own(x), index.numpy(), side_by_side, out.numpy(), sums.numpy())
+    loops.channel_peaks(lines, error, _own(x), index.numpy(), beside, out.numpy(), sums.numpy())
     return out, lifted(sums, error.shape[1])
 
 

@@ -12,7 +12,6 @@ from torch import Tensor
 from glocert.forms.backward.registry import in_double, in_one_sum
 from glocert.forms.form import Form
 from glocert.forms.loops import backward as loops
-from glocert.forms.loops.views import array
 
 
 def products(

@@ -46,7 +46,7 @@ class Local:
     def between(
         cls, shift: Tensor, charge: Tensor, floor: Tensor | None, *gains: Tensor, count: int | None = None
     ) -> Local:
-        """Return the node, the rounding of ``<a, shift>`` charged, and that of constants to the program's type.
+        """Return the node; the rounding of ``<a, shift>`` and of constants to the program's type is charged.
 
         Args:
             shift: constants.

@@ -116,7 +116,6 @@ class Reversal:
                 live[name] = sweep.joined(live[name], part, tape.peak(name)) if name in live else part
         return sweep, live
 
-
     def _line(self, tape: Tape, start: str) -> str:
         """Return how far back it is worth going: to an activation that hardly differs from a line in u.
 

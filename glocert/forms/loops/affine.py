@@ -8,11 +8,13 @@ from glocert.compiled import compiled
 from glocert.forms.loops.views import Array
 
 
-@compiled
+@compiled("(F[:, ::1], F[::1], float64, float64, float64, float64, F[::1])")
 def spread(
     lines: Array, error: Array, lift: float, share: float, executed: float, tiny: float, out: Array
 ) -> None:
-    """Write ``error + share * lift * sum |lines| + tiny``, and ``executed`` of the error, see ``Charges.spread``.
+    """Write what an affine node takes through ``|W|``, see ``Charges.spread``.
+
+    That is ``error + share * lift * sum |lines| + tiny``, and ``executed`` of the error.
 
     Args:
         lines: shape (1 + k, n).
@@ -25,7 +27,7 @@ def spread(
     """
     kind = error.dtype.type
     lift, share, executed, tiny = kind(lift), kind(share), kind(executed), kind(tiny)
-    if len(lines) == 2:  # noqa: PLR2004
+    if len(lines) == 2:
         for j in range(len(error)):
             total = error[j] + (abs(lines[0, j]) + abs(lines[1, j])) * lift * share + tiny
             out[j] = total + error[j] * executed
@@ -37,7 +39,7 @@ def spread(
         out[j] = error[j] + size * lift * share + tiny + error[j] * executed
 
 
-@compiled
+@compiled("(F[::1], F[::1], F[::1], UniTuple(float64, 2), float64, float64)")
 def closed(
     centre: Array, error: Array, bias: Array, shares: tuple[float, float], tiny: float, limit: float
 ) -> None:
@@ -67,7 +69,10 @@ def closed(
             error[j] = value if value <= limit else kind(math.inf)
 
 
-@compiled
+@compiled(
+    "(Tuple((F[:, ::1], F[::1])), Tuple((F[:, ::1], F[::1])), float64, UniTuple(float64, 4), "
+    "UniTuple(float64, 2), F[:, ::1], F[::1])"
+)
 def added(
     one: tuple[Array, Array],
     other: tuple[Array, Array],
@@ -92,7 +97,7 @@ def added(
     lift, charge, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
     sign, executed, limit = kind(sign), kind(limits[0]), kind(limits[1])
     (x, x_error), (y, y_error) = one, other
-    if len(x) == 2 and executed == 0:  # noqa: PLR2004
+    if len(x) == 2 and executed == 0:
         for j in range(len(bound)):
             centre, slope = x[0, j] + sign * y[0, j], x[1, j] + sign * y[1, j]
             out[0, j], out[1, j] = centre, slope
@@ -110,11 +115,14 @@ def added(
         bound[j] = value if value <= limit else kind(math.inf)
 
 
-@compiled
+@compiled(
+    "(Tuple((F[:, ::1], F[::1])), UniTuple(F[::1], 4), int64, UniTuple(float64, 5), UniTuple(float64, 2), "
+    "F[:, ::1], F[::1])"
+)
 def scaled(
     x: tuple[Array, Array],
-    gains: tuple[Array, Array],
-    shifts: tuple[Array, Array],
+    constants: tuple[Array, Array, Array, Array],
+    inner: int,
     own: tuple[float, float, float, float, float],
     limits: tuple[float, float],
     out: Array,
@@ -124,8 +132,8 @@ def scaled(
 
     Args:
         x: lines and error, shapes (1 + k, n) and (n,).
-        gains: g and a bound on it, shape (period,), for every run of as many numbers.
-        shifts: h and a bound on it, likewise.
+        constants: g, a bound on it, h, and one on that: one number for each channel.
+        inner: how many numbers of a channel lie side by side.
         own: what lifts a sum of 1 + k numbers, charge and up of the number type, what may underflow before
             and after the product.
         limits: share of the magnitudes that executing costs, and the error above which nothing is known.
@@ -134,17 +142,17 @@ def scaled(
     """
     kind = bound.dtype.type
     lift, charge, up, before, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3]), kind(own[4])
-    executed, limit = kind(limits[0]), kind(limits[1])
-    (lines, error), (factor, factors), (shift, shift_sizes) = x, gains, shifts
-    period = len(factor)
-    for start in range(0, len(bound), period):
-        for i in range(period):
-            j = start + i
-            size = kind(0.0)
-            for line in range(len(lines)):
-                size += abs(lines[line, j])
-                out[line, j] = lines[line, j] * factor[i]
-            out[0, j] += shift[i]
-            spread = error[j] + size * lift * (charge + executed) + before + error[j] * executed
-            value = (spread * factors[i] + shift_sizes[i] * (charge + executed)) * up + tiny
-            bound[j] = value if value <= limit else kind(math.inf)
+    executed, limit, endless = kind(limits[0]), kind(limits[1]), kind(math.inf)
+    (lines, error), (factor, factors, shift, shifts) = x, constants
+    for start in range(0, len(bound), len(factor) * inner):
+        for c in range(len(factor)):
+            gain, gains, sizes = factor[c], factors[c], shifts[c] * (charge + executed)
+            for j in range(start + c * inner, start + (c + 1) * inner):
+                size = kind(0.0)
+                for line in range(len(lines)):
+                    size += abs(lines[line, j])
+                    out[line, j] = lines[line, j] * gain
+                out[0, j] += shift[c]
+                spread = error[j] + size * lift * (charge + executed) + before + error[j] * executed
+                value = (spread * gains + sizes) * up + tiny
+                bound[j] = value if value <= limit else endless

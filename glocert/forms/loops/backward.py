@@ -15,10 +15,8 @@ from glocert.forms.loops.kinks import clamped
 from glocert.forms.loops.views import Array
 
 
-@summing
-def collect(
-    adjoint: Array, shift: Array, charge: Array, place: Array, sums: Array, sizes: Array
-) -> None:
+@summing("(F[:, :, ::1], F[:, ::1], F[:, ::1], int64[::1], float64[:, ::1], float64[:, ::1])")
+def collect(adjoint: Array, shift: Array, charge: Array, place: Array, sums: Array, sizes: Array) -> None:
     """Write ``<a, shift>`` and ``<|a|, charge>`` of every functional.
 
     Args:
@@ -49,7 +47,10 @@ def collect(
             sums[r, f] = total
 
 
-@summing
+@summing(
+    "(F[:, :, ::1], Tuple((F[:, :, ::1], F[:, ::1])), int64[::1], float64, float64, float64[:, :, ::1], "
+    "float64[:, ::1])"
+)
 def substitute(
     adjoint: Array,
     form: tuple[Array, Array],
@@ -113,7 +114,7 @@ def _peaks(lines: Array, error: Array, own: tuple[float, float, float], r: int, 
         row[i] = peak if peak < endless else endless
 
 
-@compiled
+@compiled("(F[:, :, ::1], F[:, ::1], UniTuple(float64, 3), int64[::1], F[:, ::1], float64[::1])")
 def peaks(
     lines: Array, error: Array, own: tuple[float, float, float], index: Array, out: Array, sums: Array
 ) -> None:
@@ -132,7 +133,7 @@ def peaks(
         sums[at] = _total(out[at])
 
 
-@compiled
+@compiled("(F[:, :, ::1], F[:, ::1], UniTuple(float64, 3), int64[::1], int64, F[:, ::1], float64[::1])")
 def channel_peaks(
     lines: Array,
     error: Array,
@@ -166,7 +167,7 @@ def channel_peaks(
                 largest[c] = part[i] if part[i] > largest[c] else largest[c]
 
 
-@compiled
+@compiled("(F[:, :, ::1], F[:, ::1], int64[::1], F[:, :, ::1])")
 def gained(adjoint: Array, gain: Array, place: Array, out: Array) -> None:
     """Write adjoints times the gains of their rows.
 
@@ -184,7 +185,7 @@ def gained(adjoint: Array, gain: Array, place: Array, out: Array) -> None:
                 into[i] = a[i] * gains[i]
 
 
-@compiled
+@compiled("(F[:, :, ::1], F[:, ::1], UniTuple(float64, 5), int64[::1], UniTuple(F[:, ::1], 3), float64[::1])")
 def rectifier_lines(
     lines: Array,
     error: Array,
@@ -200,7 +201,7 @@ def rectifier_lines(
     Args:
         lines: shape (1 + k, rows, n).
         error: shape (rows, n).
-        own: ``1 + (k + 3) charge``, charge, up and tiny of the number type, and what adding up constants costs.
+        own: ``1 + (k + 3) charge``, charge, up and tiny of the number type, and ``constants_cost``.
         index: rows that are wanted, int64.
         made: slopes, constants and errors, each of shape (wanted, n); the errors are positive.
         sums: float64, shape (wanted,): bounds on the sums of the absolute values.
@@ -238,7 +239,10 @@ def rectifier_lines(
             charges[i] = (half * up + tiny + top * added) * up + tiny if known else endless
 
 
-@compiled
+@compiled(
+    "(F[:, :, ::1], F[:, ::1], UniTuple(float64, 5), UniTuple(float64, 3), int64[::1], "
+    "UniTuple(F[:, ::1], 3), float64[::1])"
+)
 def clamp_lines(
     lines: Array,
     error: Array,
@@ -281,7 +285,10 @@ def clamp_lines(
             charges[i] = ((half + lost) * up + tiny + abs(middle) * added) * up + tiny
 
 
-@compiled
+@compiled(
+    "(F[:, :, :, :, :, ::1], UniTuple(int64, 2), UniTuple(int64, 2), UniTuple(int64, 2), UniTuple(int64, 2), "
+    "F[:, :, :, :, ::1])"
+)
 def overlay(
     columns: Array,
     corner: tuple[int, int],
@@ -318,7 +325,8 @@ def overlay(
                 for right in range(runs):
                     column = first + right * dilations[1]
                     start, stop = max(0, -column), min(many, width - column)
-                    source = (((at * groups + group) * kernel[0] + down) * kernel[1] + right + start) * channels
+                    window = (at * groups + group) * kernel[0] + down
+                    source = (window * kernel[1] + right + start) * channels
                     image = at // (high * wide)
                     target = ((image * height + row) * width + column + start) * depth + group * channels
                     length = (stop - start) * channels

@@ -10,7 +10,7 @@ from glocert.compiled import compiled
 from glocert.forms.loops.views import Array
 
 
-@compiled
+@compiled("(F[:, ::1], F[::1], UniTuple(float64, 4), F[:, ::1], F[::1])")
 def rectify(
     lines: Array, error: Array, own: tuple[float, float, float, float], out: Array, bound: Array
 ) -> None:
@@ -91,7 +91,7 @@ def clamped(
     return gain, (top + bottom) / (one + one), half
 
 
-@compiled
+@compiled("(F[:, ::1], F[::1], UniTuple(float64, 4), UniTuple(float64, 3), F[:, ::1], F[::1])")
 def clamp(
     lines: Array,
     error: Array,

@@ -7,10 +7,23 @@ import math
 from glocert.compiled import compiled
 from glocert.forms.loops.views import Array
 
+Margins = tuple[Array, Array, Array]
+"""centre, slope, error"""
 
-@compiled
+Parts = tuple[Array, Array, Array, Array]
+"""start, stop, middle, half"""
+
+
+@compiled(
+    "(float64[:, :, ::1], float64[:, ::1], Tuple((int64[::1], float64[::1])), UniTuple(float64, 3), "
+    "UniTuple(float64[:, ::1], 3))"
+)
 def differences(
-    lines: Array, error: Array, asked: tuple[Array, Array], own: tuple[float, float, float], made: tuple[Array, Array, Array]
+    lines: Array,
+    error: Array,
+    asked: tuple[Array, Array],
+    own: tuple[float, float, float],
+    made: Margins,
 ) -> None:
     """Write the margins of one class on each row, see ``glocert.forms.margins.margins``.
 
@@ -42,10 +55,8 @@ def differences(
             centre[r, :], slope[r, :], bound[r, :] = 0.0, 0.0, math.inf
 
 
-@compiled
-def decided(
-    known: tuple[Array, Array, Array], parts: tuple[Array, Array, Array, Array], inwards: float, charge: float, found: Array
-) -> None:
+@compiled("(UniTuple(float64[:, ::1], 3), UniTuple(float64[::1], 4), float64, float64, float64[:, :, ::1])")
+def decided(known: Margins, parts: Parts, inwards: float, charge: float, found: Array) -> None:
     """Write the proven intervals of each row: see ``glocert.forms.decision.proven`` and ``refuted``.
 
     Args:
@@ -87,9 +98,7 @@ def decided(
 
 
 @compiled
-def _ends(
-    parts: tuple[Array, Array, Array, Array], r: int, first: float, last: float, charge: float
-) -> tuple[float, float]:
+def _ends(parts: Parts, r: int, first: float, last: float, charge: float) -> tuple[float, float]:
     """Return an interval of u as parameters of row ``r``."""
     start, stop, middle, half = parts[0][r], parts[1][r], parts[2][r], parts[3][r]
     left = start if first <= -1 else middle + first * half + charge
@@ -99,8 +108,8 @@ def _ends(
 
 @compiled
 def _holds(
-    known: tuple[Array, Array, Array],
-    parts: tuple[Array, Array, Array, Array],
+    known: Margins,
+    parts: Parts,
     r: int,
     ends: tuple[float, float],
     sign: float,
@@ -123,9 +132,7 @@ def _holds(
 
 
 @compiled
-def _write(
-    found: Array, r: int, parts: tuple[Array, Array, Array, Array], ends: tuple[float, float], held: bool
-) -> None:
+def _write(found: Array, r: int, parts: Parts, ends: tuple[float, float], held: bool) -> None:
     found[0, r] = ends[0] if held else parts[0][r]
     found[1, r] = ends[1] if held else parts[0][r]
     found[2, r] = 1.0 if held else 0.0

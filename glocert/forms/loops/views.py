@@ -28,7 +28,7 @@ class Flat(NamedTuple):
 
 
 def flat(lines: Tensor, error: Tensor) -> Flat | None:
-    """Return the numbers of a form, or None where they are not on the CPU, of one type, dense and in one order."""
+    """Return the numbers of a form; None where they are not on the CPU, of one type, dense, in one order."""
     if error.device.type != "cpu" or lines.dtype != error.dtype:
         return None
     if not _same_order(lines.shape, lines.stride(), error.stride()):
@@ -63,6 +63,15 @@ def like(lines: Tensor, error: Tensor) -> tuple[Form, Flat]:
 def inner(tensor: Tensor) -> int:
     """Return how many numbers of axis 1 lie side by side: all where it is innermost in memory, else 0."""
     return _inner(tensor.shape, tensor.stride())
+
+
+def side_by_side(tensor: Tensor) -> int:
+    """Return how many numbers of a channel, axis 1, lie side by side: 1, or all; 0 in any other order."""
+    if tensor.ndim < 2:
+        return 0
+    if inner(tensor) == tensor.shape[1]:
+        return 1
+    return tensor[0, 0].numel() if tensor.is_contiguous() else 0
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from glocert.forms.form import Form
 from glocert.forms.loops import affine as loops
-from glocert.forms.loops.views import array, flat, inner, like
+from glocert.forms.loops.views import array, flat, inner, like, side_by_side
 from glocert.forms.ops import products
 from glocert.forms.ops.registry import Charges, Site, Transfer, transfer
 from glocert.graph.execution import extreme
@@ -61,7 +61,7 @@ class Linear:
         return Form.of(out, self.charges.closed(error.mul_(self.charges.own.grow(self.terms))))
 
     def _close(self, out: Tensor, error: Tensor, share: float) -> bool:
-        """Add the bias and what is charged in one pass over memory, in place; say whether that is possible."""
+        """Add the bias and what is charged in one pass over memory, in place; say whether it could be."""
         seen = flat(out, error)
         if seen is None or (self.bias is not None and inner(error) != self.bias.numel()):
             return False
@@ -151,7 +151,9 @@ class Sum:
         made, out = like(lines, x.error)
         constants = x.lift(), own.charge, own.up, self.charges.tiny
         limits = self.charges.executed, self.charges.limit
-        loops.added(tuple(one), tuple(other), float(self.sign), constants, limits, *out)
+        loops.added(
+            (one.lines, one.error), (other.lines, other.error), float(self.sign), constants, limits, *out
+        )
         return made
 
 
@@ -166,6 +168,7 @@ class Scale:
         shift: bound on |h| and on what it was computed from, broadcasts against the shape.
         rank: of the output's shape.
         charges: what roundings cost.
+        exact: g and h themselves, as far as ``apply`` is nothing but ``g x + h``.
     """
 
     apply: Map
@@ -173,16 +176,54 @@ class Scale:
     shift: Tensor
     rank: int
     charges: Charges
+    exact: tuple[Tensor, Tensor] | None = None
 
     def __call__(self, *inputs: Form) -> Form:
         """Map centre and slopes; the error takes the factor and the roundings."""
         x = aligned(inputs[0], self.rank)
+        made = self._in_one_pass(x)
+        if made is not None:
+            return made
         own, executed = self.charges.own, self.charges.executed
         error = self.charges.spread(x, own.charge)
         if self.factor is not None:
             error = error * self.factor
         error = error + self.shift * (own.charge + executed)
         return Form.of(self.apply(x.lines()), self.charges.closed(error.mul_(own.up)))
+
+    def _in_one_pass(self, x: Form) -> Form | None:
+        """Do the same in one pass over memory, where g and h are one number for each channel."""
+        lines, own = x.lines(), self.charges.own
+        seen, beside = flat(lines, x.error), side_by_side(x.error)
+        if self.exact is None or seen is None or not beside or not self._of_channels(x.shape):
+            return None
+        gain, shift = self.exact
+        bound = torch.ones_like(shift) if self.factor is None else self.factor
+        constants = [
+            array(part.expand(x.shape[:1] + part.shape[1:]).reshape(-1).contiguous())
+            for part in (gain, bound, shift, self.shift)
+        ]
+        made, out = like(lines, x.error)
+        rounding = x.lift(), own.charge, own.up, self.charges.before, self.charges.tiny
+        limits = self.charges.executed, self.charges.limit
+        gains, bounds, shifts, sizes = constants
+        loops.scaled((seen.lines, seen.error), (gains, bounds, shifts, sizes), beside, rounding, limits, *out)
+        return made
+
+    def _of_channels(self, shape: Shape) -> bool:
+        assert self.exact is not None
+        if len(shape) != self.rank or not shape:
+            return False
+        parts = *self.exact, self.factor, self.shift
+        return all(
+            part is None or (part.numel() in {1, shape[0]} and of_channels(part, self.rank - 1))
+            for part in parts
+        )
+
+
+def of_channels(constant: Tensor | None, rank: int) -> bool:
+    """Whether a constant that broadcasts against channels and ``rank`` more axes is the same along these."""
+    return constant is None or rank == 0 or all(size == 1 for size in constant.shape[-rank:])
 
 
 def _shifted(lines: Tensor, shift: Tensor, sign: int) -> Tensor:
@@ -205,7 +246,8 @@ def add(node: Node, site: Site) -> Transfer:
     signed = -shift if before and minus else shift
     sign = -1 if minus and not before else 1
     charges = site.charges(node)
-    return Scale(lambda lines: _shifted(lines, signed, sign), None, shift.abs(), rank, charges)
+    exact = torch.full_like(shift, sign), signed
+    return Scale(lambda lines: _shifted(lines, signed, sign), None, shift.abs(), rank, charges, exact)
 
 
 @transfer("Mul")
@@ -217,7 +259,7 @@ def multiply(node: Node, site: Site) -> Transfer:
     exact = site.exact(second if site.is_activation(first) else first)
     factor, rank = exact.to(site.dtype), len(site.shape(node.output))
     bound, shift = site.factor(exact), torch.zeros_like(factor)
-    return Scale(lambda lines: lines * factor, bound, shift, rank, site.charges(node))
+    return Scale(lambda lines: lines * factor, bound, shift, rank, site.charges(node), (factor, shift))
 
 
 @transfer("Div")
@@ -227,7 +269,8 @@ def divide(node: Node, site: Site) -> Transfer:
     divisor, rank = exact.to(site.dtype), len(site.shape(node.output))
     bound = site.factor(exact.reciprocal()) * own.up + own.tiny
     shift = torch.zeros_like(divisor)
-    return Scale(lambda lines: lines / divisor, bound, shift, rank, site.charges(node))
+    inverse = exact.reciprocal().to(site.dtype), shift
+    return Scale(lambda lines: lines / divisor, bound, shift, rank, site.charges(node), inverse)
 
 
 @transfer("BatchNormalization")
@@ -240,7 +283,8 @@ def batch_normalization(node: Node, site: Site) -> Transfer:
         out[0] += shift
         return out
 
-    return Scale(apply, bound, floor, len(site.shape(node.output)), site.charges(node))
+    rank, charges = len(site.shape(node.output)), site.charges(node)
+    return Scale(apply, bound, floor, rank, charges, (factor, shift))
 
 
 def normalised(node: Node, site: Site) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -134,7 +134,7 @@ def _direct(kernel: Tensor, sizes: Tensor, windows: Windows) -> tuple[Map, Map] 
 
     def convolve(images: Tensor, weights: Tensor) -> Tensor:
         pads = (top, left) if even else (0, 0)
-        if images.shape[1] == 1:  # which could be in either memory format; the result is to have channels last
+        if images.shape[1] == 1:  # in either memory format; the result is to have channels last
             images = images.as_strided(images.shape, (images.stride(0), 1, *images.stride()[2:]))
         if not even:
             images = windows.frame(images.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

@@ -13,7 +13,7 @@ from glocert.forms.backward.peaks import channel_peaks
 from glocert.forms.backward.peaks import peak as peaks
 from glocert.forms.backward.registry import Local, Reverse, each, folded, repeats, reverse, under
 from glocert.forms.form import Form
-from glocert.forms.ops.affine import normalised
+from glocert.forms.ops.affine import normalised, of_channels
 from glocert.forms.ops.registry import Charges, Site
 from glocert.graph.ir import Node
 from glocert.rounding import UP, Rounding
@@ -176,18 +176,16 @@ class Scale:
         return self._charged(wide, share, under(wide, own.tiny))
 
     def in_one_pass(self, x: Form, index: Tensor) -> Local | None:
-        """Return ``local`` on some rows of the input, where g and h are of channels and a loop goes through."""
+        """Return ``local`` on some rows of the input, where g and h are one number for each channel."""
         rank, own = len(self.outside) - 1, self.charges.own
-        ours = all(part is None or all(size == 1 for size in part.shape[-rank:] if rank) for part in self._constants())
-        found = channel_peaks(x, index) if ours and self.inside == self.outside else None
+        constants = self.factor, self.bound, self.shift, self.floor
+        ours = self.inside == self.outside and all(of_channels(part, rank) for part in constants)
+        found = channel_peaks(x, index) if ours else None
         if found is None:
             return None
         peak = found[0].reshape(*found[0].shape, *(1,) * rank)
         share = own.charge + own.dot(1) + self.charges.executed
         return self._charged(peak, share, found[1] * (own.tiny * UP))
-
-    def _constants(self) -> tuple[Tensor | None, ...]:
-        return self.factor, self.bound, self.shift, self.floor
 
     def _charged(self, peak: Tensor, share: float, floor: Tensor) -> Local:
         own = self.charges.own

@@ -57,11 +57,13 @@ class Transposed:
 
     def _in_one_pass(self, columns: Tensor) -> Tensor:
         """Do the same as ``_overlaid`` in one pass over memory."""
-        top, left, *_ = self.windows.pads
+        (top, left, *_), windows = self.windows.pads, self.windows
         out = columns.new_empty(len(columns), *self.inside[1:], columns.shape[3], columns.shape[-1])
         numbers = columns.flatten(4, 5).contiguous().numpy()
-        geometry = (top, left), self.windows.kernel, self.windows.strides, self.windows.dilations
-        loops.overlay(numbers, *(tuple(pair) for pair in geometry), out.numpy())
+        kernel, strides, dilations = (
+            _pair(part) for part in (windows.kernel, windows.strides, windows.dilations)
+        )
+        loops.overlay(numbers, (top, left), kernel, strides, dilations, out.numpy())
         return out.flatten(3)
 
     def _overlaid(self, columns: Tensor) -> Tensor:
@@ -81,6 +83,11 @@ class Transposed:
                 view += columns[:, :, :, :, down, right_by]
         cut = framed[:, top : top + height, left : left + width]
         return cut.reshape(count, height, width, channels)
+
+
+def _pair(numbers: tuple[int, ...]) -> tuple[int, int]:
+    first, second = numbers
+    return first, second
 
 
 @reverse("Conv")

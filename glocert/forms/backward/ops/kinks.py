@@ -40,7 +40,8 @@ class Gained:
         own, shape, rows = x.rounding, (len(index), *x.error.shape[1:]), len(index)
         made = [torch.empty_strided(shape, x.error.stride(), dtype=x.error.dtype) for _ in range(3)]
         sums, count = torch.empty(rows, dtype=torch.float64), seen.error.shape[1]
-        flat = tuple(part.as_strided((rows, count), (count, 1)).numpy() for part in made)
+        gains, middles, charges = (part.as_strided((rows, count), (count, 1)).numpy() for part in made)
+        flat = gains, middles, charges
         constants = x.lift(3), own.charge, own.up, own.tiny, constants_cost(x.error, count)
         if self.bent.rectifies:
             loops.rectifier_lines(*seen, constants, index.numpy(), flat, sums.numpy())
