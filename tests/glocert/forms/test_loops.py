@@ -1,4 +1,4 @@
-"""Compiled loops say what the torch code says, which serves other devices and forms in other memory orders."""
+"""Compiled loops say what the torch code says that serves other devices and other orders of memory."""
 
 from __future__ import annotations
 

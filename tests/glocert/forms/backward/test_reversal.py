@@ -110,7 +110,7 @@ def test_each_rounding_of_the_sweep(build, dtype):
 def narrow_form(rng: np.random.Generator, shape: tuple[int, ...], width: float) -> Form:
     lines = torch.from_numpy(rng.standard_normal((2, ROWS, *shape)))
     lines[1] *= width
-    return Form.of(lines, torch.full((ROWS, *shape), width / 10))
+    return Form.of(lines, torch.full((ROWS, *shape), width / 10, dtype=lines.dtype))
 
 
 @settings(max_examples=30)
