@@ -33,8 +33,10 @@ class Tape:
         """Return the tape of some rows.
 
         Args:
-            index: their positions, int64.
+            index: their positions, int64, or a mask.
         """
+        if index.dtype == torch.bool:
+            index = index.nonzero().squeeze(1)
         known = {name: local.rows(index) for name, local in self.locals.items()}
         chosen = index if self.chosen is None else self.chosen[index]
         return Tape(self.forms, self.scores.rows(index), known, chosen)

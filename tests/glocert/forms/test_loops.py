@@ -22,7 +22,7 @@ DTYPES = st.sampled_from([torch.float64, torch.float32])
 
 
 def scattered(x: Form) -> Form:
-    """Return the same form with its errors in another order of memory than its lines: no loop goes through."""
+    """Return the same form with its errors in another order of memory than its lines."""
     axes = tuple(reversed(range(x.error.ndim)))
     return Form.of(x.lines(), x.error.permute(axes).contiguous().permute(axes))
 
