@@ -9,6 +9,7 @@ from torch import Tensor
 
 from glocert import forms as bounding
 from glocert import segments
+from glocert.engine.cost import Cost
 from glocert.forms import backward
 from glocert.forms.backward import Reversal
 from glocert.graph.families import Family, family
@@ -39,6 +40,7 @@ class Program:
     exact: bool
     tried: int = 0
     lost: int = 0
+    _cost: Cost | None = field(default=None, repr=False)
     _forms: bounding.Program | None = field(default=None, repr=False)
     _double: Reversal | None = field(default=None, repr=False)
     _single: Reversal | None = field(default=None, repr=False)
@@ -49,6 +51,13 @@ class Program:
     def single_pays(self) -> bool:
         """Whether float32 bounds are worth a try; only speed depends on it."""
         return self.lost < _FEW or 2 * self.lost <= self.tried
+
+    @property
+    def cost(self) -> Cost:
+        """What the network costs."""
+        if self._cost is None:
+            self._cost = Cost.of(self.graph)
+        return self._cost
 
     @property
     def forms(self) -> bounding.Program:

@@ -115,7 +115,7 @@ def certify_many(
     once = {at: one for at, one in enumerate(questions) if one.analysis is Analysis.INCOMPLETE}
     yield from _bounded(program, once, limits)
     everything = {at: one for at, one in enumerate(questions) if at not in once}
-    cost = Cost.of(program.graph)
+    cost = program.cost
     straight = {at: one for at, one in everything.items() if _straight(program, cost, one)}
     yield from _followed(program, straight, limits, cost.mostly_calls)
     rest = {at: one for at, one in everything.items() if at not in straight}

@@ -91,5 +91,7 @@ def trace(
 def run(program: Program, block: Block) -> Run:
     """Return the scores of a block that has gone through the whole program."""
     output = block.live[program.graph.output]
-    scores = output.values.index_select(1, program.exit).cpu().numpy()
-    return Run(block.t.cpu().numpy(), scores, output.radius[program.exit].cpu().numpy())
+    t, values, radius, places = (
+        part.cpu().numpy() for part in (block.t, output.values, output.radius, program.exit)
+    )
+    return Run(t, values.take(places, axis=1), radius.take(places))

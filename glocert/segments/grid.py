@@ -88,7 +88,8 @@ def joins(t: Tensor) -> Tensor | None:
 
     Several paths in one block have their parameters in [0, 1], [2, 3], [4, 5] and so on.
     """
-    return (t[:-1] % 2 == 1) if t[-1].item() > 1 else None
+    last = t.numpy()[-1] if t.is_cpu else t[-1].item()
+    return (t[:-1] % 2 == 1) if last > 1 else None
 
 
 def changes(states: Tensor, ignored: Tensor | None = None) -> tuple[Tensor, Tensor]:

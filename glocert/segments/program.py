@@ -64,7 +64,18 @@ class Program:
     def load(self, array: NDArray[np.float64]) -> Tensor:
         """Return an array of the input's shape as one row in memory order."""
         flat = np.ascontiguousarray(array, dtype=np.float64).reshape(-1)[self.entry]
-        return torch.tensor(flat, dtype=torch.float64, device=self.device)
+        return self._sent(flat)
+
+    def lines(self, *arrays: NDArray[np.float64]) -> Tensor:
+        """Return arrays of the input's shape as rows in memory order."""
+        rows = np.empty((len(arrays), len(self.entry)))
+        for row, array in zip(rows, arrays, strict=True):
+            row[:] = array.reshape(-1)[self.entry]
+        return self._sent(rows)
+
+    def _sent(self, array: NDArray[np.float64]) -> Tensor:
+        tensor = torch.from_numpy(array)
+        return tensor if self.device.type == "cpu" else tensor.to(self.device)
 
     def entered(self, x: Knots) -> Knots:
         """Return whole paths as the network's input: an execution reads them rounded to float32."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,10 +78,10 @@ def follow(program: Program, first: Block, budget: Budget) -> Iterator[Block]:
 
 def together(program: Program, paths: Sequence[Segment]) -> Block:
     """Return several whole paths in front of the network as one block, see ``grid.joins``."""
-    ends = [program.load(end) for path in paths for end in (path.start, path.stop)]
+    ends = program.lines(*(end for path in paths for end in (path.start, path.stop)))
     radius = torch.stack([program.load(path.radius) for path in paths]).amax(0)
     t = torch.arange(2 * len(paths), dtype=torch.float64, device=program.device)
-    return Block(0, t, {program.graph.input: program.entered(Knots(torch.stack(ends), radius))})
+    return Block(0, t, {program.graph.input: program.entered(Knots(ends, radius))})
 
 
 def start(program: Program, segment: Segment, span: tuple[float, float] = (0.0, 1.0)) -> Block:
@@ -89,15 +90,14 @@ def start(program: Program, segment: Segment, span: tuple[float, float] = (0.0, 
     The ends of the whole path are exact up to the segment's own radius. Inner vertices are inserted like any
     other, so their rounding is charged.
     """
-    ends = torch.stack([program.load(segment.start), program.load(segment.stop)])
-    x = program.entered(Knots(ends, program.load(segment.radius)))
-    t = torch.tensor([0.0, 1.0], dtype=torch.float64, device=program.device)
+    x = program.entered(Knots(program.lines(segment.start, segment.stop), program.load(segment.radius)))
+    t = torch.from_numpy(np.array([0.0, 1.0])).to(program.device)
     block = Block(0, t, {program.graph.input: x})
     inner = [end for end in span if 0.0 < end < 1.0]
     if not inner:
         return block
-    grid = insert(t, t.new_tensor(inner))
-    first, last = (int((grid.t == end).nonzero()) for end in span)
+    grid = insert(t, torch.from_numpy(np.array(inner)))
+    first, last = np.searchsorted(grid.t.cpu().numpy(), span).tolist()
     part = _part(block, grid, (first, last))
     _forget_extents(part)
     return part

@@ -16,7 +16,7 @@ Int64 = NDArray[np.int64]
 @compiled("(UniTuple(float64[::1], 3), float64[:, ::1], float64[::1], UniTuple(float64, 4))")
 def through(
     about: tuple[Float64, Float64, Float64],
-    magnitude: Float64,
+    weight: Float64,
     floor: Float64,
     costs: tuple[float, float, float, float],
 ) -> tuple[Float64, Int64]:
@@ -28,7 +28,7 @@ def through(
 
     Args:
         about: radius, low and high in front, shape (k,) each.
-        magnitude: shape (k, n), finite, >= 0.
+        weight: shape (k, n), finite: its absolute values count.
         floor: shape (n,), what the bias adds.
         costs: own and executed shares, the factor that lifts the sum, and what underflows.
     """
@@ -44,7 +44,7 @@ def through(
         terms[k] = radius[k] + (own + executed) * top
         if executed > 0.0:
             terms[k] += executed * radius[k]
-    out = times(terms, magnitude)
+    out = times(terms, weight)
     for j in range(len(out)):
         out[j] = (out[j] + floor[j]) * lift + tiny
         if executed > 0.0 and out[j] > LARGEST:
@@ -54,7 +54,7 @@ def through(
 
 @compiled
 def times(row: Float64, matrix: Float64) -> Float64:
-    """Return ``row @ matrix``, several rows of the matrix at a time, without those that count for nothing."""
+    """Return ``row @ |matrix|``, several rows of the matrix at a time, without those that add nothing."""
     out, wanted = np.zeros(matrix.shape[1]), np.nonzero(row)[0]
     paired = len(wanted) // 4 * 4
     for at in range(0, paired, 4):
@@ -62,11 +62,11 @@ def times(row: Float64, matrix: Float64) -> Float64:
         first, second, third, fourth = matrix[a], matrix[b], matrix[c], matrix[d]
         p, q, r, s = row[a], row[b], row[c], row[d]
         for j in range(len(out)):
-            out[j] += (p * first[j] + q * second[j]) + (r * third[j] + s * fourth[j])
+            out[j] += (p * abs(first[j]) + q * abs(second[j])) + (r * abs(third[j]) + s * abs(fourth[j]))
     for at in range(paired, len(wanted)):
         k = wanted[at]
         for j in range(len(out)):
-            out[j] += row[k] * matrix[k, j]
+            out[j] += row[k] * abs(matrix[k, j])
     return out
 
 

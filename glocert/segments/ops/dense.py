@@ -110,7 +110,8 @@ class Dense:
         about = host(x.radius), host(low), host(high)
         floor = np.zeros(results) if self.floor is None else host(self.floor)
         costs = dot(terms), self.charges.executed, grow(terms), self.charges.tiny
-        radius, live = through(about, host(self.magnitude), floor, costs)
+        sizes = self.magnitude if self.charges.executed else self.weight  # read once, both fit the caches
+        radius, live = through(about, host(sizes), floor, costs)
         values, weight = x.values, self.weight
         vertices, left = len(values), len(live)
         if vertices * (terms - left) * results > 16 * left * (vertices + results) + _PACKING:
