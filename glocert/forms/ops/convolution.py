@@ -108,7 +108,8 @@ def conv(node: Node, site: Site) -> Transfer:
     groups = windows.groups
     terms = channels * height * width
     weights = kernel.view(groups, maps // groups, channels, height, width).permute(0, 3, 4, 2, 1)
-    weights = weights.reshape(groups, terms, maps // groups).contiguous()
+    # Stored map by map: BLAS multiplies many windows with few maps half as fast again that way.
+    weights = weights.reshape(groups, terms, maps // groups).mT.contiguous().mT
     sizes = site.size(weights)
     direct = _direct(kernel, site.size(kernel), windows)
     bias = site.parameter(node.inputs[2]).reshape(-1, 1, 1) if len(node.inputs) > 2 else None
