@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -81,10 +82,20 @@ def trace(
     runs = [run(program, block) for block in blocks(program, segment, budget or Budget())]
     if not runs or runs[-1].t[-1] != 1.0:
         raise DeadlineExceeded("the budget ended before the segment")
+    return joined(runs)
+
+
+def joined(runs: Sequence[Run]) -> Curve:
+    """Return runs that follow each other as one curve.
+
+    It has the vertex where two runs meet from the first of them. Moving an end of a piece by some distance
+    moves no point of the piece by more, so the radius grows by the largest such distance.
+    """
     t = np.concatenate([runs[0].t[:1], *(part.t[1:] for part in runs)])
     scores = np.concatenate([runs[0].scores[:1], *(part.scores[1:] for part in runs)])
-    apart = [np.abs(before.scores[-1] - after.scores[0]) for before, after in pairwise(runs)]
     radius = np.max([part.radius for part in runs], axis=0)
+    with np.errstate(invalid="ignore"):
+        apart = [np.abs(before.scores[-1] - after.scores[0]) for before, after in pairwise(runs)]
     return Curve(t, scores, (radius + np.max(apart, axis=0)) * UP if apart else radius)
 
 

@@ -12,6 +12,7 @@ from glocert.budget import Budget
 from glocert.errors import DeadlineExceeded
 from glocert.graph.run import run as execute
 from glocert.segments import prepare, trace
+from glocert.segments.curve import Run, joined
 from tests.glocert.segments.invariant import assert_sound, runs_of, worst_share
 from tests.glocert.segments.networks import Draft, Wild, line, mlp, random_segment, scalar_line
 from tests.glocert.segments.rational import ExactCurve, exact_curve
@@ -292,3 +293,16 @@ def test_an_activation_read_under_two_names_is_not_overwritten():
     graph = draft.graph(draft.node("Add", [off, h], [2]))
     curve = trace(graph, line([1.0, 1.0], [2.0, 3.0]))
     np.testing.assert_array_equal(curve.scores, [[2, -1], [4, -3]])
+
+
+def test_where_two_runs_meet_the_radius_covers_their_difference():
+    ends = [[[0.0, 1.0], [1.0, 1.0]], [[1.5, 1.0], [2.0, 1.0]], [[1.75, 1.0], [3.0, 1.0]]]
+    runs = [
+        Run(np.array([k, k + 1.0]), np.array(end), np.array([0.125 * k, 0.5])) for k, end in enumerate(ends)
+    ]
+    curve = joined(runs)
+    np.testing.assert_array_equal(curve.t, [0.0, 1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(curve.scores[:, 0], [0.0, 1.0, 2.0, 3.0])
+    assert curve.radius[0] >= 0.25 + 0.5
+    assert curve.radius[1] == pytest.approx(0.5)
+    np.testing.assert_array_equal(joined(runs[:1]).radius, [0.0, 0.5])

@@ -103,3 +103,10 @@ def test_packing_keeps_order():
     columns, rows = packed(values, weight, np.array([1, 3]))
     np.testing.assert_array_equal(columns, values[:, [1, 3]])
     np.testing.assert_array_equal(rows, weight[[1, 3]])
+
+
+def test_an_execution_is_charged_for_sizes_that_exceed_the_weights():
+    dense, x = drawn(0, 40, 60, 50, Charges(1e-6, 1e-30))
+    floored = Dense(dense.weight, dense.magnitude.clamp(min=2.0), None, None, dense.charges, True)
+    torch.testing.assert_close(floored.sparse(x).radius, floored.everywhere(x).radius, rtol=1e-11, atol=0)
+    assert (floored.sparse(x).radius > 1.5 * dense.sparse(x).radius).all()
