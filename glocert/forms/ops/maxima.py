@@ -8,12 +8,15 @@ g) b + g a + m`` takes the errors in the same shares.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from glocert.forms.form import Form
+from glocert.forms.loops import pooling as loops
+from glocert.forms.loops.views import Array, by_rows
 from glocert.forms.ops.kinks import chord
 from glocert.forms.ops.pooling import Window, window
 from glocert.forms.ops.registry import Site, Transfer, transfer
@@ -32,10 +35,14 @@ class Maximum:
 
     window: Window
     real: tuple[Tensor, ...]
+    _tables: dict[tuple[int, ...], Table] = field(default_factory=dict, repr=False, compare=False)
 
     def __call__(self, *inputs: Form) -> Form:
         """Fold the places of all windows."""
         (x,) = inputs
+        made = self._in_one_pass(x)
+        if made is not None:
+            return made
         lines, errors = self.window.frame(x.lines()), self.window.frame(x.error)
         first, *rest = self.window.places()
         best = Form.of(self.window.shifted(lines, first), self.window.shifted(errors, first))
@@ -45,6 +52,68 @@ class Maximum:
             best = larger(best, other, keep=~real, take=real & ~known)
             known = known | real
         return Form.of(best.lines(), best.error.masked_fill(~known, torch.inf))
+
+    def _in_one_pass(self, x: Form) -> Form | None:
+        """Do the same in a compiled loop."""
+        seen = by_rows(x)
+        if seen is None:
+            return None
+        table, own, rows = self.table(x), x.rounding, len(x.error)
+        lines, error = table.empty(x.error, len(seen.lines), rows), table.empty(x.error, rows)
+        constants = x.lift(3), own.charge, own.up, own.tiny
+        flat = lines.flatten(2) if table.natural else lines.permute(0, 1, *table.axes(2)).flatten(2)
+        bound = error.flatten(1) if table.natural else error.permute(0, *table.axes(1)).flatten(1)
+        loops.largest(*seen, table.positions, constants, flat.numpy(), bound.numpy())
+        return Form.of(lines, error)
+
+    def table(self, x: Form) -> Table:
+        """Return where the places of each window lie in a form's memory."""
+        shape, strides = x.error.shape[1:], x.error.stride()[1:]
+        key = *shape, *strides
+        if key not in self._tables:
+            self._tables[key] = Table.of(self.window, shape, strides)
+        return self._tables[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where the places of each window lie in the memory of a row.
+
+    Attributes:
+        positions: int64, shape (places, windows), negative outside the image; windows in the order of memory.
+        order: axes (channel, height, width) from the outermost to the innermost in memory.
+        outside: shape of the output, (channels, height, width).
+    """
+
+    positions: Array
+    order: tuple[int, ...]
+    outside: tuple[int, ...]
+
+    @classmethod
+    def of(cls, window: Window, shape: Sequence[int], strides: Sequence[int]) -> Table:
+        """Return the table for images of a shape (channels, height, width) with such strides."""
+        order = tuple(sorted(range(3), key=lambda axis: (-strides[axis], axis)))
+        at = torch.zeros(1, dtype=torch.int64)
+        for axis, (size, step) in enumerate(zip(shape, strides, strict=True)):
+            at = at + (torch.arange(size) * step).view(*(-1 if other == axis else 1 for other in range(3)))
+        framed = torch.nn.functional.pad(at + 1, window.pads) - 1
+        places = [window.shifted(framed, place).permute(order).reshape(-1) for place in window.places()]
+        return cls(torch.stack(places).contiguous().numpy(), order, (shape[0], *window.outside))
+
+    @property
+    def natural(self) -> bool:
+        """Whether the channels are outermost."""
+        return self.order == (0, 1, 2)
+
+    def axes(self, before: int) -> tuple[int, ...]:
+        """Return the axes in the order of memory, behind so many others."""
+        return tuple(axis + before for axis in self.order)
+
+    def empty(self, like: Tensor, *before: int) -> Tensor:
+        """Return an output in the same order of memory, with more axes in front."""
+        made = like.new_empty(*before, *(self.outside[axis] for axis in self.order))
+        back = (self.order.index(axis) + len(before) for axis in range(3))
+        return made.permute(*range(len(before)), *back)
 
 
 def larger(b: Form, a: Form, *, keep: Tensor, take: Tensor) -> Form:

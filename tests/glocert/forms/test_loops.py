@@ -135,3 +135,26 @@ def test_peaks(seed, slopes, dtype, last):
     assert (total >= known.double().sum((1, 2, 3)) * (1 - 1e-6)).all()
     of_channels, _ = channel_peaks(x, index)
     assert close(of_channels, known.amax((2, 3)), dtype)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10**9), DTYPES, st.booleans())
+def test_adjoints_of_chosen_rows(seed, dtype, last):
+    """Going back at the row of each adjoint is going back with the rows copied."""
+    rng = np.random.default_rng(seed)
+    draft = Draft(3, 5, 4)
+    pooled = draft.node("MaxPool", ["x"], [3, 3, 2], kernel_shape=(2, 2), strides=(2, 2), pads=(1, 0, 0, 0))
+    graph = draft.graph(draft.relu(pooled))
+    site = Site(graph, torch.device("cpu"), dtype)
+    for node in graph.nodes:
+        built, x = (
+            REVERSES[node.operator](node, site),
+            random_form(rng, graph.shapes[node.inputs[0]], 1, dtype=dtype),
+        )
+        local, place = built.local([x]), torch.from_numpy(rng.integers(0, len(x.error), 6))
+        adjoint = torch.from_numpy(rng.standard_normal((6, 2, *graph.shapes[node.output]))).to(dtype)
+        if last:
+            adjoint = adjoint.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+        (one,) = built.back_at(adjoint, local.gains, place)
+        (other,) = built.back(adjoint, tuple(gain[place] for gain in local.gains))
+        assert close(one, other, dtype), node.operator

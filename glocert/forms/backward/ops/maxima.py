@@ -7,6 +7,7 @@ not negative, a constant and an error in the same shares: nothing is lost by fol
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,13 +15,18 @@ import torch
 from torch import Tensor
 
 from glocert.forms.backward.ops.pooling import spread
-from glocert.forms.backward.registry import Local, Reverse, reverse, under
+from glocert.forms.backward.peaks import lifted
+from glocert.forms.backward.products import as_it_lies, in_order
+from glocert.forms.backward.registry import Local, Reverse, in_double, reverse, under
 from glocert.forms.form import Form, rounding_of
+from glocert.forms.loops import pooling as loops
+from glocert.forms.loops.views import by_rows
 from glocert.forms.ops.kinks import chord
-from glocert.forms.ops.maxima import Maximum, larger
+from glocert.forms.ops.maxima import Maximum, Table, larger
 from glocert.forms.ops.registry import REGISTRY as FORWARD
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Node
+from glocert.rounding import UP
 
 
 @dataclass(slots=True)
@@ -67,10 +73,42 @@ class Pooled:
         charge = ((fold.charge + rounding) * own.up + own.tiny).masked_fill(~known, torch.inf)
         return Local.between(fold.shift, charge, under(peak, own.tiny, 2 * places), *fold.shares)
 
+    def in_one_pass(self, x: Form, index: Tensor) -> Local | None:
+        """Return ``local`` on some rows of a form in a compiled loop."""
+        seen = by_rows(x)
+        if seen is None:
+            return None
+        table, own, rows = self.forward.table(x), x.rounding, len(index)
+        places = len(table.positions)
+        shares, sums = table.empty(x.error, places, rows), torch.empty(rows, dtype=torch.float64)
+        shift, charge = table.empty(x.error, rows), table.empty(x.error, rows)
+        constants = x.lift(3), own.charge, own.up, own.tiny
+        spread = own.dot(places) + (2 * places + 2) * own.charge
+        flat = shares.permute(0, 1, *table.axes(2)).flatten(2).numpy()
+        shifts, charges = (part.permute(0, *table.axes(1)).flatten(1).numpy() for part in (shift, charge))
+        made = shifts, charges
+        loops.folded(*seen, table.positions, constants, spread, index.numpy(), flat, made, sums.numpy())
+        floor = lifted(sums, table.positions.shape[1]) * (own.tiny * 2 * places * UP)
+        return Local.between(shift, charge, floor, *shares)
+
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:
         """Share out."""
         parts = [adjoint * share.unsqueeze(1) for share in gains]
         return (spread(self.forward.window, parts, self.inside),)
+
+    def back_at(self, adjoint: Tensor, gains: tuple[Tensor, ...], place: Tensor) -> Sequence[Tensor]:
+        """Share out to the row of each adjoint."""
+        if not in_double(adjoint):
+            return self.back(adjoint, tuple(gain[place] for gain in gains))
+        flat, order = as_it_lies(adjoint)
+        sizes = [self.inside[axis] for axis in order]
+        out = flat.new_empty(*adjoint.shape[:2], math.prod(sizes))
+        steps = [math.prod(sizes[order.index(axis) + 1 :]) for axis in range(3)]
+        table = Table.of(self.forward.window, self.inside, steps)
+        shares = torch.stack([in_order(gain, adjoint, order) for gain in gains])
+        loops.shared_out(flat.numpy(), shares.numpy(), place.numpy(), table.positions, out.numpy())
+        back = (order.index(axis) + 2 for axis in range(3))
+        return (out.view(*adjoint.shape[:2], *sizes).permute(0, 1, *back),)
 
 
 def _compared(b: Form, a: Form, keep: Tensor, take: Tensor) -> tuple[Tensor, Tensor, Tensor]:
