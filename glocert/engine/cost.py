@@ -1,4 +1,8 @@
-"""What bounding and following cost, in floating-point operations. No answer depends on it, only speed."""
+"""What bounding and following cost, in nanoseconds of one core. No answer depends on it, only speed.
+
+The constants were fitted to the networks of ``benchmarks``: products cost by their operations, everything
+else by the numbers that it goes through, and each node costs its calls.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +12,27 @@ from dataclasses import dataclass
 from glocert.graph.families import BENT
 from glocert.graph.ir import Graph, Node
 
-_CALL = 5e6
-"""operations that a processor does in the time of the calls for one node of a batch"""
-_BOUND = 12.0
-"""forward passes that bounding a row costs in float64: centre, slope and error, and what the kinks cost"""
-_SINGLE = 0.4
-"""what float32 costs of float64"""
-_FOLLOW = 1.2
-"""forward passes that a breakpoint costs in the curve domain, with its share of the radius"""
-_ON = 0.5
-"""share of the units in front of a matrix that are not off all along: no others are followed"""
-_STEP = 2e6
-"""operations that a processor does in the time of the calls for one node that is followed"""
+_BOUND_CALLS = 150e3
+"""of one node in a round, forwards and, more often than not, backwards"""
+_BOUND = {True: (0.05, 5.0), False: (0.15, 10.0)}
+"""of an operation and of a number in a row of bounds, by whether it is float32"""
+_FOLLOW_CALLS = 60e3
+"""of one node on a part of a path that is followed"""
+_FOLLOW = 0.012, 1.6
+"""of an operation and of a number at a breakpoint"""
+_RADIUS = 4
+"""breakpoints that cost as much as the ends of a part and its radius"""
+_ON = 0.2
+"""share of the numbers in front of a matrix that are not zero all along: no others are multiplied"""
 _DENSITY = 0.4
 """breakpoints for each nonlinear unit on a path between two images"""
 _MATRICES = frozenset({"Gemm", "MatMul"})
-
-_TOGETHER = 2e8
-"""operations of a path up to which the calls are most of its time"""
+_ROUND = 8
+"""rows of a first round"""
+_ROUNDS = 4
+"""rounds that most paths are decided in"""
+_TOGETHER = 10e6
+"""cost of a path up to which calls are most of its time"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +40,16 @@ class Cost:
     """Costs of one network.
 
     Attributes:
-        forward: operations of one forward pass.
+        operations: of one forward pass.
         followed: those that are left for the curve domain.
+        numbers: of all activations.
         nodes: how many nodes it has.
         units: nonlinear units.
     """
 
-    forward: float
+    operations: float
     followed: float
+    numbers: int
     nodes: int
     units: int
 
@@ -48,32 +57,41 @@ class Cost:
     def of(cls, graph: Graph) -> Cost:
         """Count."""
         operations = [(node.operator, _operations(graph, node)) for node in graph.nodes]
-        forward = sum(count for _, count in operations)
-        off = sum(count * (1 - _ON) for operator, count in operations if operator in _MATRICES)
-        units = sum(math.prod(graph.shapes[node.output]) for node in graph.nodes if node.operator in BENT)
-        return cls(forward, forward - off, len(graph.nodes), units)
+        total = sum(count for _, count in operations)
+        zero = sum(count * (1 - _ON) for operator, count in operations if operator in _MATRICES)
+        sizes = {node.output: math.prod(graph.shapes[node.output]) for node in graph.nodes}
+        units = sum(sizes[node.output] for node in graph.nodes if node.operator in BENT)
+        return cls(total, total - zero, sum(sizes.values()), len(graph.nodes), units)
 
     def bounding(self, rows: int, single: bool) -> float:
         """Return the cost of a round with so many rows."""
-        return rows * self.forward * _BOUND * (_SINGLE if single else 1.0) + 3 * self.nodes * _CALL
+        operation, number = _BOUND[single]
+        return rows * (self.operations * operation + self.numbers * number) + self.nodes * _BOUND_CALLS
 
     def following(self, breakpoints: float, parts: int = 1) -> float:
         """Return the cost of so many breakpoints on so many parts of a path."""
-        return (breakpoints + 2 * parts) * self.followed * _FOLLOW + 2 * parts * self.nodes * _STEP
+        operation, number = _FOLLOW
+        each = self.followed * operation + self.numbers * number
+        return (breakpoints + _RADIUS * parts) * each + parts * self.nodes * _FOLLOW_CALLS
+
+    @property
+    def whole(self) -> float:
+        """Cost of following a whole path between two images."""
+        return self.following(_DENSITY * self.units)
 
     @property
     def mostly_calls(self) -> bool:
         """Whether following a whole path costs calls rather than operations, so that paths gain together."""
-        return _DENSITY * self.units * self.forward <= _TOGETHER
+        return self.whole <= _TOGETHER
 
     @property
     def small(self) -> bool:
-        """Whether a whole path is followed before a search would have come to its second round."""
-        return self.following(_DENSITY * self.units) <= 4 * self.bounding(8, single=False)
+        """Whether a whole path is followed before a search would have come to its end."""
+        return self.whole <= _ROUNDS * self.bounding(_ROUND, single=True)
 
 
 def _operations(graph: Graph, node: Node) -> float:
-    """Return the operations of one node."""
+    """Return the operations of one node in a product."""
     out = math.prod(graph.shapes[node.output])
     if node.operator == "Conv":
         return 2.0 * out * math.prod(graph.parameters[node.inputs[1]].shape[1:])
@@ -81,4 +99,4 @@ def _operations(graph: Graph, node: Node) -> float:
         first = node.inputs[0]
         inner = graph.shapes[first][-1] if first in graph.shapes else graph.parameters[first].shape[-1]
         return 2.0 * out * inner
-    return 10.0 * out
+    return 0.0

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glocert.engine.loops.switches import count
 from glocert.graph.ir import Graph, Node
 from glocert.graph.run import run
 from glocert.paths.path import Path
@@ -66,15 +67,19 @@ def scout(
     if not paths:
         return []
     t = np.linspace(0.0, 1.0, POINTS)
-    images = np.stack([path.at([float(share)]) for path in paths for share in t])
+    images = np.empty((len(paths) * POINTS, *paths[0].shape), np.float32)
+    for at, share in enumerate([*t] * len(paths)):
+        images[at] = paths[at // POINTS].at([float(share)])
     device = next(iter(parameters.values())).device if parameters else None
-    batch = torch.from_numpy(images).to(device, torch.float32)
+    batch = torch.from_numpy(images).to(device)
     switches = np.zeros((len(paths), POINTS - 1))
 
     def watch(node: Node, inputs: Sequence[Tensor]) -> None:
         if node.operator in _KINKS:
-            above = (inputs[0] > 0).reshape(len(paths), POINTS, -1)
-            switches[:] += (above[:, 1:] != above[:, :-1]).sum(2).cpu().numpy()
+            values = inputs[0].cpu()
+            if not values.is_contiguous() and values.is_contiguous(memory_format=torch.channels_last):
+                values = values.permute(0, 2, 3, 1)
+            count(values.contiguous().view(len(paths), POINTS, -1).numpy(), switches)
 
     with torch.inference_mode():
         scores = run(graph, batch, parameters, watch).reshape(len(paths), POINTS, -1).cpu().double().numpy()

@@ -107,7 +107,8 @@ class Task:
         rows = self.search.unsettled
         points = sum(self.scouted.breakpoints(row.start, row.stop) for row in rows)
         price = self.cost.following(points, len(self._spans(rows)))
-        if price <= self.cost.bounding(2 * len(rows), single=False):
+        single = self.search.single and all(row.single for row in rows)
+        if price <= self.cost.bounding(2 * len(rows), single):
             return True
         left = min(1.0, sum(row.width for row in rows))
         expected = self.spent * left / max(1.0 - left, _UNKNOWN)
