@@ -1,7 +1,7 @@
 """The backward pass without its rounding terms: to measure what the proof costs.
 
-The same relaxations are substituted through the same maps; nothing is charged for arithmetic, and nothing is
-computed for the sake of a charge.
+The same relaxations are substituted through the same maps by the same loops; nothing is charged for
+arithmetic, and nothing is computed for the sake of a charge.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from torch import Tensor
 from glocert.forms.backward.ops import affine, functions, kinks, layout, maxima
 from glocert.forms.backward.registry import Local
 from glocert.forms.backward.reversal import Reversal
-from glocert.forms.backward.tape import Tape
 from glocert.forms.form import Form
+from glocert.forms.loops import backward as loops
+from glocert.forms.loops.views import by_rows
 from glocert.forms.program import Program
 
 _BENT = (kinks.Gained, maxima.Pooled, functions.Banded)
+GUARD = 2.0**-100
+"""keeps a quotient finite"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,13 @@ class Exact:
     shape: tuple[int, ...]
 
     def local(self, inputs: Sequence[Form]) -> Local:
-        """Return the constants; a charge of one number a row stands for none."""
-        like = inputs[0].centre
-        shift = None if self.shift is None else self.shift.expand(len(like), *self.shape)
-        return Local(shift, like.new_zeros(len(like)))
+        """Return the constants; nothing is charged."""
+        return self.in_one_pass(inputs[0], torch.arange(len(inputs[0].error)))
+
+    def in_one_pass(self, x: Form, index: Tensor) -> Local:
+        """Return the same for some rows."""
+        shift = None if self.shift is None else self.shift.expand(1, *self.shape)
+        return Local(shift, x.error.new_empty(len(index), 0))
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:
         """Go back through the map."""
@@ -56,69 +62,31 @@ class Rectified:
 
     def local(self, inputs: Sequence[Form]) -> Local:
         """Return the lines."""
-        x = inputs[0]
-        width = x.slopes.abs().sum(0).add_(x.error)
-        gain, half = rectified(x.centre - width, x.centre + width)
-        return Local(half, half, None, (gain,))
+        return self.in_one_pass(inputs[0], torch.arange(len(inputs[0].error)))
+
+    def in_one_pass(self, x: Form, index: Tensor) -> Local:
+        """Return the lines on some rows."""
+        seen, rows = by_rows(x), len(index)
+        if seen is None:
+            raise TypeError("a form in an order of memory that loops do not go through")
+        made = [
+            torch.empty_strided((rows, *x.shape), x.error.stride(), dtype=x.error.dtype) for _ in range(3)
+        ]
+        count = seen.error.shape[1]
+        gain, middle, charge = (part.as_strided((rows, count), (count, 1)).numpy() for part in made)
+        sums = torch.empty(rows, dtype=torch.float64)
+        loops.rectifier_lines(
+            *seen, (1.0, 0.0, 1.0, GUARD, 0.0), index.numpy(), (gain, middle, charge), sums.numpy()
+        )
+        return Local(made[1], made[2], None, (made[0],))
 
     def back(self, adjoint: Tensor, gains: tuple[Tensor, ...]) -> Sequence[Tensor]:
         """Multiply by the gain."""
         return self.proven.back(adjoint, gains)
 
-
-def rectified(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Return g and m of the line in place of ``max(x, 0)`` on each range; m is the error as well."""
-    above, below = high.clamp_(min=0), low.clamp_(max=0)
-    gain = above / (above - below).clamp_(min=2.0**-100)
-    return gain, torch.maximum((1 - gain).mul_(above), (gain * below).neg_()).mul_(0.5)
-
-
-class Unproven(Reversal):
-    """A reversal whose functionals have errors of relaxations only."""
-
-    __slots__ = ()
-
-    def functionals(self, tape: Tape, weights: Tensor) -> Form:
-        """Substitute."""
-        graph = self.program.graph
-        weights = weights.to(self.program.dtype)
-        rows, count = weights.shape[:2]
-        lines = weights.new_zeros(1 + len(tape.scores.slopes), rows, count)
-        error = weights.new_zeros(rows, count)
-        live = {graph.output: weights.reshape(rows, count, *graph.shapes[graph.output])}
-        for step in reversed(self.program.steps):
-            adjoint, node = live.pop(step.output, None), self.nodes.get(step.output)
-            if adjoint is None:
-                continue
-            if node is None:
-                lines, error = _substituted(lines, error, adjoint, tape.forms[step.output])
-                continue
-            local = tape.local(step.output, node, step.inputs)
-            if local.shift is not None:
-                lines[0] += _product(adjoint, local.shift)
-            if local.charge.ndim > 1:
-                error += _product(adjoint.abs(), local.charge)
-            for name, part in zip(step.inputs, node.back(adjoint, local.gains), strict=True):
-                live[name] = live[name] + part if name in live else part
-        for name, adjoint in live.items():
-            lines, error = _substituted(lines, error, adjoint, tape.forms[name])
-        return Form.of(lines.double(), error.double())
-
-
-def _substituted(lines: Tensor, error: Tensor, adjoint: Tensor, x: Form) -> tuple[Tensor, Tensor]:
-    lines = lines + torch.stack([_product(adjoint, line) for line in x.lines()])
-    return lines, error + _product(adjoint.abs(), x.error)
-
-
-def _product(adjoint: Tensor, values: Tensor) -> Tensor:
-    """Sum ``adjoint * values``, shapes (rows, functionals, *shape) and (rows, *shape), as they lie."""
-    if adjoint.ndim == 2:
-        return adjoint * values.unsqueeze(1)
-    strides = adjoint.stride()[2:]
-    order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
-    flat = adjoint.permute(0, 1, *(axis + 2 for axis in order)).flatten(2)
-    vector = values.permute(0, *(axis + 1 for axis in order)).flatten(1)
-    return torch.bmm(flat, vector.unsqueeze(2)).squeeze(2)
+    def back_at(self, adjoint: Tensor, gains: tuple[Tensor, ...], place: Tensor) -> Sequence[Tensor]:
+        """Multiply by the gain of the row of each adjoint."""
+        return self.proven.back_at(adjoint, gains, place)
 
 
 def without_charges(reversal: Reversal, bare: Callable[[Program], Program]) -> Reversal:
@@ -132,7 +100,7 @@ def without_charges(reversal: Reversal, bare: Callable[[Program], Program]) -> R
         TypeError: a node has no twin.
     """
     nodes = {name: _twin(node) for name, node in reversal.nodes.items()}
-    return Unproven(bare(reversal.program), nodes)
+    return Reversal(bare(reversal.program), nodes, reversal.front)
 
 
 def _twin(node: Any) -> Any:

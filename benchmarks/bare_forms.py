@@ -7,19 +7,27 @@ proves nothing; only its time is of interest.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks.bare import without_radius
-from benchmarks.bare_backward import rectified, without_charges
+from benchmarks.bare_backward import GUARD, without_charges
 from glocert import engine, forms, segments
 from glocert.forms.backward import Reversal
 from glocert.forms.form import Form
+from glocert.forms.loops import affine as loops
+from glocert.forms.loops import kinks as kink_loops
+from glocert.forms.loops import pooling
+from glocert.forms.loops.views import array, by_rows, flat, inner, like
 from glocert.forms.ops import affine, kinks, layout, maxima
+
+EXACT = (1.0, 0.0, 1.0, GUARD)
+"""what lifts sums, the charge, up and tiny of arithmetic that does not round"""
+NO_LIMIT = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +38,15 @@ class Linear:
 
     def __call__(self, x: Form) -> Form:
         """Map centre, slopes and error."""
-        lines = x.lines()
+        lines, bias = x.lines(), self.proven.bias
         out = affine.split(self.proven.through(lines.flatten(0, 1)), lines)
-        if self.proven.bias is not None:
-            out[0] += self.proven.bias
-        return Form.of(out, self.proven.magnitude(x.error))
+        error = self.proven.magnitude(x.error)
+        seen = flat(out, error)
+        if bias is not None and seen is not None and inner(error) == bias.numel():
+            loops.closed(seen.lines[0], seen.error, array(bias), (0.0, 1.0), 0.0, NO_LIMIT)
+        elif bias is not None:
+            out[0] += bias
+        return Form.of(out, error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,13 @@ class Sum:
     def __call__(self, x: Form, y: Form) -> Form:
         """Add everything."""
         x, y = affine.aligned(x, self.proven.rank), affine.aligned(y, self.proven.rank)
-        return Form.of(torch.add(x.lines(), y.lines(), alpha=self.proven.sign), x.error + y.error)
+        one, other = flat(x.lines(), x.error), flat(y.lines(), y.error)
+        if one is None or other is None or x.error.stride() != y.error.stride():
+            return Form.of(torch.add(x.lines(), y.lines(), alpha=self.proven.sign), x.error + y.error)
+        made, out = like(x.lines(), x.error)
+        pairs = (one.lines, one.error), (other.lines, other.error)
+        loops.added(*pairs, float(self.proven.sign), EXACT, (0.0, NO_LIMIT), *out)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,43 +87,19 @@ class Bent:
 
     proven: Any
 
-    def __call__(self, given: Form) -> Form:
+    def __call__(self, x: Form) -> Form:
         """Pass on, make constant, or replace by a line."""
         if self.proven.same == (-torch.inf, torch.inf):
-            return given
-        if self.proven.rectifies and given.error.numel() <= kinks._SMALL:
-            gain, half = rectified(*_range(given))
-            lines = given.lines() * gain
-            lines[0] += half
-            return Form.of(lines, given.error * gain + half)
-        x, restored = given.flat()
-        low, high = _range(x)
-        settled = self.proven.passed(low, high)
-        gain, shift = settled.to(low.dtype), None
-        for value, there in self.proven.constant(low, high):
-            settled |= there
-            shift = shift if not value else there.to(gain.dtype) * value + (0 if shift is None else shift)
-        loose = (~settled).nonzero().squeeze(1)
-        slope, middle, half = self._chord(low[loose], high[loose])
-        gain[loose] = slope
-        lines, error = x.lines() * gain, (x.error * gain).abs_()
-        if shift is not None:
-            lines[0] += shift
-        lines[0, loose] += middle
-        error[loose] += half
-        return restored(Form.of(lines, error))
-
-    def _chord(self, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        function = self.proven.function
-        at_low, at_high = function(low), function(high)
-        gain = (at_high - at_low) / (high - low)
-        top = bottom = at_low - gain * low
-        for level in self.proven.levels:
-            miss = function(torch.full_like(low, level)) - gain * level
-            inside = (low < level) & (high > level)
-            top = torch.where(inside, torch.maximum(top, miss), top)
-            bottom = torch.where(inside, torch.minimum(bottom, miss), bottom)
-        return gain, (top + bottom) / 2, (top - bottom) / 2
+            return x
+        seen = flat(x.lines(), x.error)
+        if seen is None or not (self.proven.rectifies or self.proven.clamps):
+            return self.proven(x)  # type: ignore[no-any-return]
+        made, out = like(x.lines(), x.error)
+        if self.proven.rectifies:
+            kink_loops.rectify(*seen, EXACT, *out)
+        else:
+            kink_loops.clamp(*seen, EXACT, (*self.proven.same, 0.0), *out)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,39 +110,15 @@ class Maximum:
 
     def __call__(self, x: Form) -> Form:
         """Fold the places of all windows."""
-        window = self.proven.window
-        lines, errors = window.frame(x.lines()), window.frame(x.error)
-        first, *rest = window.places()
-        best, error = window.shifted(lines, first), window.shifted(errors, first)
-        known = self.proven.real[0]
-        for place, real in zip(rest, self.proven.real[1:], strict=True):
-            other = window.shifted(lines, place), window.shifted(errors, place)
-            best, error = _larger((best, error), other, ~real, real & ~known)
-            known = known | real
-        return Form.of(best, error)
-
-
-def _larger(
-    b: tuple[Tensor, Tensor], a: tuple[Tensor, Tensor], keep: Tensor, take: Tensor
-) -> tuple[Tensor, Tensor]:
-    low, high = _range(Form.of(a[0] - b[0], a[1] + b[1]))
-    take = take | ((low >= 0) & ~keep)
-    loose = (~(take | keep | (high <= 0))).nonzero(as_tuple=True)
-    lines, error = torch.where(take, a[0], b[0]), torch.where(take, a[1], b[1])
-    if len(loose[0]):
-        gain = high[loose] / (high[loose] - low[loose])
-        half = -gain * low[loose] / 2
-        for part, (first, second) in enumerate(zip(b[0], a[0], strict=True)):
-            mixed = first[loose] + (second[loose] - first[loose]) * gain
-            lines[part][loose] = mixed + half if part == 0 else mixed
-        error[loose] = b[1][loose] * (1 - gain) + a[1][loose] * gain + half
-    return lines, error
-
-
-def _range(x: Form) -> tuple[Tensor, Tensor]:
-    width = x.slopes[0].abs() if len(x.slopes) == 1 else x.slopes.abs().sum(0)
-    width = width + x.error
-    return x.centre - width, x.centre + width
+        seen, table = by_rows(x), self.proven.table(x)
+        if seen is None:
+            return self.proven(x)  # type: ignore[no-any-return]
+        lines, error = table.empty(x.error, len(seen.lines), len(x.error)), table.empty(x.error, len(x.error))
+        flat_lines, bound = lines.permute(0, 1, *table.axes(2)), error.permute(0, *table.axes(1))
+        pooling.largest(
+            *seen, table.positions, EXACT, flat_lines.flatten(2).numpy(), bound.flatten(1).numpy()
+        )
+        return Form.of(lines, error)
 
 
 class Unrounded(forms.Program):

@@ -22,7 +22,7 @@ def products(
     Args:
         adjoint: a, shape (adjoints, functionals, *shape).
         shift: shape (rows or 1, *shape), where axes may have length 1, or None.
-        charge: shape (rows, *shape), likewise.
+        charge: shape (rows, *shape), likewise, or (rows, 0) where nothing is charged.
         place: the row of each adjoint, int64.
     """
     if not in_double(adjoint):
@@ -33,7 +33,7 @@ def products(
     rows, functionals = adjoint.shape[:2]
     flat, order = as_it_lies(adjoint)
     sums, sizes = adjoint.new_empty(2, rows, functionals, dtype=torch.float64)
-    charges = in_order(charge, adjoint, order)
+    charges = in_order(charge, adjoint, order) if charge.numel() else charge
     shifts = adjoint.new_empty(0, 0) if shift is None else in_order(shift, adjoint, order)
     loops.collect(flat.numpy(), shifts.numpy(), charges.numpy(), place.numpy(), sums.numpy(), sizes.numpy())
     return (None if shift is None else sums), sizes

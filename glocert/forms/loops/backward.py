@@ -22,7 +22,7 @@ def collect(adjoint: Array, shift: Array, charge: Array, place: Array, sums: Arr
     Args:
         adjoint: shape (adjoints, functionals, n).
         shift: shape (rows or 1, period), repeated up to n numbers, or (0, 0) where there is none.
-        charge: shape (rows, period), likewise; each has a period of its own.
+        charge: shape (rows, period), likewise, (rows, 0) for nothing; each has a period of its own.
         place: the row of each adjoint, int64.
         sums: float64, shape (adjoints, functionals).
         sizes: same shape.
@@ -31,7 +31,7 @@ def collect(adjoint: Array, shift: Array, charge: Array, place: Array, sums: Arr
         charges = charge[place[r]]
         for f in range(adjoint.shape[1]):
             a, size, period = adjoint[r, f], 0.0, len(charges)
-            for start in range(0, len(a), period):
+            for start in range(0, len(a) if period else 0, max(period, 1)):
                 part = a[start : start + period]
                 for i in range(period):
                     size += abs(np.float64(part[i])) * np.float64(charges[i])

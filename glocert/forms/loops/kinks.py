@@ -69,7 +69,7 @@ def clamped(
         own: charge, up and tiny.
     """
     (first, last), (charge, up, tiny) = levels, own
-    zero, one = low - low, charge / charge
+    zero, one = low - low, up / up
     if low >= first and high <= last:
         return one, zero, zero
     if high <= first:
