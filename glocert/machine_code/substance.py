@@ -40,7 +40,8 @@ def _collect(function: Any, seen: dict[FunctionType, bytes]) -> None:
     """Add the digest of a function, and those of what it calls."""
     options: object = None
     if isinstance(function, Dispatcher):
-        options, function = sorted(function.targetoptions.items()), function.py_func
+        options = sorted((name, _ordered(value)) for name, value in function.targetoptions.items())
+        function = function.py_func
     if function in seen:
         return
     if "<" in function.__qualname__:
@@ -57,6 +58,11 @@ def _collect(function: Any, seen: dict[FunctionType, bytes]) -> None:
         raise Unkept(function.__qualname__)
     for value in called:
         _collect(value, seen)
+
+
+def _ordered(option: Any) -> Any:
+    """Return an option as it looks in every process: the order of a set differs."""
+    return sorted(option) if isinstance(option, set | frozenset) else option
 
 
 def _outer(function: FunctionType) -> Iterator[tuple[str, Any]]:

@@ -276,3 +276,23 @@ def test_processes_that_compile_at_once_do_each_other_no_harm(package, load):
     for kind in ("f8", "f4", "i8"):
         assert loop.total(np.ones(10, kind)) == 30.0
     assert sum(loop.total.stats.cache_hits.values()) == 3
+
+
+def test_code_of_sums_in_any_order_is_kept_for_every_process():
+    """Their options are a set, whose order differs from process to process."""
+    code = (
+        "from glocert.forms.loops.backward import collect; from glocert.machine_code.substance import substance; "
+        "print(substance(collect).hex())"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(found) == 1
