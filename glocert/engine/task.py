@@ -23,8 +23,8 @@ from glocert.spec import Analysis
 
 _ROWS = 4, 128
 """fewest and most parts of a path in the first round"""
-_A_ROW = 150
-"""breakpoints of a part that bounds may well decide"""
+_A_ROW = 0.018
+"""breakpoints of a part that bounds may well decide, for each nonlinear unit"""
 _PATIENCE = 0.5
 """share of what bounding has cost so far that following the rest may cost"""
 _HARDER = 4.0
@@ -70,7 +70,7 @@ class Task:
         for span in self.search.ledger.open():
             rows = _ROWS[0]
             if self.scouted is not None and not self.scouted.calm:
-                rows = int(self.scouted.breakpoints(*span) / _A_ROW)
+                rows = int(self.scouted.breakpoints(*span) / (_A_ROW * self.cost.units))
             self.search.begin(span, self.question.path.joints, min(max(rows, _ROWS[0]), _ROWS[1]))
         if self.scouted is not None:
             at = self.scouted.telling()

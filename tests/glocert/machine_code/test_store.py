@@ -281,7 +281,8 @@ def test_processes_that_compile_at_once_do_each_other_no_harm(package, load):
 def test_code_of_sums_in_any_order_is_kept_for_every_process():
     """Their options are a set, whose order differs from process to process."""
     code = (
-        "from glocert.forms.loops.backward import collect; from glocert.machine_code.substance import substance; "
+        "from glocert.forms.loops.backward import collect\n"
+        "from glocert.machine_code.substance import substance\n"
         "print(substance(collect).hex())"
     )
     found = {
