@@ -70,7 +70,7 @@ class Task:
         for span in self.search.ledger.open():
             rows = _ROWS[0]
             if self.scouted is not None and not self.scouted.calm:
-                rows = int(self.scouted.breakpoints(*span) / (_A_ROW * self.cost.units))
+                rows = int(self.scouted.breakpoints(*span) / max(_A_ROW * self.cost.units, 1.0))
             self.search.begin(span, self.question.path.joints, min(max(rows, _ROWS[0]), _ROWS[1]))
         if self.scouted is not None:
             at = self.scouted.telling()
