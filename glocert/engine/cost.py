@@ -63,10 +63,11 @@ class Cost:
         units = sum(sizes[node.output] for node in graph.nodes if node.operator in BENT)
         return cls(total, total - zero, sum(sizes.values()), len(graph.nodes), units)
 
-    def bounding(self, rows: int, single: bool) -> float:
-        """Return the cost of a round with so many rows."""
+    def bounding(self, rows: int, single: bool, together: int = 1) -> float:
+        """Return the cost of so many rows in a round that so many paths share."""
         operation, number = _BOUND[single]
-        return rows * (self.operations * operation + self.numbers * number) + self.nodes * _BOUND_CALLS
+        each = self.operations * operation + self.numbers * number
+        return rows * each + self.nodes * _BOUND_CALLS / together
 
     def following(self, breakpoints: float, parts: int = 1) -> float:
         """Return the cost of so many breakpoints on so many parts of a path."""

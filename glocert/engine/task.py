@@ -94,13 +94,13 @@ class Task:
             return False
         return enough(self.search, question.analysis, question.gap)
 
-    def take(self, most: int) -> list[Row]:
-        """Return what to look at next."""
+    def take(self, most: int, together: int = 1) -> list[Row]:
+        """Return what to look at next, in a round that so many paths share."""
         rows = self.search.take(most)
-        self.spent += self.cost.bounding(len(rows), self.search.single)
+        self.spent += self.cost.bounding(len(rows), self.search.single, together)
         return rows
 
-    def worth_following(self) -> bool:
+    def worth_following(self, together: int = 1) -> bool:
         """Whether what is left is followed for less than another round or two of bounding it would cost."""
         if self.scouted is None:
             return False
@@ -108,7 +108,7 @@ class Task:
         points = sum(self.scouted.breakpoints(row.start, row.stop) for row in rows)
         price = self.cost.following(points, len(self._spans(rows)))
         single = self.search.single and all(row.single for row in rows)
-        if price <= self.cost.bounding(2 * len(rows), single):
+        if price <= self.cost.bounding(2 * len(rows), single, together):
             return True
         left = min(1.0, sum(row.width for row in rows))
         expected = self.spent * left / max(1.0 - left, _UNKNOWN)

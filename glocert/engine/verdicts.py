@@ -192,7 +192,7 @@ def _searched(
     while tasks:
         for at, task in list(tasks.items()):
             task.ended = task.ended or task.exhausted()
-            if not task.done and task.worth_following():
+            if not task.done and task.worth_following(len(tasks)):
                 task.follow(partial(watch, at, task.state))
             if task.done:
                 task.settle()
@@ -207,7 +207,7 @@ def _searched(
 def _round(bounds: Bounds, tasks: Sequence[Task], budget: Budget) -> None:
     """Bound some rows of every question; each is charged its share of the time."""
     began, share = budget.clock(), bounds.rows(len(tasks))
-    wishes = [(task.search, task.take(share)) for task in tasks]
+    wishes = [(task.search, task.take(share, len(tasks))) for task in tasks]
     look(bounds, wishes)
     seconds, total = budget.clock() - began, sum(len(rows) for _, rows in wishes)
     for task, (_, rows) in zip(tasks, wishes, strict=True):
