@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from glocert.budget import Budget
 from glocert.engine.cost import Cost
 from glocert.engine.finish import finish
@@ -75,6 +77,13 @@ class Task:
         if self.scouted is not None:
             at = self.scouted.telling()
             self.search.points = [Row(at, at, single=self.search.single)]
+
+    def weigh_single(self) -> None:
+        """Give float32 up where rounding exceeds the margin at most points of the first look."""
+        if self.scouted is None or not self.search.single:
+            return
+        if float(np.median(np.abs(self.scouted.margins))) <= self.search.floor:
+            self.search.give_up_single()
 
     def settle(self) -> None:
         """Tell the program whether float32 was of use."""

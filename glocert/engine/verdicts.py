@@ -212,6 +212,7 @@ def _round(bounds: Bounds, tasks: Sequence[Task], budget: Budget) -> None:
     seconds, total = budget.clock() - began, sum(len(rows) for _, rows in wishes)
     for task, (_, rows) in zip(tasks, wishes, strict=True):
         task.seconds += seconds * len(rows) / total
+        task.weigh_single()
 
 
 def _tasks(program: Program, cost: Cost, questions: dict[int, Question], budget: Budget) -> dict[int, Task]:

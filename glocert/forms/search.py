@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glocert.forms.decision import Decided
 from glocert.forms.ledger import Ledger, Span
@@ -68,6 +69,7 @@ class Search:
         pending: rows that are still to be looked at.
         points: points that are to be looked at in the next round.
         scale: largest absolute score met.
+        floor: largest error of a point's lowest margin in float32 so far: what rounding alone makes of it.
     """
 
     path: Loaded
@@ -78,6 +80,7 @@ class Search:
     pending: list[Row] = field(default_factory=list)
     points: list[Row] = field(default_factory=list)
     scale: float = 0.0
+    floor: float = 0.0
 
     def begin(self, span: Span = (0.0, 1.0), joints: Sequence[float] = (), rows: int = _FIRST) -> None:
         """Start on a part of the path with so many rows at least; none of them reaches over a joint."""
@@ -123,8 +126,11 @@ class Search:
         finite = known.scale[np.isfinite(known.scale)]
         self.scale = max([self.scale, *finite.tolist()])
         points = [at for at, row in enumerate(rows) if row.single and row.start == row.stop]
-        if points and not _told(known.rows(points)):
-            self._give_up_single()
+        if points:
+            seen = known.rows(points)
+            self.floor = max(self.floor, float(_lowest(seen)[1].max()))
+            if not _told(seen):
+                self.give_up_single()
         if not self.ledger.broken:
             self.points += [Row(t, t, single=self.single) for t in _suspects(known, found)]
         doubt, open_rows = known.doubt, {at for *_, at in found.rest}
@@ -134,7 +140,7 @@ class Search:
             if row.doubt is not None and row.doubt.doubt is not None and at not in open_rows:
                 self.pending += _halves(row.doubt, row.doubt.doubt, known, at)
 
-    def _give_up_single(self) -> None:
+    def give_up_single(self) -> None:
         """Go on in float64: what float32 loses exceeds the margins."""
         self.single = False
         self.pending = [row._replace(single=False) for row in self.pending]
@@ -146,7 +152,7 @@ class Search:
         elif row.start < row.stop:
             if row.single and not self.single:
                 self.pending.append(left)  # its error was float32's, so it says nothing about its width
-            elif row.single and self._rounded(row, left):
+            elif row.single and (self._rounded(row, left) or self._blurred(known, at)):
                 self.pending += _halves(row, left._replace(error=np.inf), known, at)
             elif not row.single and _suspicious(known, left, at, row.error):
                 middle = (left.start + left.stop) / 2
@@ -156,6 +162,10 @@ class Search:
                 self.pending += _halves(row, left._replace(single=row.single), known, at)
         elif row.single:
             self.points.append(Row(row.start, row.stop))
+
+    def _blurred(self, known: Margins, at: int) -> bool:
+        """Whether the lowest margin of a row is so small that float32 hardly tells its sign anywhere."""
+        return bool(np.abs(known.centre[at]).min() <= self.floor)
 
     def _rounded(self, row: Row, left: Row) -> bool:
         """Whether float32 is what keeps a part undecided: it goes on in float64."""
@@ -180,10 +190,16 @@ class Search:
         return "tie" if error <= _RELATIVE * max(self.scale, 1e-300) else "numeric"
 
 
+def _lowest(points: Margins) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lowest margin of each point and its error."""
+    every, lowest = np.arange(len(points.centre)), points.centre.argmin(1)
+    return points.centre[every, lowest], points.error[every, lowest]
+
+
 def _told(points: Margins) -> bool:
     """Whether the sign of the lowest margin is known at one of some points."""
-    every, lowest = np.arange(len(points.centre)), points.centre.argmin(1)
-    return bool((points.error[every, lowest] <= np.abs(points.centre[every, lowest])).any())
+    centre, error = _lowest(points)
+    return bool((error <= np.abs(centre)).any())
 
 
 def _halves(row: Row, left: Row, known: Margins, at: int) -> list[Row]:

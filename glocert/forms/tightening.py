@@ -64,10 +64,13 @@ def _gathered(known: Margins, found: Margins, place: Ints, others: Ints) -> Marg
 
 
 def _open(known: Margins, found: Decided, points: bool) -> list[int]:
-    """Return the undecided rows that are not hopeless; points only where rounding may be what hides them."""
+    """Return the undecided rows that are not hopeless, and the points where rounding is of interest."""
     lowest = np.abs(known.centre).min(1) + np.abs(known.slope).max(1)
     near = known.error.min(1) / _NEAR <= lowest
-    return sorted({row for start, stop, row in found.rest if (points or start < stop) and near[row]})
+    rows = {row for start, stop, row in found.rest if start < stop and near[row]}
+    if points:
+        rows.update(np.flatnonzero((known.parts.start == known.parts.stop) & near).tolist())
+    return sorted(rows)
 
 
 def _chosen(known: Margins, row: int) -> list[int]:
