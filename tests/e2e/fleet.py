@@ -225,13 +225,14 @@ def slow_model(folds: int = 17, width: int = 512) -> bytes:
 
     Each layer folds the brightness of one pixel once more, so the score of the first class goes up and down
     ``2 ** folds`` times; it wins everywhere, and nothing but every single piece shows it. Rounding plays no
-    part: all numbers are dyadic. The other units idle, they only cost time.
+    part: all numbers are dyadic. The other units are one and lead nowhere: they only cost time, which units
+    that are off would not.
     """
     nodes, tensors = [helper.make_node("Flatten", ["x"], ["h0"])], []
     for layer in range(folds + 1):
         last = layer == folds
         weight = np.zeros((10 if last else width, width if layer else 64), np.float32)
-        bias = np.full(len(weight), -1 if last else 0, np.float32)
+        bias = np.full(len(weight), -1 if last else 1, np.float32)
         weight[0, :2] = (2, -4) if layer else (1, 0)
         if not last:
             weight[1] = weight[0]
@@ -264,7 +265,7 @@ def cancel_and_resume(api: Api, proven: Callable[[str], int]) -> None:
         api: of a service that works.
         proven: how many unfinished inputs of a job something is kept of.
     """
-    model = api.upload("models", "long.onnx", slow_model(15))
+    model = api.upload("models", "long.onnx", slow_model(17, 768))
     dataset = api.upload("datasets", "two.npz", unlabelled(2))
     path = {"type": "brightness", "from": 0.0, "to": 0.5}
     whole, cut = (api.post_job(model, dataset, mutation=path) for _ in range(2))
