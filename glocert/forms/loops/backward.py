@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from glocert.compiled import compiled, summing
-from glocert.forms.loops.kinks import clamped
+from glocert.forms.loops.kinks import clamped, rectified
 from glocert.forms.loops.views import Array
 
 
@@ -209,8 +209,7 @@ def rectifier_lines(
     kind = error.dtype.type
     lift, share, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
     added = kind(own[4])
-    zero, one, half_, endless = kind(0.0), kind(1.0), kind(0.5), kind(math.inf)
-    some = half_ * up + share
+    zero, half_, endless = kind(0.0), kind(0.5), kind(math.inf)
     for at in range(len(index)):
         gains, middles, charges = made[0][at], made[1][at], made[2][at]
         _peaks(lines, error, (own[0], own[2], own[3]), index[at], charges)
@@ -224,15 +223,7 @@ def rectifier_lines(
         for i in range(len(gains)):
             c = centre[i]
             width = (gains[i] + errors[i]) * lift + abs(c) * share + tiny
-            low, high = c - width, c + width
-            above = high if high > zero else zero
-            below = low if low < zero else zero
-            reach = above - below
-            slope = above / (reach if reach > tiny else tiny)
-            first, last = (one - slope) * above, -(slope * below)
-            top = first if first > last else last
-            half = top * some + slope * above * share + tiny
-            half = half if top > zero else zero
+            slope, top, half = rectified(c, width, share, up, tiny)
             known = width < endless
             gains[i] = slope if known else zero
             middles[i] = top * half_ if known else zero

@@ -10,6 +10,26 @@ from glocert.compiled import compiled
 from glocert.forms.loops.views import Array
 
 
+@compiled
+def rectified(
+    centre: float, width: float, charge: float, up: float, tiny: float
+) -> tuple[float, float, float]:
+    """Return the line in place of ``max(x, 0)`` within a width of a centre: slope, twice the constant, error.
+
+    The error is 0 where the line is the function itself. All numbers are of one type.
+    """
+    zero, one = tiny - tiny, up / up
+    low, high = centre - width, centre + width
+    above = high if high > zero else zero
+    below = low if low < zero else zero
+    reach = above - below
+    gain = above / (reach if reach > tiny else tiny)
+    first, last = (one - gain) * above, -(gain * below)
+    top = first if first > last else last
+    half = top * (up / (one + one) + charge) + gain * above * charge + tiny
+    return gain, top, half if top > zero else zero
+
+
 @compiled("(F[:, ::1], F[::1], UniTuple(float64, 4), F[:, ::1], F[::1])")
 def rectify(
     lines: Array, error: Array, own: tuple[float, float, float, float], out: Array, bound: Array
@@ -27,8 +47,7 @@ def rectify(
     """
     kind = error.dtype.type
     lift, charge, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
-    zero, one, half_, endless = kind(0.0), kind(1.0), kind(0.5), kind(math.inf)
-    some = half_ * up + charge
+    zero, half_, endless = kind(0.0), kind(0.5), kind(math.inf)
     gains = np.empty_like(error)
     gains[:] = zero
     for line in range(1, len(lines)):
@@ -37,14 +56,7 @@ def rectify(
     for j in range(len(error)):
         c, e = lines[0, j], error[j]
         width = (gains[j] + e) * lift + abs(c) * charge + tiny
-        low, high = c - width, c + width
-        above = high if high > zero else zero
-        below = low if low < zero else zero
-        reach = above - below
-        gain = above / (reach if reach > tiny else tiny)
-        first, last = (one - gain) * above, -(gain * below)
-        top = first if first > last else last
-        half = top * some + gain * above * charge + tiny
+        gain, top, half = rectified(c, width, charge, up, tiny)
         passed = e * gain
         loose = (passed + half) * up
         fresh = loose if top > zero else passed
