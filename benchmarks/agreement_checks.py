@@ -15,8 +15,8 @@ from glocert import segments
 from glocert.budget import Budget
 from glocert.graph.run import run
 from glocert.report import Interval, SegmentReport
-from glocert.segments.curve import run as scores_of
 from glocert.segments.decision import margins, possible
+from glocert.segments.runs import run as scores_of
 from glocert.segments.verdicts import Tally
 from glocert.segments.walk import blocks
 from glocert.spec import Verdict

@@ -30,7 +30,7 @@ from glocert.budget import Budget
 from glocert.forms.ledger import Ledger
 from glocert.graph.ir import Graph, Node
 from glocert.paths.segment import Segment
-from glocert.segments.curve import run
+from glocert.segments.runs import run
 from glocert.segments.verdicts import Tally
 from glocert.segments.walk import blocks
 

@@ -35,7 +35,7 @@ from glocert.graph.onnx import read_onnx
 from glocert.graph.run import run
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
-from glocert.segments.curve import run as scores_of
+from glocert.segments.runs import run as scores_of
 from glocert.segments.walk import blocks
 from glocert.spec import Analysis
 

@@ -1,8 +1,8 @@
 """Loops that numba compiles for the processor: the CPU's way through work that torch would do in many calls.
 
 Results are those of IEEE arithmetic in the order that is written, operation by operation: nothing is
-reassociated or approximated, so what is proven about an expression holds for its compiled form. Sums whose
-bound holds for every order have a decorator of their own.
+reassociated or approximated, so what is proven about an expression holds for its compiled form. Products that
+may be fused into sums, and sums whose bound holds for every order, have decorators of their own.
 """
 
 from __future__ import annotations
@@ -46,6 +46,22 @@ def compiled(*given: Any) -> Any:
 
 
 @overload
+def fusing(function: Function, /) -> Function: ...
+
+
+@overload
+def fusing(*signatures: str) -> Callable[[Function], Function]: ...
+
+
+def fusing(*given: Any) -> Any:
+    """Compile a function whose products may be fused into the sums that they are added to, rounding once.
+
+    Only for functions whose error bound counts a rounding of every product. Otherwise as ``compiled``.
+    """
+    return _decorated(given, {**OPTIONS, "fastmath": {"contract"}, "_nrt": False})
+
+
+@overload
 def summing(function: Function, /) -> Function: ...
 
 
@@ -60,6 +76,15 @@ def summing(*given: Any) -> Any:
     are still treated as such. Signatures as in ``compiled``.
     """
     return _decorated(given, {**OPTIONS, "fastmath": {"reassoc", "nsz", "contract"}})
+
+
+def inlined(function: Function) -> Function:
+    """Make a function a part of every compiled function that calls it, compiled as that one is.
+
+    For bodies of a few instructions on slices, where a call would cost more than they do.
+    """
+    dispatcher: Any = numba.njit(inline="always")(function)
+    return cast("Function", dispatcher)
 
 
 def _decorated(given: tuple[Any, ...], options: dict[str, Any]) -> Any:

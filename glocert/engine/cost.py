@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from glocert.graph.families import BENT
 from glocert.graph.ir import Graph, Node
+from glocert.segments.events.network import Network
+from glocert.segments.events.workload import workload
 
 _BOUND_CALLS = 150e3
 """of one node in a round, forwards and, more often than not, backwards"""
@@ -24,6 +26,12 @@ _RADIUS = 4
 """breakpoints that cost as much as the ends of a part and its radius"""
 _ON = 0.2
 """share of the numbers in front of a matrix that are not zero all along: no others are multiplied"""
+_EVENT = 400.0, 0.045, 4.0
+"""of an event itself, of a product, and of a unit whose slope changes"""
+_BEGIN = 100e3, 0.15, 40.0
+"""of beginning to follow events: calls, each product of a pass through the network, each unit"""
+_PRODUCTS = 0.5
+"""share of changes that are not zero behind a rectifier"""
 _DENSITY = 0.4
 """breakpoints for each nonlinear unit on a path between two images"""
 _MATRICES = frozenset({"Gemm", "MatMul"})
@@ -45,6 +53,8 @@ class Cost:
         numbers: of all activations.
         nodes: how many nodes it has.
         units: nonlinear units.
+        event: of a breakpoint where events are followed; 0 where they are not.
+        start: of beginning to follow them.
     """
 
     operations: float
@@ -52,16 +62,24 @@ class Cost:
     numbers: int
     nodes: int
     units: int
+    event: float = 0.0
+    start: float = 0.0
 
     @classmethod
-    def of(cls, graph: Graph) -> Cost:
-        """Count."""
+    def of(cls, graph: Graph, events: Network | None = None) -> Cost:
+        """Count.
+
+        Args:
+            graph: the network.
+            events: the same for the event loop, where that follows it.
+        """
         operations = [(node.operator, _operations(graph, node)) for node in graph.nodes]
         total = sum(count for _, count in operations)
         zero = sum(count * (1 - _ON) for operator, count in operations if operator in _MATRICES)
         sizes = {node.output: math.prod(graph.shapes[node.output]) for node in graph.nodes}
         units = sum(sizes[node.output] for node in graph.nodes if node.operator in BENT)
-        return cls(total, total - zero, sum(sizes.values()), len(graph.nodes), units)
+        counts = total, total - zero, sum(sizes.values()), len(graph.nodes), units
+        return cls(*counts) if events is None else cls(*counts, *_of_events(events))
 
     def bounding(self, rows: int, single: bool, together: int = 1) -> float:
         """Return the cost of so many rows in a round that so many paths share."""
@@ -71,6 +89,8 @@ class Cost:
 
     def following(self, breakpoints: float, parts: int = 1) -> float:
         """Return the cost of so many breakpoints on so many parts of a path."""
+        if self.event:
+            return breakpoints * self.event + parts * self.start
         operation, number = _FOLLOW
         each = self.followed * operation + self.numbers * number
         return (breakpoints + _RADIUS * parts) * each + parts * self.nodes * _FOLLOW_CALLS
@@ -83,12 +103,21 @@ class Cost:
     @property
     def mostly_calls(self) -> bool:
         """Whether following a whole path costs calls rather than operations, so that paths gain together."""
-        return self.whole <= _TOGETHER
+        return not self.event and self.whole <= _TOGETHER
 
     @property
     def small(self) -> bool:
         """Whether a whole path is followed before a search would have come to its end."""
         return self.whole <= _ROUNDS * self.bounding(_ROUND, single=True)
+
+
+def _of_events(events: Network) -> tuple[float, float]:
+    """Return the cost of an event, on average over all units, and of beginning to follow them."""
+    each, product, unit = _EVENT
+    calls, dense, renewed = _BEGIN
+    work = workload(events, _PRODUCTS)
+    start = calls + work.everything * dense + events.units * renewed
+    return each + work.products * product + work.renewed * unit, start
 
 
 def _operations(graph: Graph, node: Node) -> float:

@@ -8,9 +8,8 @@ from glocert import segments
 from glocert.budget import Budget
 from glocert.forms.ledger import Ledger, Span
 from glocert.paths.segment import Segment
-from glocert.segments.curve import run as scores_of
 from glocert.segments.decision import Decided, decide
-from glocert.segments.walk import blocks
+from glocert.segments.runs import runs
 
 _RELATIVE = 1e-6
 
@@ -34,9 +33,9 @@ def finish(
         span: the part, start below stop.
     """
     program, budget = follower
-    for block in blocks(program, segment, budget, span):
-        found = decide(scores_of(program, block), *question)
-        ledger.pieces += len(block.t) - 1
+    for part in runs(program, segment, budget, span):
+        found = decide(part, *question)
+        ledger.pieces += len(part.t) - 1
         _enter(ledger, found)
         yield found.span[1], span[1]
 

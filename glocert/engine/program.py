@@ -56,7 +56,7 @@ class Program:
     def cost(self) -> Cost:
         """What the network costs."""
         if self._cost is None:
-            self._cost = Cost.of(self.graph)
+            self._cost = Cost.of(self.graph, self.curve.events if self.exact else None)
         return self._cost
 
     @property

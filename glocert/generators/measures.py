@@ -23,7 +23,7 @@ from glocert.graph.families import Family, family
 from glocert.graph.ir import Graph
 from glocert.graph.run import run
 from glocert.paths.segment import Float64, Segment
-from glocert.segments.curve import run as scores_of
+from glocert.segments.runs import run as scores_of
 from glocert.segments.walk import blocks
 
 POINTS = 257

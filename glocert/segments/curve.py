@@ -15,25 +15,11 @@ from glocert.errors import DeadlineExceeded
 from glocert.graph.ir import Graph
 from glocert.paths.segment import Segment
 from glocert.rounding import UP
+from glocert.segments.pieces import Run
 from glocert.segments.program import Program, prepare
-from glocert.segments.walk import Block, blocks
+from glocert.segments.runs import runs
 
 Float64 = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """A run of pieces of the curve of scores that share one radius.
-
-    Attributes:
-        t: shape (vertices,), strictly increasing.
-        scores: shape (vertices, classes), the network's output flattened.
-        radius: shape (classes,): the exact scores are within it of the straight line between two vertices.
-    """
-
-    t: Float64
-    scores: Float64
-    radius: Float64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,30 +65,21 @@ def trace(
         DeadlineExceeded: the budget ended before the path.
     """
     program = graph if isinstance(graph, Program) else prepare(graph, device)
-    runs = [run(program, block) for block in blocks(program, segment, budget or Budget())]
-    if not runs or runs[-1].t[-1] != 1.0:
+    parts = list(runs(program, segment, budget or Budget()))
+    if not parts or parts[-1].t[-1] != 1.0:
         raise DeadlineExceeded("the budget ended before the segment")
-    return joined(runs)
+    return joined(parts)
 
 
-def joined(runs: Sequence[Run]) -> Curve:
+def joined(parts: Sequence[Run]) -> Curve:
     """Return runs that follow each other as one curve.
 
     It has the vertex where two runs meet from the first of them. Moving an end of a piece by some distance
     moves no point of the piece by more, so the radius grows by the largest such distance.
     """
-    t = np.concatenate([runs[0].t[:1], *(part.t[1:] for part in runs)])
-    scores = np.concatenate([runs[0].scores[:1], *(part.scores[1:] for part in runs)])
-    radius = np.max([part.radius for part in runs], axis=0)
+    t = np.concatenate([parts[0].t[:1], *(part.t[1:] for part in parts)])
+    scores = np.concatenate([parts[0].scores[:1], *(part.scores[1:] for part in parts)])
+    radius = np.max([part.radius for part in parts], axis=0)
     with np.errstate(invalid="ignore"):
-        apart = [np.abs(before.scores[-1] - after.scores[0]) for before, after in pairwise(runs)]
+        apart = [np.abs(before.scores[-1] - after.scores[0]) for before, after in pairwise(parts)]
     return Curve(t, scores, (radius + np.max(apart, axis=0)) * UP if apart else radius)
-
-
-def run(program: Program, block: Block) -> Run:
-    """Return the scores of a block that has gone through the whole program."""
-    output = block.live[program.graph.output]
-    t, values, radius, places = (
-        part.cpu().numpy() for part in (block.t, output.values, output.radius, program.exit)
-    )
-    return Run(t, values.take(places, axis=1), radius.take(places))

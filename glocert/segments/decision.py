@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glocert.laws import Span
-from glocert.segments.curve import Run
 from glocert.segments.loops import decision as loops
+from glocert.segments.pieces import Run
 
 Float64 = NDArray[np.float64]
 

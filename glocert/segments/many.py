@@ -12,8 +12,9 @@ from glocert.laws import Law
 from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
-from glocert.segments.curve import Run, run
+from glocert.segments.pieces import Run
 from glocert.segments.program import Program
+from glocert.segments.runs import run
 from glocert.segments.verdicts import Tally
 from glocert.segments.walk import follow, together
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from glocert.report import LabelInterval
-from glocert.segments.curve import Run
 from glocert.segments.envelope import corners
+from glocert.segments.pieces import Run
 
 Change = tuple[float, int]
 

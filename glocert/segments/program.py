@@ -14,6 +14,8 @@ from glocert.graph.execution import LARGEST, Execution, execution
 from glocert.graph.ir import Graph, Node
 from glocert.rounding import UP
 from glocert.segments import ops
+from glocert.segments.events import network
+from glocert.segments.events.network import Network
 from glocert.segments.fusion import fuse
 from glocert.segments.knots import Knots
 from glocert.segments.ops.registry import REGISTRY, Affine, Kink, Order, Site, natural, size
@@ -52,6 +54,7 @@ class Program:
         exit: where each output score lies in memory.
         device: where it runs.
         execution: roundings of the deployed network that are part of every radius.
+        events: the same network for the event loop, on a processor and where that suits it.
     """
 
     graph: Graph
@@ -60,6 +63,7 @@ class Program:
     exit: Tensor
     device: torch.device
     execution: Execution
+    events: Network | None = None
 
     def load(self, array: NDArray[np.float64]) -> Tensor:
         """Return an array of the input's shape as one row in memory order."""
@@ -111,7 +115,10 @@ def prepare(graph: Graph, device: str = "cpu", arithmetic: Arithmetic = Arithmet
     exit_order = np.argsort(site.orders[graph.output], kind="stable")
     steps = _steps(graph, nodes, transfers)
     exit_index = site.index(exit_order)
-    return Program(graph, steps, orders[graph.input], exit_index, site.device, site.execution)
+    bent = any(is_kink(transfer) for transfer in transfers)
+    suited = bent and site.device.type == "cpu" and not site.execution.charged
+    events = network.prepare(graph) if suited else None
+    return Program(graph, steps, orders[graph.input], exit_index, site.device, site.execution, events)
 
 
 def is_kink(transfer: Affine | Kink) -> bool:

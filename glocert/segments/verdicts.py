@@ -14,11 +14,11 @@ from glocert.laws import UNIFORM, Law, Span
 from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import Interval, SegmentReport
-from glocert.segments.curve import Run, run
 from glocert.segments.decision import decide
 from glocert.segments.partition import Change, label_changes, merge
+from glocert.segments.pieces import Run
 from glocert.segments.program import Program, prepare
-from glocert.segments.walk import blocks
+from glocert.segments.runs import runs
 from glocert.spec import Analysis, Verdict
 
 _WITNESSES = 16
@@ -70,8 +70,8 @@ def certify(
     budget = budget or Budget()
     check_question(program.graph, segment, label, margin)
     tally = Tally(label, margin, partition, law)
-    for block in blocks(program, segment, budget):
-        tally.add(run(program, block))
+    for part in runs(program, segment, budget):
+        tally.add(part)
         if tally.pieces >= budget.pieces or (analysis is Analysis.QUANTITATIVE and tally.settled(gap)):
             break
     return program.execution.explained(tally.report())

@@ -11,15 +11,26 @@ from glocert.budget import Budget
 from glocert.graph.ir import Graph
 from glocert.paths.segment import Segment
 from glocert.segments import prepare
-from glocert.segments.curve import Run, run
+from glocert.segments.events import network, sweep
+from glocert.segments.pieces import Run
+from glocert.segments.runs import run
 from glocert.segments.walk import blocks
 from tests.glocert.segments.rational import ExactCurve, exact_curve, exactly
 
+ROOM = 7
+
 
 def runs_of(graph: Graph, segment: Segment, budget: Budget | None = None) -> list[Run]:
-    """Return the curve of scores as the engine hands it out, run by run."""
+    """Return the curve of scores, followed by grids, run by run."""
     program = prepare(graph)
     return [run(program, block) for block in blocks(program, segment, budget or Budget())]
+
+
+def events_of(graph: Graph, segment: Segment) -> list[Run]:
+    """Return the curve of scores, followed event by event, with room for few vertices in a run."""
+    made = network.prepare(graph)
+    assert made is not None
+    return list(sweep.runs(made, segment, Budget(), room=ROOM))
 
 
 def worst_share(runs: list[Run], truth: ExactCurve) -> float:
@@ -42,11 +53,11 @@ def _share(part: Run, truth: ExactCurve) -> float:
 
 
 def assert_sound(graph: Graph, segment: Segment, budget: Budget | None = None) -> ExactCurve:
-    """Compare the engine with exact arithmetic on the whole segment and return the exact curve."""
-    runs = runs_of(graph, segment, budget)
-    assert [runs[0].t[0], runs[-1].t[-1]] == [0.0, 1.0]
-    assert all(before.t[-1] == after.t[0] for before, after in pairwise(runs))
-    assert all((np.diff(part.t) > 0).all() for part in runs)
+    """Compare both ways to follow the whole segment with exact arithmetic and return the exact curve."""
     truth = exact_curve(graph, segment)
-    assert worst_share(runs, truth) <= 1.0
+    for parts in (runs_of(graph, segment, budget), events_of(graph, segment)):
+        assert [parts[0].t[0], parts[-1].t[-1]] == [0.0, 1.0]
+        assert all(before.t[-1] == after.t[0] for before, after in pairwise(parts))
+        assert all((np.diff(part.t) > 0).all() for part in parts)
+        assert worst_share(parts, truth) <= 1.0
     return truth

@@ -12,7 +12,8 @@ from glocert.budget import Budget
 from glocert.errors import DeadlineExceeded
 from glocert.graph.run import run as execute
 from glocert.segments import prepare, trace
-from glocert.segments.curve import Run, joined
+from glocert.segments.curve import joined
+from glocert.segments.pieces import Run
 from tests.glocert.segments.invariant import assert_sound, runs_of, worst_share
 from tests.glocert.segments.networks import Draft, Wild, line, mlp, random_segment, scalar_line
 from tests.glocert.segments.rational import ExactCurve, exact_curve
@@ -119,7 +120,7 @@ def test_a_maximum_that_starts_with_a_tie_follows_the_steeper_line():
     left, right = np.array([3.0, 3.0, -1.0, 1.0]), np.array([-2.0, 0.0, 3.0, 0.0])
     draft = Draft(1)
     lines = draft.reshape(draft.gemm("x", (right - left)[:, None], left), 1, 1, 4)
-    curve = trace(draft.graph(draft.pool("MaxPool", lines, (1, 4), (1, 1))), scalar_line())
+    curve = joined(runs_of(draft.graph(draft.pool("MaxPool", lines, (1, 4), (1, 1))), scalar_line()))
     np.testing.assert_allclose(curve.t, [0, 4 / 7, 1], rtol=1e-15)
 
 
@@ -167,11 +168,11 @@ def test_small_blocks_give_the_same_curve(kind):
         "wide": lambda: mlp(rng, 20, 784, 256, 4),
     }[kind]()
     segment = random_segment(rng, graph.input_shape)
-    whole = trace(graph, segment, Budget(block_bytes=2**40))
+    whole = joined(runs_of(graph, segment, Budget(block_bytes=2**40)))
     for block_bytes in (2**14, 2**18):
         parts = runs_of(graph, segment, Budget(block_bytes=block_bytes))
         assert len(parts) > 1 or block_bytes > 2**14
-        curve = trace(graph, segment, Budget(block_bytes=block_bytes))
+        curve = joined(parts)
         assert curve.t.shape == whole.t.shape
         np.testing.assert_allclose(curve.t, whole.t, rtol=0, atol=1e-13)
         np.testing.assert_allclose(curve.scores, whole.scores, rtol=1e-12, atol=1e-12)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glocert.segments.curve import Run
 from glocert.segments.decision import decide, margins, possible, proven
+from glocert.segments.pieces import Run
 
 SCORES = st.one_of(st.integers(-2, 2).map(float), st.floats(-3, 3), st.floats(-1e-12, 1e-12))
 

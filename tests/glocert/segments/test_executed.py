@@ -13,7 +13,8 @@ from glocert.budget import Budget
 from glocert.graph.ir import Graph
 from glocert.paths.segment import Segment
 from glocert.segments import prepare
-from glocert.segments.curve import Run, run
+from glocert.segments.pieces import Run
+from glocert.segments.runs import run
 from glocert.segments.walk import blocks
 from glocert.spec import Arithmetic
 from tests.glocert.executed import Execution, Round, leaning, nearest

@@ -49,7 +49,7 @@ def test_too_few_pieces_in_the_budget_are_never_certified():
 def test_quantitative_analysis_stops_at_the_gap_after_a_violation():
     rng = np.random.default_rng(0)
     graph = mlp(rng, 10, 60, 60, 60, 3)
-    segment, budget = random_segment(rng, (10,)), Budget(block_bytes=2**13)
+    segment, budget = random_segment(rng, (10,)), Budget(block_bytes=2**8)
     full = certify(graph, segment, 1, analysis=Analysis.QUANTITATIVE, gap=0.0, budget=budget)
     early = certify(graph, segment, 1, analysis=Analysis.QUANTITATIVE, gap=0.5, budget=budget)
     assert full.verdict is early.verdict is Verdict.FALSIFIED

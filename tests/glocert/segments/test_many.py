@@ -13,8 +13,8 @@ from glocert.errors import InvalidSpec
 from glocert.graph.run import run as execute
 from glocert.laws import UNIFORM
 from glocert.segments import certify, certify_many, prepare
-from glocert.segments.curve import run
 from glocert.segments.grid import joins
+from glocert.segments.runs import run
 from glocert.segments.walk import follow, together
 from glocert.spec import Verdict
 from tests.glocert.segments.networks import Wild, line, mlp, random_segment

@@ -8,7 +8,7 @@ import numpy as np
 
 from glocert.budget import Budget
 from glocert.segments import prepare
-from glocert.segments.curve import run
+from glocert.segments.runs import run
 from glocert.segments.walk import blocks
 from tests.glocert.segments.networks import mlp, random_segment
 

@@ -1,0 +1,1 @@
+"""The event loop, compiled. NumPy arrays only; ``tables`` says what their columns are."""
