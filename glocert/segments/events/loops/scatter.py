@@ -23,6 +23,7 @@ from glocert.segments.events.loops.tables import (
     OFFSET,
     PAD_X,
     PAD_Y,
+    PLAN,
     ROWS,
     SCORES,
     SOURCE,
@@ -113,7 +114,7 @@ def _span(positions: Int64, start: int, first: int, last: int) -> tuple[int, int
     return low, high
 
 
-@fusing
+@fusing(f"(int64, {PLAN}, int64[:, ::1], float64[::1], int64[::1])")
 def gathered(layer: int, plan: Plan, boxes: Int64, numbers: Float64, chosen: Int64) -> bool:
     """Write to ``numbers`` what all edges bring to a layer, and its box; say whether anything comes."""
     layers, edges, weights, positions, _ = plan
