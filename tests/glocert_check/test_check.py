@@ -18,7 +18,7 @@ from glocert.paths.segment import Segment
 from glocert.segments import prepare
 from glocert.segments.proof import prove
 from glocert_check.check import Rejected, check
-from tests.glocert.segments.networks import Wild, random_segment
+from tests.glocert.segments.networks import Draft, Wild, random_segment, scalar_line
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits"
@@ -121,3 +121,14 @@ def test_random_networks_of_every_operator_are_accepted(seed: int) -> None:
     label = int(rng.integers(int(np.prod(graph.output_shape))))
 
     check(graph.to_bytes(), prove(prepare(graph), segment, label))
+
+
+def test_a_bend_that_no_score_shows_is_in_the_proof() -> None:
+    """The checker inserts no vertices: without this one the unit behind it might be on."""
+    draft = Draft(1)
+    first = draft.relu(draft.gemm("x", np.array([[2.0], [1.0]]), np.array([-1.0, 0.0])))
+    dead = draft.relu(draft.gemm(first, np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([-1.25, 0.0])))
+    graph = draft.graph(draft.gemm(dead, np.array([[1.0, -1.0], [0.0, 0.0]]), np.array([1.5, 0.0])))
+    proof = prove(prepare(graph), scalar_line(), 0)
+    assert [piece[1] for piece in proof["pieces"]] == [0.5, 1.0]
+    check(graph.to_bytes(), proof)

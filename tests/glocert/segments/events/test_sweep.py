@@ -25,24 +25,25 @@ def followed(graph, segment, budget=None, span=(0.0, 1.0), room=sweep.ROOM):
 
 
 def conv_network(rng):
-    draft = Draft(2, 9, 9)
-    x = draft.relu(draft.conv("x", rng.standard_normal((6, 2, 3, 3)) / 3, rng.standard_normal(6), (2, 2)))
-    y = draft.relu(draft.conv(x, rng.standard_normal((6, 6, 3, 3)) / 5, None, (1, 1), (1, 1, 1, 1)))
-    y = draft.conv(y, rng.standard_normal((6, 6, 3, 3)) / 5, rng.standard_normal(6), (1, 1), (1, 1, 1, 1))
+    draft = Draft(2, 7, 7)
+    x = draft.relu(draft.conv("x", rng.standard_normal((5, 2, 3, 3)) / 3, rng.standard_normal(5), (2, 2)))
+    y = draft.relu(draft.conv(x, rng.standard_normal((5, 5, 3, 3)) / 5, None, (1, 1), (1, 1, 1, 1)))
+    y = draft.conv(y, rng.standard_normal((5, 5, 3, 3)) / 5, rng.standard_normal(5), (1, 1), (1, 1, 1, 1))
     z = draft.relu(draft.node("Add", [y, x], draft.shapes[x]))
-    return draft.graph(draft.gemm(draft.flat(z), rng.standard_normal((3, 96)) / 9))
+    return draft.graph(draft.gemm(draft.flat(z), rng.standard_normal((3, 45)) / 9))
 
 
-@pytest.mark.parametrize("room", [2, 5, 1024])
 @pytest.mark.parametrize("seed", range(4))
-def test_the_truth_is_within_the_radius_wherever_values_are_computed_anew(seed, room):
+def test_the_truth_is_within_the_radius_wherever_values_are_computed_anew(seed):
     rng = np.random.default_rng(seed)
     graph = conv_network(rng) if seed % 2 else mlp(rng, 6, 30, 30, 30, 3)
     segment = random_segment(rng, graph.input_shape)
-    parts = followed(graph, segment, room=room)
-    assert worst_share(parts, exact_curve(graph, segment)) <= 1.0
-    assert len(parts) == 1 or room < 1024
-    assert all(before.t[-1] == after.t[0] for before, after in pairwise(parts))
+    truth = exact_curve(graph, segment)
+    for room in (2, 5, 1024):
+        parts = followed(graph, segment, room=room)
+        assert worst_share(parts, truth) <= 1.0
+        assert len(parts) == 1 or room < 1024
+        assert all(before.t[-1] == after.t[0] for before, after in pairwise(parts))
 
 
 @pytest.mark.parametrize("seed", range(6))
