@@ -31,7 +31,7 @@ class Local:
         shift: constants, shape (rows or 1, *output shape), or None where there are none.
         charge: shape (rows, *output shape), positive everywhere, so that an adjoint that is not finite makes
             every bound infinite or NaN, also where the node drops it. Both may have axes of length 1 that
-            stand for the output's.
+            stand for the output's. Shape (rows, 0) where the node only moves adjoints and drops none.
         floor: what underflow may do to the functionals, whatever the adjoint is, shape (rows,); None where
             adjoints are only moved.
         gains: what the maps of this node depend on row by row, each of shape (rows, *any).

@@ -36,6 +36,8 @@ class Sweep:
 
     def through(self, adjoint: Tensor, local: Local) -> None:
         """Collect what a node adds to the functionals of its output."""
+        if not local.charge.numel():
+            return
         sums, sizes = products(adjoint, local.shift, local.charge, self.place)
         if sums is not None:
             self._add(0, sums)

@@ -16,6 +16,8 @@ from glocert.forms.ops.registry import Site, Transfer, transfer
 from glocert.graph.ir import Node
 
 _SCRATCH = 2**18
+_THIN = 4
+"""A convolution with so many times fewer maps than channels copies more than it multiplies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,24 @@ class Windows:
         view = framed.as_strided(shape, strides, framed.storage_offset())
         return view.reshape(self.groups, count * self.outside[0] * self.outside[1], -1)
 
+    def shifted(self, planes: Tensor, out: Tensor) -> None:
+        """Add what pixels contribute to the windows that see them; strides are one.
+
+        Args:
+            planes: shape (n, kernel height, kernel width, maps, height, width).
+            out: at least n images, shape (maps, out height, out width) each; added to.
+        """
+        (top, left, *_), (down, right) = self.pads, self.dilations
+        for i in range(self.kernel[0]):
+            for j in range(self.kernel[1]):
+                (to, of), (into, along) = (
+                    _overlap(size, outside, move)
+                    for size, outside, move in zip(
+                        planes.shape[4:], self.outside, (i * down - top, j * right - left), strict=True
+                    )
+                )
+                out[: len(planes), :, to, into] += planes[:, i, j, :, of, along]
+
     def convolve(self, images: Tensor, weights: Tensor) -> Tensor:
         """Convolve images of shape (n, channels, height, width) in blocks of a bounded buffer.
 
@@ -85,6 +105,12 @@ class Windows:
             else:
                 target.view(-1, self.groups, maps).copy_(torch.bmm(block, weights).transpose(0, 1))
         return out.permute(0, 3, 1, 2)
+
+
+def _overlap(size: int, outside: int, move: int) -> tuple[slice, slice]:
+    """Return the places of an output that read a pixel of the image ``move`` further, and these pixels."""
+    start, stop = max(0, -move), max(0, -move, min(outside, size - move))
+    return slice(start, stop), slice(start + move, stop + move)
 
 
 def windows_of(node: Node, site: Site) -> Windows:
@@ -111,7 +137,7 @@ def conv(node: Node, site: Site) -> Transfer:
     # Stored map by map: BLAS multiplies many windows with few maps half as fast again that way.
     weights = weights.reshape(groups, terms, maps // groups).mT.contiguous().mT
     sizes = site.size(weights)
-    direct = _direct(kernel, site.size(kernel), windows)
+    direct = _thin(kernel, site.size(kernel), windows) or _direct(kernel, site.size(kernel), windows)
     bias = site.parameter(node.inputs[2]).reshape(-1, 1, 1) if len(node.inputs) > 2 else None
     through, magnitude = direct or (
         lambda x: windows.convolve(x, weights),
@@ -145,3 +171,27 @@ def _direct(kernel: Tensor, sizes: Tensor, windows: Windows) -> tuple[Map, Map] 
 
     kernels = [part.contiguous(memory_format=torch.channels_last) for part in (kernel, sizes)]
     return (lambda x: convolve(x, kernels[0])), (lambda x: convolve(x, kernels[1]))
+
+
+def _thin(kernel: Tensor, sizes: Tensor, windows: Windows) -> tuple[Map, Map] | None:
+    """Return the products with a kernel and with its sizes where there are far fewer maps than channels.
+
+    Every pixel is multiplied with every place of the kernel, and what comes out is added up, shifted: windows
+    of all channels would be copied for a few products each. A sum has the same products in another order.
+    """
+    maps, channels = kernel.shape[:2]
+    plain = windows.groups == 1 and windows.strides == (1, 1) and kernel.device.type == "cpu"
+    if not plain or maps * _THIN > channels:
+        return None
+
+    def convolve(images: Tensor, taps: Tensor) -> Tensor:
+        out = images.new_zeros(len(images), maps, *windows.outside)
+        rows = max(1, _SCRATCH // (len(taps) * images[0, 0].numel()))
+        for start in range(0, len(images), rows):
+            block = images[start : start + rows]
+            planes = torch.matmul(taps, block.flatten(2))
+            windows.shifted(planes.view(len(block), *windows.kernel, maps, *images.shape[2:]), out[start:])
+        return out.contiguous(memory_format=torch.channels_last)
+
+    taps = [part.permute(2, 3, 0, 1).reshape(-1, channels).contiguous() for part in (kernel, sizes)]
+    return (lambda x: convolve(x, taps[0])), (lambda x: convolve(x, taps[1]))

@@ -305,16 +305,20 @@ class Moved:
         shape: of the output.
         shift: constants among the outputs, or None.
         lost: how far they are from what they stand for.
+        whole: whether every number of the adjoint goes on, so that one that is not finite is seen further on.
     """
 
     back_batch: Map
     shape: tuple[int, ...]
     shift: Tensor | None = None
     lost: float = 0.0
+    whole: bool = False
 
     def local(self, inputs: Sequence[Form]) -> Local:
-        """Charge what the constants lose, and a number that is not zero."""
+        """Charge what the constants lose, and a number that is not zero; nothing where all goes on."""
         first = inputs[0]
+        if self.whole:
+            return Local(None, first.error.new_empty(len(first.error), 0))
         charge = first.centre.new_full((len(first.centre), *self.shape), first.rounding.tiny)
         if self.shift is None:
             return Local(None, charge)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Node
 
 _SCRATCH = 2**18
+_THIN = 2
+"""A convolution with so many times fewer maps than channels is the smaller one backwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,26 @@ class Transposed:
         return cut.reshape(count, height, width, channels)
 
 
+def _turned(windows: Windows, kernel: Tensor, inside: tuple[int, ...]) -> Callable[[Tensor], Tensor] | None:
+    """Return the transpose as a convolution with the kernel turned round, where that copies less.
+
+    A window of the adjoint has ``maps`` numbers for each place of the kernel, what is sent back has
+    ``channels``. Sums have the same products.
+    """
+    maps, channels, height, width = kernel.shape
+    (top, left, *_), (down, right) = windows.pads, windows.dilations
+    above, before = (height - 1) * down - top, (width - 1) * right - left
+    below = inside[1] - windows.outside[0] + top
+    after = inside[2] - windows.outside[1] + left
+    pads = (above, before, below, after)
+    single = windows.groups == 1 and windows.strides == (1, 1) and height * width > 1
+    if not single or maps * _THIN > channels or min(pads) < 0:
+        return None
+    turned = replace(windows, pads=pads, outside=inside[1:])
+    weights = kernel.flip(2, 3).permute(2, 3, 0, 1).reshape(1, -1, channels).contiguous()
+    return lambda adjoint: turned.convolve(adjoint, weights)
+
+
 def _pair(numbers: tuple[int, ...]) -> tuple[int, int]:
     first, second = numbers
     return first, second
@@ -109,7 +132,8 @@ def conv(node: Node, site: Site) -> Reverse:
 
     bias = site.parameter(node.inputs[2]).reshape(-1, 1, 1) if len(node.inputs) > 2 else None
     terms = (maps // groups) * height * width
-    back, charges = Transposed(windows, weights, inside), site.charges(node)
+    back = _turned(windows, kernel, inside) or Transposed(windows, weights, inside)
+    charges = site.charges(node)
     return Affine(
         back,
         lambda x: by_channel(x.amax((2, 3)))[:, :, None, None],

@@ -20,7 +20,7 @@ from glocert.graph.ir import Node
 def reshape(node: Node, site: Site) -> Reverse:
     """The same numbers in the same order."""
     inside = site.shape(node.inputs[0])
-    return Moved(lambda a: a.reshape(len(a), *inside), site.shape(node.output))
+    return Moved(lambda a: a.reshape(len(a), *inside), site.shape(node.output), whole=True)
 
 
 @reverse("Transpose")
@@ -28,7 +28,7 @@ def transpose(node: Node, site: Site) -> Reverse:
     """Axes in another order."""
     order = node.ints("perm")
     back = (0, *(order.index(axis) + 1 for axis in range(len(order))))
-    return Moved(lambda a: a.permute(back), site.shape(node.output))
+    return Moved(lambda a: a.permute(back), site.shape(node.output), whole=True)
 
 
 @reverse("Gather")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import glocert.forms.backward.ops  # noqa: F401
+from glocert.forms.backward.ops.convolution import Transposed
 from glocert.forms.backward.registry import REGISTRY
 from glocert.forms.ops.registry import Site
 from glocert.graph.ir import Graph, Node
 from tests.glocert.forms.exactness import ROWS, exact_node, member, parameters, random_form
-from tests.glocert.segments.networks import Wild
+from tests.glocert.forms.ops.test_transfers import THIN
+from tests.glocert.segments.networks import Draft, Wild
 from tests.glocert.segments.rational import exactly
 
 FUNCTIONALS = 2
@@ -43,11 +46,15 @@ def worst_of_node(
     if local.shift is not None:
         shift = exactly(local.shift.expand(full).double().numpy())
         missed = missed - (a * shift.reshape(ROWS, 1, -1)).sum(axis=2)
-    charge = exactly(local.charge.expand(full).double().numpy())
+    charged = local.charge if local.charge.numel() else torch.zeros(())  # nothing, where numbers only move
+    charge = exactly(charged.expand(full).double().numpy())
     allowed = (abs(a) * charge.reshape(ROWS, 1, -1)).sum(axis=2)
     if local.floor is not None:
         allowed = allowed + exactly(local.floor.double().numpy()).reshape(ROWS, 1)
-    return max(float(abs(m) / c) for m, c in zip(missed.ravel(), allowed.ravel(), strict=True))
+    return max(
+        float(abs(m) / c) if c else (np.inf if m else 0.0)
+        for m, c in zip(missed.ravel(), allowed.ravel(), strict=True)
+    )
 
 
 @settings(max_examples=60)
@@ -57,3 +64,40 @@ def test_nodes_of_random_networks(seed, whole, dtype):
     graph = Wild(rng, whole).build(int(rng.integers(1, 4)))
     for node in graph.nodes:
         assert worst_of_node(rng, graph, node, whole, dtype) <= 1.0, node.operator
+
+
+@pytest.mark.parametrize("name", THIN)
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_thin_convolutions(name, whole, dtype):
+    rng, graph = np.random.default_rng(6), THIN[name]
+    assert worst_of_node(rng, graph, graph.nodes[0], whole, dtype) <= 1.0
+
+
+def test_which_convolutions_are_turned():
+    """Where there are few maps the transpose is a convolution; with pads beyond the kernel it is not."""
+    plain = REGISTRY["Conv"](THIN["thin padded convolution"].nodes[0], _site("thin padded convolution"))
+    beyond = REGISTRY["Conv"](THIN["thin kernel in its pads"].nodes[0], _site("thin kernel in its pads"))
+    assert not isinstance(plain.transposed, Transposed)
+    assert isinstance(beyond.transposed, Transposed)
+
+
+def _site(name: str) -> Site:
+    return Site(THIN[name], torch.device("cpu"))
+
+
+@pytest.mark.parametrize("operator", ["Reshape", "Transpose"])
+def test_moves_charge_nothing_and_lose_nothing(operator):
+    """Nothing is charged where numbers only move, so an adjoint that is not finite has to go on."""
+    draft = Draft(2, 3)
+    attributes = {"shape": (3, 2)} if operator == "Reshape" else {"perm": (1, 0)}
+    graph = draft.graph(draft.node(operator, ["x"], (3, 2), **attributes))
+    built = REGISTRY[operator](graph.nodes[0], Site(graph, torch.device("cpu")))
+    local = built.local([random_form(np.random.default_rng(0), (2, 3), 1)])
+    assert local.shift is None
+    assert local.charge.numel() == 0
+    for at in range(6):
+        adjoint = torch.zeros(ROWS, FUNCTIONALS, 6)
+        adjoint[..., at] = torch.nan
+        (part,) = built.back(adjoint.view(ROWS, FUNCTIONALS, 3, 2), ())
+        assert (part.isnan().flatten(2).sum(2) == 1).all()

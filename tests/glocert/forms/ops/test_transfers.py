@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glocert.forms.form import Form
-from glocert.forms.ops.registry import REGISTRY
+from glocert.forms.ops.convolution import windows_of
+from glocert.forms.ops.registry import REGISTRY, Site
 from glocert.graph.ir import Graph
 from tests.glocert.forms.exactness import apply, random_form, worst_of_node
 from tests.glocert.segments.networks import Draft, Wild
@@ -87,6 +88,23 @@ def grouped(groups: int) -> Graph:
     return single(draft, x)
 
 
+def thin(maps: int, kernel: tuple[int, int], pads: tuple[int, ...], dilations: tuple[int, int]) -> Graph:
+    """Far fewer maps than channels: the products of every pixel are added up, shifted."""
+    draft = Draft(8, 5, 6)
+    weight = np.random.default_rng(4).standard_normal((maps, 8, *kernel)).astype(F32)
+    return single(draft, draft.conv("x", weight, np.ones(maps), pads=pads, dilations=dilations))
+
+
+THIN = {
+    "thin convolution": thin(1, (3, 2), (0, 0, 0, 0), (1, 1)),
+    "thin padded convolution": thin(1, (3, 3), (1, 2, 0, 1), (1, 1)),
+    "thin dilated convolution": thin(2, (2, 3), (2, 0, 1, 3), (2, 2)),
+    "thin kernel of one pixel": thin(2, (1, 1), (0, 0, 0, 0), (1, 1)),
+    "thin kernel with wide pads": thin(1, (2, 2), (1, 1, 1, 1), (4, 4)),
+    "thin kernel in its pads": thin(1, (1, 2), (1, 0, 0, 2), (1, 1)),
+}
+
+
 def kinked(operator: str, **attributes: float) -> Graph:
     draft = Draft(40)
     return single(draft, draft.same(operator, "x", **attributes))
@@ -117,6 +135,7 @@ CASES = {
     "grouped convolution": grouped(2),
     "depthwise convolution": grouped(4),
     "dilated convolution": grouped(1),
+    **{name: graph for name, graph in THIN.items() if name != "thin kernel in its pads"},
     "relu": kinked("Relu"),
     "leaky": kinked("LeakyRelu", alpha=0.1),
     "absolute": kinked("LeakyRelu", alpha=-1.0),
@@ -166,6 +185,23 @@ def test_what_is_not_finite_stays_so(name, value, field, dtype):
     for row in (0, 2):
         assert torch.equal(after.lines()[:, row], before.lines()[:, row])
         assert torch.equal(after.error[row], before.error[row])
+
+
+@pytest.mark.parametrize("name", THIN)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("last", [False, True])
+def test_thin_convolutions_are_those_of_windows(name, dtype, last):
+    graph = THIN[name]
+    site = Site(graph, torch.device("cpu"), dtype)
+    linear, kernel = REGISTRY["Conv"](graph.nodes[0], site), site.parameter(graph.nodes[0].inputs[1])
+    images = torch.from_numpy(np.random.default_rng(7).standard_normal((5, 8, 5, 6))).to(dtype)
+    if last:
+        images = images.contiguous(memory_format=torch.channels_last)
+    windows = windows_of(graph.nodes[0], site)
+    weights = kernel.permute(2, 3, 1, 0).reshape(1, -1, len(kernel))
+    found = linear.through(images)
+    assert torch.allclose(found, windows.convolve(images, weights), 1e-5, 1e-5)
+    assert found.is_contiguous(memory_format=torch.channels_last)
 
 
 def row_of(*numbers: tuple[float, float, float]) -> Form:
