@@ -147,6 +147,16 @@ def scaled(
     for start in range(0, len(bound), len(factor) * inner):
         for c in range(len(factor)):
             gain, gains, sizes = factor[c], factors[c], shifts[c] * (charge + executed)
+            if len(lines) == 2:
+                moved = shift[c]
+                for j in range(start + c * inner, start + (c + 1) * inner):
+                    centre, slope = lines[0, j], lines[1, j]
+                    out[0, j], out[1, j] = centre * gain + moved, slope * gain
+                    size = (abs(centre) + abs(slope)) * lift
+                    spread = error[j] + size * (charge + executed) + before + error[j] * executed
+                    value = (spread * gains + sizes) * up + tiny
+                    bound[j] = value if value <= limit else endless
+                continue
             for j in range(start + c * inner, start + (c + 1) * inner):
                 size = kind(0.0)
                 for line in range(len(lines)):

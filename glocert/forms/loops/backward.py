@@ -161,10 +161,17 @@ def channel_peaks(
         sums[at] = _total(row)
         largest[:] = 0
         for start in range(0, len(row), channels * inner):
-            part = row[start : start + channels * inner]
-            for i in range(channels * inner):
-                c = i // inner if inner > 1 else i
-                largest[c] = part[i] if part[i] > largest[c] else largest[c]
+            if inner == 1:
+                part = row[start : start + channels]
+                for c in range(channels):
+                    largest[c] = part[c] if part[c] > largest[c] else largest[c]
+                continue
+            for c in range(channels):
+                part = row[start + c * inner : start + (c + 1) * inner]
+                most = largest[c]
+                for i in range(inner):
+                    most = part[i] if part[i] > most else most
+                largest[c] = most
 
 
 @compiled("(F[:, :, ::1], F[:, ::1], int64[::1], F[:, :, ::1])")
