@@ -75,6 +75,7 @@ class Task:
                 rows = int(self.scouted.breakpoints(*span) / max(_A_ROW * self.cost.units, 1.0))
             self.search.begin(span, self.question.path.joints, min(max(rows, _ROWS[0]), _ROWS[1]))
         if self.scouted is not None:
+            self.search.seen = self.scouted.t, self.scouted.margins - self.question.margin
             at = self.scouted.telling()
             self.search.points = [Row(at, at, single=self.search.single)]
 

@@ -78,7 +78,8 @@ def _evaluate(reversal: Reversal, batch: Sequence[Wish], few: int) -> None:
     left = {row for start, stop, row in found.rest if start < stop}
     blurred = reversal.program.dtype == torch.float32 and any(a == b for a, b, _ in found.rest)
     if len(left) > few or blurred:
-        again, better = tightened(reversal, tape, known, found, labels, required)
+        expected = np.concatenate([search.expected(rows) for search, rows in batch])
+        again, better = tightened(reversal, tape, known, found, (labels, required), expected)
         known, found = known.replaced(again, better), found.replaced(again, decide(better))
     first = 0
     for search, rows in batch:

@@ -23,6 +23,10 @@ from glocert.paths.path import Loaded
 
 _FIRST = 4
 _PARTS = 4
+_MANY = 8
+"""most parts of a row whose margin was seen"""
+_POWER = 3.5
+"""of the width, with which an error shrinks that is far larger than the margin"""
 _POINTS = 4
 _LONELY = 3
 """rows that are not worth a batch in float32 beside one in float64"""
@@ -70,6 +74,8 @@ class Search:
         points: points that are to be looked at in the next round.
         scale: largest absolute score met.
         floor: largest error of a point's lowest margin in float32 so far: what rounding alone makes of it.
+        seen: points of the path in order and the margins there, computed but not proven; None where nobody
+            has looked.
     """
 
     path: Loaded
@@ -81,6 +87,7 @@ class Search:
     points: list[Row] = field(default_factory=list)
     scale: float = 0.0
     floor: float = 0.0
+    seen: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def begin(self, span: Span = (0.0, 1.0), joints: Sequence[float] = (), rows: int = _FIRST) -> None:
         """Start on a part of the path with so many rows at least; none of them reaches over a joint."""
@@ -101,6 +108,16 @@ class Search:
         if 0 < singles < len(taken) and singles <= _LONELY:
             taken = [row._replace(single=False) for row in taken]
         return taken
+
+    def expected(self, rows: Sequence[Row]) -> NDArray[np.float64]:
+        """Return about how large the margin is on each row; NaN where it may change its sign or is unknown.
+
+        Nothing is proven about it: only how rows are cut and bounded depends on it.
+        """
+        if self.seen is None:
+            return np.full(len(rows), np.nan)
+        first, last = (np.interp([row[end] for row in rows], *self.seen) for end in (0, 1))
+        return np.where(np.sign(first) * np.sign(last) > 0, np.abs(first + last) / 2, np.nan)
 
     @property
     def unsettled(self) -> list[Row]:
@@ -138,7 +155,7 @@ class Search:
             self._left(rows[at], Row(start, stop, float(doubt[at])), known, at)
         for at, row in enumerate(rows):
             if row.doubt is not None and row.doubt.doubt is not None and at not in open_rows:
-                self.pending += _halves(row.doubt, row.doubt.doubt, known, at)
+                self.pending += self._cut(row.doubt, row.doubt.doubt, known, at)
 
     def give_up_single(self) -> None:
         """Go on in float64: what float32 loses exceeds the margins."""
@@ -153,15 +170,25 @@ class Search:
             if row.single and not self.single:
                 self.pending.append(left)  # its error was float32's, so it says nothing about its width
             elif row.single and (self._rounded(row, left) or self._blurred(known, at)):
-                self.pending += _halves(row, left._replace(error=np.inf), known, at)
+                self.pending += self._cut(row, left._replace(error=np.inf), known, at)
             elif not row.single and _suspicious(known, left, at, row.error):
                 middle = (left.start + left.stop) / 2
                 doubt = Row(row.start, row.stop, left.error, doubt=left)
                 self.points.append(Row(middle, middle, doubt=doubt))
             else:
-                self.pending += _halves(row, left._replace(single=row.single), known, at)
+                self.pending += self._cut(row, left._replace(single=row.single), known, at)
         elif row.single:
             self.points.append(Row(row.start, row.stop))
+
+    def _cut(self, row: Row, left: Row, known: Margins, at: int) -> list[Row]:
+        """Return what to look at next of an undecided row: parts of what is left, or that if much was cut."""
+        if left.width <= 0.5 * row.width:
+            return [left]
+        lowest = int(known.centre[at].argmin())
+        error, centre = float(known.error[at, lowest]), float(known.centre[at, lowest])
+        count = _parts(error, centre, float(self.expected([left])[0]))
+        ends = [*np.linspace(left.start, left.stop, count + 1).tolist()[:-1], left.stop]
+        return [left._replace(start=start, stop=stop) for start, stop in pairwise(ends)]
 
     def _blurred(self, known: Margins, at: int) -> bool:
         """Whether the lowest margin of a row is so small that float32 hardly tells its sign anywhere."""
@@ -181,7 +208,7 @@ class Search:
         if hopeless or doubt.width / 2 <= _NARROWEST:
             self.ledger.stuck.add(self._reason(point if hopeless else error))
         else:
-            self.pending += _halves(doubt, part, known, at)
+            self.pending += self._cut(doubt, part, known, at)
 
     def _reason(self, error: float) -> str:
         """Say why a part is given up whose margins are known up to ``error``."""
@@ -202,19 +229,17 @@ def _told(points: Margins) -> bool:
     return bool((error <= np.abs(centre)).any())
 
 
-def _halves(row: Row, left: Row, known: Margins, at: int) -> list[Row]:
-    """Return what to look at again where ``left`` of a row is undecided: parts, unless much was cut off.
+def _parts(error: float, centre: float, expected: float) -> int:
+    """Return into how many parts to cut a row whose lowest margin has an error and a centre.
 
-    An error shrinks with the square of the width, at least: that says into how many parts to cut.
+    An error shrinks with the square of the width, at least. One that is far larger than the margin shrinks
+    faster, but the centre of such bounds is far from the margin as well: then what was seen of it counts.
     """
-    if left.width <= 0.5 * row.width:
-        return [left]
-    lowest = int(known.centre[at].argmin())
-    wanted, error = abs(float(known.centre[at, lowest])), float(known.error[at, lowest])
-    ratio = error / wanted if wanted > 0 and np.isfinite(error) else 1.0
-    count = int(min(max(np.ceil(np.sqrt(ratio)), 2), _PARTS))
-    ends = [*np.linspace(left.start, left.stop, count + 1).tolist()[:-1], left.stop]
-    return [left._replace(start=start, stop=stop) for start, stop in pairwise(ends)]
+    ratio = error / abs(centre) if centre != 0 and np.isfinite(error) else 1.0
+    count = min(max(np.ceil(np.sqrt(ratio)), 2), _PARTS)
+    if np.isfinite(error) and np.isfinite(expected):
+        count = max(count, min(np.rint((error / expected) ** (1 / _POWER)), _MANY))
+    return int(count)
 
 
 def _suspects(known: Margins, found: Decided) -> list[float]:

@@ -23,7 +23,12 @@ _MOST = 4
 
 
 def tightened(
-    reversal: Reversal, tape: Tape, known: Margins, found: Decided, labels: Ints, required: Float64
+    reversal: Reversal,
+    tape: Tape,
+    known: Margins,
+    found: Decided,
+    question: tuple[Ints, Float64],
+    expected: Float64,
 ) -> tuple[list[int], Margins]:
     """Bound margins of undecided rows again, backwards.
 
@@ -32,15 +37,15 @@ def tightened(
         tape: its forward pass on the rows.
         known: what that says of their margins.
         found: what that decides.
-        labels: class that should win, shape (rows,).
-        required: by how much, shape (rows,).
+        question: class that should win and by how much, each of shape (rows,).
+        expected: about how large the margin is on each row, NaN where nobody knows, shape (rows,).
 
     Returns:
         The rows that were worth it, and their margins: of each line, the one with less error.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         single = reversal.program.dtype == torch.float32
-        chosen = {row: kept for row in _open(known, found, single) if (kept := _chosen(known, row))}
+        chosen = {row: kept for row in _open(known, found, single, expected) if (kept := _chosen(known, row))}
     if not chosen:
         return [], known.rows([])
     rows = list(chosen)
@@ -49,7 +54,7 @@ def tightened(
     others = np.array([other for row in rows for other in chosen[row]])
     pairs = [rows[at] for at in place]
     index = torch.tensor(rows, device=tape.scores.error.device)
-    asked = labels[pairs], required[pairs]
+    asked = question[0][pairs], question[1][pairs]
     better = backward.tightened(reversal, tape.rows(index), known.rows(pairs), asked, others[:, None], place)
     return rows, _gathered(known.rows(rows), better, place, others)
 
@@ -63,10 +68,11 @@ def _gathered(known: Margins, found: Margins, place: Ints, others: Ints) -> Marg
     return replace(known, centre=merged[0], slope=merged[1], error=merged[2])
 
 
-def _open(known: Margins, found: Decided, points: bool) -> list[int]:
+def _open(known: Margins, found: Decided, points: bool, expected: Float64) -> list[int]:
     """Return the undecided rows that are not hopeless, and the points where rounding is of interest."""
     lowest = np.abs(known.centre).min(1) + np.abs(known.slope).max(1)
-    near = known.error.min(1) / _NEAR <= lowest
+    # Wide bounds have their centre far above the margin: what was seen of it counts where it is smaller.
+    near = known.error.min(1) / _NEAR <= np.fmin(lowest, expected)
     rows = {row for start, stop, row in found.rest if start < stop and near[row]}
     if points:
         rows.update(np.flatnonzero((known.parts.start == known.parts.stop) & near).tolist())
