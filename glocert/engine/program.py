@@ -9,6 +9,7 @@ from torch import Tensor
 
 from glocert import forms as bounding
 from glocert import segments
+from glocert.engine.allocation import keep_memory
 from glocert.engine.cost import Cost
 from glocert.forms import backward
 from glocert.forms.backward import Reversal
@@ -100,7 +101,7 @@ class Program:
 
 
 def prepare(graph: Graph, device: str = "cpu", arithmetic: Arithmetic = Arithmetic.REAL) -> Program:
-    """Make a program of a graph.
+    """Make a program of a graph; the first one makes the process keep freed memory, see ``allocation``.
 
     Args:
         graph: the network.
@@ -112,6 +113,7 @@ def prepare(graph: Graph, device: str = "cpu", arithmetic: Arithmetic = Arithmet
         UnsupportedOperators: names every node that no domain can take, or whose float32 execution is not
             specified.
     """
+    keep_memory()
     # Executions have no exact answer, and bounds that went backwards err far less than a radius.
     exact = family(graph) is Family.EXACT and arithmetic is Arithmetic.REAL
     program = Program(graph, device, arithmetic, exact)
