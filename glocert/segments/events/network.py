@@ -27,6 +27,8 @@ from glocert.segments.ops.registry import Order, natural, size
 
 assert lowering.__all__, "importing the package fills the registry"
 
+UNITS = 2**18
+"""numbers of all activations from which a grid's blocks are the better use of memory"""
 _ROUNDED = 16
 """roundings of a factor that was computed from parameters"""
 
@@ -65,7 +67,8 @@ class Network:
 
 def prepare(graph: Graph) -> Network | None:
     """Return the network of a piecewise linear graph; None where events do not suit it."""
-    if sum(np.size(values) for values in graph.parameters.values()) > MOST:
+    numbers = sum(size(shape) for shape in graph.shapes.values())
+    if numbers > UNITS or sum(np.size(values) for values in graph.parameters.values()) > MOST:
         return None
     draft = Draft(graph)
     try:

@@ -9,7 +9,7 @@ import numpy as np
 from glocert.graph.ir import Node
 from glocert.segments.events import edges
 from glocert.segments.events.layers import Edge, Float64, Int64, Layer, frame
-from glocert.segments.events.lowering.registry import Draft, lowers
+from glocert.segments.events.lowering.registry import MOST, Beyond, Draft, lowers
 from glocert.segments.ops.registry import channels_last
 
 
@@ -63,6 +63,8 @@ def convolution(node: Node, draft: Draft) -> None:
         layer.edges.append(edges.convolution(source, weight, places))
     else:
         seen = windows(node, draft, weight.shape[2:])
+        if seen.pixels.size * weight.shape[0] * weight.shape[1] > MOST:
+            raise Beyond(node.name)
         layer.edges.append(_apart(seen, layer, weight, group))
     if shift:
         layer.shifted(np.tile(draft.parameter(shift[0]), shape[1] * shape[2]))
