@@ -53,7 +53,9 @@ def earliest(due: Float64) -> float:
     return least
 
 
-@fusing
+@fusing(
+    "(float64[:, ::1], float64[::1], int64, int64[::1], UniTuple(int64, 2), UniTuple(float64, 2), float64)"
+)
 def bend(
     state: Float64,
     least: Float64,

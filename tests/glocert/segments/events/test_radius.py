@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 
-from glocert.segments.events import network
+from glocert.budget import Budget
+from glocert.graph.ir import Graph
+from glocert.rounding import UNIT
+from glocert.segments.events import network, sweep
 from glocert.segments.events.loops.begin import begin
 from glocert.segments.events.loops.follow import follow
-from glocert.segments.events.loops.radius import radius
-from glocert.segments.events.loops.tables import BENT, BLOCK, DUE, KIND, OFFSET, STATE, VALUE
+from glocert.segments.events.loops.radius import SLACK, radius
+from glocert.segments.events.loops.tables import (
+    BENT,
+    BLOCK,
+    DUE,
+    ERROR,
+    HIGHEST,
+    KIND,
+    OFFSET,
+    SENT,
+    SIDE,
+    SINCE,
+    SLOPE,
+    STATE,
+    VALUE,
+)
 from glocert.segments.pieces import Run
 from tests.glocert.segments.invariant import worst_share
-from tests.glocert.segments.networks import mlp, random_segment
+from tests.glocert.segments.networks import Draft, mlp, random_segment
 from tests.glocert.segments.rational import exact_curve
 
 ROOM = 400
@@ -21,9 +41,9 @@ ROOM = 400
 class Walk:
     """One run of the event loop, with somebody's hands in it."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, graph: Graph | None = None) -> None:
         rng = np.random.default_rng(seed)
-        self.graph = mlp(rng, 5, 24, 24, 3)
+        self.graph = graph or mlp(rng, 5, 24, 24, 3)
         self.segment = random_segment(rng, (5,))
         made = network.prepare(self.graph)
         assert made is not None
@@ -49,6 +69,7 @@ class Walk:
         count, _, reached = follow(self.network.plan, self.place, (0.0, 1.0), (times, scores))
         assert count < ROOM
         assert reached == 1.0
+        self.before = self.state.copy()
         self.error, known = np.empty(3), (np.zeros(5), self.network.sizes)
         factors = self.network.gammas, self.network.lifts
         radius(self.network.absolute, self.place, known, reached, factors, self.error)
@@ -94,3 +115,77 @@ def test_errors_are_not_far_from_those_of_exact_arithmetic(seed):
     walk = Walk(seed)
     assert 0 < walk.rest() <= 1.0
     assert walk.error.max() < 1e-11
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_path_within_the_radius_of_the_path_is_within_the_radius_of_the_scores(seed):
+    """Units that are off on the stored path are on on others, and send on what they are then."""
+    rng = np.random.default_rng(seed)
+    graph, near = mlp(rng, 4, 16, 16, 3), 0.1
+    segment = random_segment(rng, (4,))
+    made = network.prepare(graph)
+    parts = list(sweep.runs(made, replace(segment, radius=np.full(4, near)), Budget()))
+    worst = 0.0
+    for signs in product((-near, near), repeat=4):
+        moved = replace(segment, start=segment.start + signs, stop=segment.stop + signs)
+        worst = max(worst, worst_share(parts, exact_curve(graph, moved)))
+    assert 0.01 < worst <= 1.0
+
+
+def reference(walk, layers):
+    """Return the radius as ``loops.radius`` describes it, with matrices.
+
+    ``layers``: of each layer but the first the matrix, the absolute shift and the slope below zero; None is a
+    sum, a slope of one the scores.
+    """
+    plan, state = walk.network.plan, walk.before
+    gammas = walk.network.gammas
+    sent, error = [state[SENT, : len(layers[0][0])]], [np.zeros(len(layers[0][0]))]
+    for j, (matrix, shift, below) in enumerate(layers, start=1):
+        own = slice(plan[0][j, OFFSET], plan[0][j, OFFSET] + matrix.shape[1])
+        spread = (error[-1] + gammas[j - 1] * sent[-1]) @ abs(matrix) + gammas[j] * abs(shift)
+        if below is None:
+            error.append(spread)
+            sent.append(sent[-1] @ abs(matrix))
+            continue
+        moved = state[SLOPE, own] * (1.0 - state[SINCE, own])
+        value = state[VALUE, own] + moved
+        rounded = state[ERROR, own] + abs(value) + 2 * abs(moved)
+        if below != 1.0:
+            rounded = rounded + np.maximum(-value * state[SIDE, own], 0) * 2.0**53
+        rounded = SLACK * UNIT * rounded
+        before = spread + rounded
+        behind = before * max(1.0, abs(below)) + (1 + abs(below)) * rounded
+        if below == 1.0:
+            behind = before + rounded
+        elif below == 0.0:
+            top = np.maximum(state[HIGHEST, own], value)
+            behind = np.where((state[SIDE, own] < 0) & (top + before < 0), 0.0, behind)
+        else:
+            behind = behind + 4 * UNIT * state[SENT, own]
+        error.append(behind)
+        sent.append(state[SENT, own])
+    return error[-1]
+
+
+@pytest.mark.parametrize("below", [0.0, 0.5, 3.0])
+def test_the_radius_is_the_one_that_is_written_down(below):
+    rng = np.random.default_rng(9)
+    draft = Draft(5)
+    first, second, last = (rng.standard_normal(shape) for shape in ((12, 5), (11, 12), (3, 11)))
+    shift, factor = rng.standard_normal(12), rng.standard_normal(12)
+    x = draft.relu(draft.gemm("x", first, shift))
+    x = draft.same("Mul", x, factor.astype(np.float32))
+    x = draft.same("LeakyRelu", draft.gemm(x, second), alpha=below)
+    graph = draft.graph(draft.gemm(x, last, np.ones(3)))
+    walk = Walk(0, graph)
+    assert walk.rest() <= 1.0
+    wide = [graph.parameters[name].astype(np.float64) for name in ("p0", "p1", "p2", "p3", "p4", "p5")]
+    layers = [
+        (wide[0].T, wide[1], 0.0),
+        (np.diag(wide[2]), np.zeros(12), None),
+        (wide[3].T, np.zeros(11), below),
+        (wide[4].T, wide[5], 1.0),
+    ]
+    expected = reference(walk, layers)
+    np.testing.assert_allclose(walk.error, expected, rtol=1e-9)
