@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from glocert.graph.ir import Graph
 from glocert.rounding import dot, grow
 from glocert.segments.events import lowering
 from glocert.segments.events.layers import Float64, Int64, Layer
+from glocert.segments.events.loops.begin import begin
+from glocert.segments.events.loops.follow import follow
+from glocert.segments.events.loops.radius import radius
 from glocert.segments.events.loops.tables import (
     BLOCK,
     COLUMNS,
@@ -33,6 +37,25 @@ _ROUNDED = 16
 """roundings of a factor that was computed from parameters"""
 
 
+class Loops(NamedTuple):
+    """The compiled loops that follow a network; ``benchmarks`` measures others against those of ``PROVEN``.
+
+    Attributes:
+        begin: see ``loops.begin``.
+        follow: see ``loops.follow``.
+        radius: see ``loops.radius``.
+        room: vertices after which values are computed anew, which forgets what rounding has added up.
+    """
+
+    begin: Callable[..., None]
+    follow: Callable[..., tuple[int, int, float]]
+    radius: Callable[..., None]
+    room: int
+
+
+PROVEN = Loops(begin, follow, radius, room=1024)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
     """A network that is followed event by event.
@@ -47,6 +70,7 @@ class Network:
         exit: where each score lies among the units of the last layer.
         gammas: of each layer: relative error of any sum that it makes or takes part in, factors rounded.
         lifts: of each layer: what makes a computed sum of non-negative products that it makes a bound.
+        loops: what follows it.
     """
 
     plan: Plan
@@ -58,6 +82,7 @@ class Network:
     exit: Order
     gammas: Float64
     lifts: Float64
+    loops: Loops = PROVEN
 
     @property
     def units(self) -> int:

@@ -10,15 +10,9 @@ from glocert.budget import Budget
 from glocert.paths.segment import Segment
 from glocert.rounding import CHARGE, UP
 from glocert.segments.events.layers import Float64
-from glocert.segments.events.loops.begin import begin
-from glocert.segments.events.loops.follow import follow
-from glocert.segments.events.loops.radius import radius
 from glocert.segments.events.loops.tables import CHANNELS, HEIGHT, OFFSET, STATE, VALUE, WIDTH
 from glocert.segments.events.network import Network
 from glocert.segments.pieces import Run
-
-ROOM = 1024
-"""vertices after which values are computed anew, which forgets what rounding has added up"""
 
 
 def runs(
@@ -26,7 +20,7 @@ def runs(
     segment: Segment,
     budget: Budget,
     span: tuple[float, float] = (0.0, 1.0),
-    room: int = ROOM,
+    room: int | None = None,
 ) -> Iterator[Run]:
     """Follow a part of a segment; yield the curve of its scores in order of t.
 
@@ -37,10 +31,11 @@ def runs(
         segment: the path.
         budget: limits.
         span: the part, start below stop.
-        room: most vertices of a run; fewer where the budget asks for it.
+        room: most vertices of a run, those of the network's loops where none is given; fewer where the budget
+            asks for it.
     """
     start, change, off = _line(network, segment)
-    layers = network.plan[0]
+    loops, layers = network.loops, network.plan[0]
     state = np.empty((STATE, network.units))
     place = (
         state,
@@ -52,14 +47,15 @@ def runs(
     end = layers[-1]
     own = slice(end[OFFSET], end[OFFSET] + end[HEIGHT] * end[WIDTH] * end[CHANNELS])
     now, stop = float(span[0]), float(span[1])
-    room = max(2, min(room, budget.pieces + 1, budget.block_bytes // (8 * (own.stop - own.start + 1))))
+    fits = budget.block_bytes // (8 * (own.stop - own.start + 1))
+    room = max(2, min(room or loops.room, budget.pieces + 1, fits))
     while now < stop and not budget.out_of_time:
-        begin(network.plan, place, network.shifts, (_at(start, change, now), change), (now, stop))
+        loops.begin(network.plan, place, network.shifts, (_at(start, change, now), change), (now, stop))
         times, scores = np.empty(room), np.empty((room, own.stop - own.start))
-        count, _, reached = follow(network.plan, place, (now, stop), (times, scores))
+        count, _, reached = loops.follow(network.plan, place, (now, stop), (times, scores))
         known, factors = (off, network.sizes), (network.gammas, network.lifts)
         error = np.empty(own.stop - own.start)
-        radius(network.absolute, place, known, reached, factors, error)
+        loops.radius(network.absolute, place, known, reached, factors, error)
         times, scores = times[:count], scores[:count]
         if reached > times[-1]:
             times, scores = np.append(times, reached), np.vstack([scores, state[VALUE, own]])
