@@ -1,6 +1,7 @@
 """The curve engine without its proof: the same loop, the same vertices, no radius.
 
-Only for measuring what the proof costs: every transfer is replaced by a twin that maps the vertices alone.
+Only for measuring what the proof costs: every transfer of the grids is replaced by a twin that maps the
+vertices alone, and a network that is followed event by event gets loops that only do that.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.bare_events import without_errors
 from glocert.segments.knots import Knots
 from glocert.segments.ops.affine import Dense, Pointwise, Sum, product
 from glocert.segments.ops.convolution import Convolution
@@ -81,7 +83,8 @@ def without_radius(program: Program) -> Program:
         if not isinstance(step.transfer, known) and type(step.transfer).__name__ != "Same":
             raise TypeError(type(step.transfer).__name__)
     steps = [replace(step, transfer=_twin(step.transfer)) for step in program.steps]
-    return replace(program, steps=tuple(steps))
+    events = program.events and without_errors(program.events)
+    return replace(program, steps=tuple(steps), events=events)
 
 
 def _twin(transfer: Any) -> Unproven | UnprovenKink:
