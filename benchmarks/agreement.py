@@ -1,10 +1,11 @@
 """The engine against the plain curve, dense samples and an attack: ``python -m benchmarks.agreement``.
 
 Every piecewise linear classifier of the shared data, the same inputs, six mutations of each. Of every path:
-verdict, extent and robust mass of the engine against those of the plain curve engine, which follows the whole
-path exactly; a hundred thousand samples of each decided path; an attack below the certified extent. One line
-of JSON for each path, so that a campaign goes on where it was stopped, and ``--seconds`` stops it; models of
-earlier campaigns stay in the results unless this one has looked at more of their paths and samples.
+verdict, extent and robust mass of the engine against those of the plain curve, which follows the whole path
+exactly by grids of vertices, where the engine goes event by event through most of these networks; a hundred
+thousand samples of each decided path; an attack below the certified extent. One line of JSON for each path,
+so that a campaign goes on where it was stopped, and ``--seconds`` stops it; models of earlier campaigns stay
+in the results unless this one has looked at more of their paths and samples.
 ``--plant 0.001`` makes the engine's safe sets too wide by so much, to see that it is found.
 """
 

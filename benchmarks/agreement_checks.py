@@ -1,4 +1,8 @@
-"""Whether an answer of the engine holds: against the plain curve, dense samples and an attack on the path."""
+"""Whether an answer of the engine holds: against the plain curve, dense samples and an attack on the path.
+
+The plain curve goes through grids of vertices, for every network: the engine follows most of them event by
+event, and must not be compared with itself.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +33,14 @@ TIE = 1e-9
 """margin, relative to the scores, below which a float64 sample says nothing"""
 LOOSE = 1e-6
 """how much less than the curve the engine may prove of a share or an extent before that is counted"""
-_BATCH = 512
-_NUMBERS = 2**24
+_BATCH, _NUMBERS = 256, 2**20
+"""samples that are run at once, and numbers of their largest activation: what caches hold"""
 _BASINS, _ZOOMS, _GRID = 8, 6, 17
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What the plain curve engine proves.
+    """What the plain curve proves, by grids.
 
     Attributes:
         report: its answer.
@@ -48,7 +52,7 @@ class Truth:
 
 
 def truth(program: segments.Program, question: Question) -> Truth:
-    """Follow the whole path and keep where the first violation is proven."""
+    """Follow the whole path by grids, never event by event, and keep where the first violation is proven."""
     tally, broken = Tally(question.label, 0.0, partition=False), 2.0
     for block in blocks(program, question.segment, Budget()):
         part = scores_of(program, block)
@@ -97,40 +101,48 @@ class Path:
 
     Attributes:
         question: network, ends and label.
+        parameters: of the network, for each type of numbers.
         scale: size of the scores at the ends.
     """
 
     question: Question
+    parameters: dict[torch.dtype, dict[str, torch.Tensor]]
     scale: float
 
     @classmethod
     def of(cls, question: Question) -> Path:
         """Look at the ends."""
-        path = cls(question, 1.0)
+        stored = question.graph.parameters.items()
+        parameters = {
+            dtype: {name: torch.tensor(values, dtype=dtype) for name, values in stored}
+            for dtype in (torch.float32, torch.float64)
+        }
+        path = cls(question, parameters, 1.0)
         return replace(path, scale=max(1.0, float(path.scores(np.array([0.0, 1.0])).abs().max())))
 
+    @torch.inference_mode()
     def scores(self, t: Float64, dtype: torch.dtype = torch.float64) -> torch.Tensor:
         """Run the network at some parameters, shape (len(t), classes)."""
         segment, graph = self.question.segment, self.question.graph
         start, stop = (torch.tensor(end, dtype=dtype) for end in (segment.start, segment.stop))
         share = torch.tensor(t, dtype=dtype).view(-1, *(1,) * start.ndim)
-        return run(graph, (1 - share) * start + share * stop).flatten(1)
+        return run(graph, torch.lerp(start, stop, share), self.parameters[dtype]).flatten(1)
 
     def margins(self, t: Float64) -> Float64:
         """Return the smallest margin at every parameter: by float64 where float32 is close."""
-        size = max(1, min(_BATCH, _NUMBERS // _widest(self.question)))
-        found = []
-        for part in np.array_split(t, -(-len(t) // size)):
-            rough = self._smallest(self.scores(part, torch.float32)).double().numpy()
-            close = np.abs(rough) < CLOSE * self.scale
-            if close.any():
-                rough[close] = self.exact(part[close])
-            found.append(rough)
-        return np.concatenate(found)
+        found = self._sampled(t, torch.float32)
+        close = np.abs(found) < CLOSE * self.scale
+        found[close] = self.exact(t[close])
+        return found
 
     def exact(self, t: Float64) -> Float64:
         """Return the smallest margin in float64."""
-        return self._smallest(self.scores(t)).numpy()
+        return self._sampled(t, torch.float64)
+
+    def _sampled(self, t: Float64, dtype: torch.dtype) -> Float64:
+        size = max(1, min(_BATCH, _NUMBERS // _widest(self.question)))
+        parts = np.array_split(t, max(1, -(-len(t) // size)))
+        return np.concatenate([self._smallest(self.scores(part, dtype)).double().numpy() for part in parts])
 
     def _smallest(self, scores: torch.Tensor) -> torch.Tensor:
         label = self.question.label

@@ -55,6 +55,18 @@ def test_a_safe_set_that_is_a_thousandth_too_wide_is_found():
         assert word in said, said
 
 
+def test_events_that_are_followed_wrongly_are_found():
+    found, _ = falsified()
+    program, plain = engine.prepare(found.graph), segments.prepare(found.graph)
+    layers, edges, weights, positions, below = program.curve.events.plan
+    wrong = replace(program.curve.events, plan=(layers, edges, weights * np.float32(0.999), positions, below))
+    program._curve = replace(program.curve, events=wrong)
+    answers = agreement.ask(program, [found])
+    assert agreement.examine(found, *answers, program.curve, 2000)["contradictions"]
+    known, same = (agreement_checks.truth(each, found) for each in (program.curve, plain))
+    assert known == same, "the plain curve must not follow events"
+
+
 def test_a_wrong_verdict_is_found_by_samples_alone():
     found, programs = falsified()
     answer = engine.certify(programs[0], found.segment, found.label)
