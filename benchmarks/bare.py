@@ -72,6 +72,11 @@ def _values(transfer: Any, *inputs: Tensor) -> Tensor:
     return inputs[0]
 
 
+def by_grids(program: Program) -> Program:
+    """Return a program that is followed by grids of vertices, never event by event."""
+    return replace(program, events=None)
+
+
 def without_radius(program: Program) -> Program:
     """Return a program that makes the same curve without a radius.
 

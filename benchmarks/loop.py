@@ -1,9 +1,10 @@
 """The engine against the fast ways that prove nothing: ``python -m benchmarks.loop [NETWORK ...]``.
 
 Every network gets the same paths (chords between test images and one change of brightness), and each path
-goes to all contenders, turn and turn about: the curve in float32, the proven curve, proven bounds alone, the
-engine, the engine without its rounding terms, and, to a robust mass known to 1e-3, the engine against
-bisection with float32 bounds. One thread, processor time. ``--quick`` asks one chord of each network once.
+goes to all contenders, turn and turn about: the curve in float32, the proven curve as the library follows it
+(event by event where that suits the network), the same by grids of vertices, proven bounds alone, the engine,
+the engine without its rounding terms, and, to a robust mass known to 1e-3, the engine against bisection with
+float32 bounds. One thread, processor time. ``--quick`` asks one chord of each network once.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks import float32, forward
+from benchmarks.bare import by_grids
 from benchmarks.bare_forms import without_rounding
 from benchmarks.curve import machine
 from benchmarks.questions import CLASSIFIERS, SHARED, Network, Question, chords, mutated, network
@@ -130,6 +132,7 @@ def _contenders(question: Question, only: Sequence[str] | None) -> dict[str, Cal
     found: dict[str, Callable[[], Callable[[Question], Answer]]] = {
         "float32": lambda: _float32(float32.prepare(graph)),
         "curve": lambda: _proven(segments.certify, segments.prepare(graph)),
+        "grid": lambda: _proven(segments.certify, _grids(segments.prepare(graph))),
         "forms": lambda: _proven(forms.certify, forms.prepare(graph), LIMIT_S),
         "engine": lambda: _proven(engine.certify, program),
         "bare": lambda: _proven(engine.certify, without_rounding(program)),
@@ -145,6 +148,17 @@ def _contenders(question: Question, only: Sequence[str] | None) -> dict[str, Cal
         except TypeError as unknown:
             print(f"{question.network}: no {name}: {unknown}")
     return chosen
+
+
+def _grids(program: segments.Program) -> segments.Program:
+    """Return a program without events.
+
+    Raises:
+        TypeError: it had none: the contender would be the proven curve once more.
+    """
+    if program.events is None:
+        raise TypeError("the curve is followed by grids as it is")
+    return by_grids(program)
 
 
 def _float32(program: float32.Program) -> Callable[[Question], Answer]:
@@ -212,9 +226,11 @@ def _row(model: Network, question: Question, times: dict[str, Times]) -> dict[st
 RATIOS = {
     "speed": ("float32", "engine"),
     "mass_speed": ("bisection", "mass"),
+    "events": ("grid", "curve"),
     "proof": ("engine", "bare"),
 }
-"""what is divided by what: how many times faster the engine is, twice, and what its proof costs"""
+"""what is divided by what: how many times faster the engine is, twice, and the curve event by event than by
+grids, and what the engine's proof costs"""
 
 
 def agree(answers: Sequence[Answer]) -> bool:
@@ -230,6 +246,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     conv = [row["speed"] for row in rows if row["convolutional"] and "speed" in row]
     dense = [row["speed"] for row in rows if not row["convolutional"] and "speed" in row]
     mass = [row["mass_speed"] for row in rows if "mass_speed" in row]
+    events = [row["events"] for row in rows if "events" in row]
     proof = [row["proof"] for row in rows if "proof" in row]
     if conv:
         yield _bar("convolutional: faster than the float32 curve, median", statistics.median(conv), 3.0)
@@ -239,6 +256,9 @@ def summary(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     if mass:
         yield _bar("robust mass to 1e-3: faster than bisection, worst", min(mass), 1.0)
         yield f"robust mass to 1e-3: faster than bisection, median: {statistics.median(mass):.2f}"
+    if events:
+        yield f"event by event: faster than by grids, worst: {min(events):.2f}"
+        yield f"event by event: faster than by grids, median: {statistics.median(events):.2f}"
     if proof:
         yield _bar("without rounding terms: faster by at most 1.5, worst", 1 / max(proof), 1 / 1.5)
 
@@ -257,11 +277,11 @@ def _kept(rows: Sequence[dict[str, Any]], repeat: int) -> dict[str, Any]:
     return {"machine": machine(), "threads": 1, "repeat": repeat, "rows": every}
 
 
-_COLUMNS = ("float32", "curve", "forms", "engine", "bare", "mass", "bisection")
+_COLUMNS = ("float32", "curve", "grid", "forms", "engine", "bare", "mass", "bisection")
 _TITLE = (
     f"{'network':24}{'path':11}{'points':>7}"
     + "".join(f"{name + ' ms':>13}" for name in _COLUMNS)
-    + f"{'x faster':>9}{'mass x':>7}{'proof':>6}{'proto':>6}  share"
+    + f"{'x faster':>9}{'mass x':>7}{'events':>7}{'proof':>6}{'proto':>6}  share"
 )
 
 
@@ -270,7 +290,7 @@ def _line(row: dict[str, Any]) -> str:
     cells = "".join(f"{found[name]['ms']:13.2f}" if name in found else f"{'':13}" for name in _COLUMNS)
     ratios = "".join(
         f"{row[name]:{width}.2f}" if name in row else " " * width
-        for name, width in (("speed", 9), ("mass_speed", 7), ("proof", 6))
+        for name, width in (("speed", 9), ("mass_speed", 7), ("events", 7), ("proof", 6))
     )
     points = found["float32"]["work"] if "float32" in found else 0
     best = found.get("engine") or next(iter(found.values()))

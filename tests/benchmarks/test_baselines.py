@@ -7,13 +7,17 @@ import pytest
 import torch
 
 from benchmarks import float32, forward
+from benchmarks.bare import by_grids, without_radius
 from benchmarks.bare_backward import without_charges
 from benchmarks.bare_forms import without_errors, without_rounding
 from glocert import engine, forms, segments
+from glocert.budget import Budget
 from glocert.forms import backward
 from glocert.forms.path import Parts
 from glocert.forms.path import forms as enter
 from glocert.graph.run import run
+from glocert.segments.curve import joined
+from glocert.segments.events import sweep
 from tests.benchmarks.networks import small
 from tests.glocert.segments.networks import Draft, line, mlp
 
@@ -29,7 +33,7 @@ def questions():
 
 def test_the_float32_curve_finds_the_share_of_the_proven_one():
     for graph, segment, label in questions():
-        proven = segments.certify(graph, segment, label)
+        proven = segments.certify(by_grids(segments.prepare(graph)), segment, label)
         found = float32.certify(float32.prepare(graph), segment, label)
         assert found.share == pytest.approx(proven.robust_mass.lower, abs=1e-4)
         assert found.holds == (proven.verdict == "certified")
@@ -72,6 +76,25 @@ def test_the_engine_without_rounding_gives_the_same_answer_with_a_smaller_radius
         assert bare.verdict == proven.verdict
         assert bare.radius <= proven.radius
         assert bare.robust_mass.lower == pytest.approx(proven.robust_mass.lower, abs=1e-3)
+
+
+def test_events_are_followed_without_their_proof_to_the_same_scores():
+    for graph, segment, _ in questions():
+        program = segments.prepare(graph)
+        proven, bare = segments.trace(program, segment), segments.trace(without_radius(program), segment)
+        assert program.events is not None
+        assert bare.t == pytest.approx(proven.t, abs=1e-12)
+        assert np.abs(bare.scores - proven.scores).max() < 1e-12
+        assert (bare.radius == 0.0).all()
+        assert (proven.radius > 0.0).all()
+
+
+def test_a_bare_run_that_has_no_more_room_goes_on():
+    graph, segment, _ = next(iter(list(questions())[1:]))
+    events = without_radius(segments.prepare(graph)).events
+    (whole,), parts = (list(sweep.runs(events, segment, Budget(), room=room)) for room in (None, 5))
+    assert len(parts) > 1
+    assert np.abs(joined(parts).at(whole.t) - whole.scores).max() < 1e-12
 
 
 def one_unit():
