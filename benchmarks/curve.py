@@ -1,9 +1,10 @@
 """Time of the exact curve along a chord between two test images, with the proof and without.
 
-``python -m benchmarks.curve`` prints a table and writes ``benchmarks/results/curve.json``. One thread,
-processor time: what else runs on the machine then counts for less, though not for nothing. The columns of
-peers are numbers that others published or that were measured elsewhere, on another machine and another chord:
-compare time per point, and only roughly.
+``python -m benchmarks.curve`` prints a table and writes ``benchmarks/results/curve.json``. The curve is
+followed as the library does it: event by event where that suits the network, else by grids of vertices. One
+thread, processor time: what else runs on the machine then counts for less, though not for nothing. The
+columns of peers are numbers that others published or that were measured elsewhere, on another machine and
+another chord: compare time per point, and only roughly, as events leave out points at which no score bends.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Row:
 
     Attributes:
         network: its name.
-        points: breakpoints on the chord.
+        points: breakpoints on the chord; where events are followed, those at which a score bends.
         median_ms: processor time with the proof.
         fastest_ms: fastest of all runs.
         slowest_ms: slowest.

@@ -3,7 +3,7 @@
 ``python -m benchmarks.growth``, with the shared data.
 Lengths: shares of a chord between two test images. Depths and widths: fully connected networks with random
 weights, the same random chords for all. Gap: what the anytime bounds of the robust mass say while the engine
-works, and while the curve is followed from the start to the end.
+works, and after every run of the curve, which the library follows from the start to the end.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ from glocert.budget import Budget
 from glocert.forms.ledger import Ledger
 from glocert.graph.ir import Graph, Node
 from glocert.paths.segment import Segment
-from glocert.segments.runs import run
+from glocert.segments.runs import runs
 from glocert.segments.verdicts import Tally
-from glocert.segments.walk import blocks
 
 RESULTS = ROOT / "benchmarks" / "results" / "growth.json"
 LENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -133,11 +132,11 @@ def _watched(question: Question) -> Sequence[tuple[float, float, float]]:
 
 def _followed(question: Question) -> Iterator[tuple[float, float, float]]:
     program, tally = segments.prepare(question.graph), Tally(question.label, 0.0, partition=False)
-    list(blocks(program, question.segment, Budget()))
+    list(runs(program, question.segment, Budget()))
     yield 0.0, 0.0, 1.0
     began = time.process_time()
-    for block in blocks(program, question.segment, Budget()):
-        tally.add(run(program, block))
+    for part in runs(program, question.segment, Budget()):
+        tally.add(part)
         mass = tally.mass()
         yield (time.process_time() - began) * 1e3, mass.lower, mass.upper
 

@@ -2,9 +2,10 @@
 
 The cGAN of the shared data takes five latent numbers, makes an image of them and measures a distance in it.
 On a full latent chord and on a hundredth of it: how long the engine takes to prove that the output stays
-above its minimum less 0.01; what the anytime bounds say meanwhile; how long the exact curve takes, whole and
-for 60,000 breakpoints of a longer chord, and how much memory; how soon a search stops when its time is over;
-and what is lost by going on from what was proven. Tasks that measure memory run in a process of their own.
+above its minimum less 0.01; what the anytime bounds say meanwhile; how long the exact curve takes as the
+library follows it, whole and for 60,000 breakpoints of a longer chord, and how much memory; how soon a search
+stops when its time is over; and what is lost by going on from what was proven. Tasks that measure memory run
+in a process of their own.
 """
 
 from __future__ import annotations
@@ -35,8 +36,7 @@ from glocert.graph.onnx import read_onnx
 from glocert.graph.run import run
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
-from glocert.segments.runs import run as scores_of
-from glocert.segments.walk import blocks
+from glocert.segments.runs import runs
 from glocert.spec import Analysis
 
 RESULTS = ROOT / "benchmarks" / "results" / "latent.json"
@@ -154,14 +154,13 @@ def curve(options: argparse.Namespace) -> dict[str, Any]:
         peak = Peak("cpu")
         began = time.process_time()
         points, progress, radius, lowest = 1, [(0.0, 0.0, 1)], 0.0, np.inf
-        for block in blocks(program, chord(graph, share), Budget()):
-            part = scores_of(program, block)
+        for part in runs(program, chord(graph, share), Budget()):
             points += len(part.t) - 1
             radius, lowest = max(radius, float(part.radius.max())), min(lowest, float(part.scores.min()))
             progress.append((time.process_time() - began, float(part.t[-1]), points))
         found[name] = {
             "points": points, "seconds": progress[-1][0], "megabytes": peak.megabytes(),
-            "blocks": len(progress), "radius": radius, "lowest": lowest,
+            "runs": len(progress) - 1, "radius": radius, "lowest": lowest,
             "progress": progress[:: max(1, len(progress) // 60)],
         }  # fmt: skip
     return found
@@ -174,8 +173,8 @@ def memory(options: argparse.Namespace) -> dict[str, Any]:
     step = usual.stop - usual.start
     path = Segment(usual.start - 3 * step, usual.stop + 3 * step, usual.radius)
     peak, began, points, done = Peak("cpu"), time.process_time(), 1, 0.0
-    for block in blocks(program, path, Budget()):
-        points, done = points + len(block.t) - 1, float(block.t[-1])
+    for part in runs(program, path, Budget()):
+        points, done = points + len(part.t) - 1, float(part.t[-1])
         if points >= options.points:
             break
     return {

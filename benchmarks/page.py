@@ -66,9 +66,10 @@ def _curve(found: Mapping[str, Any]) -> str:
     return f"""## The curve engine
 
 `python3 dev.py bench curve`: a chord between two test images of different classes, the whole exact curve of
-scores with its proven radius. *proof* is the time with the radius over the time of the same loop without it.
-The last three columns were published for other chords through the same networks, on another machine: points
-are not expected to be equal, and only the time a point bears a comparison.
+scores with its proven radius, event by event where that suits the network, else by grids of vertices. *proof*
+is the time with the radius over the time of the same loop without it. The last three columns were published
+for other chords through the same networks, on another machine: points are not expected to be equal, and only
+the time a point bears a comparison, a rough one: events leave out points at which no score bends.
 
 {found["machine"]}
 

@@ -39,24 +39,27 @@ def loop(found: Found, table: Table) -> str:
     rows = [
         [
             row["network"], row["kind"], *(_ms(row, name) for name in _CONTENDERS),
-            _number(row.get("speed")), _number(row.get("mass_speed")), _number(row.get("proof")),
-            _number(against_prototype(row)), "yes" if row["same"] else "NO",
+            _number(row.get("speed")), _number(row.get("mass_speed")), _number(row.get("events")),
+            _number(row.get("proof")), _number(against_prototype(row)), "yes" if row["same"] else "NO",
         ]
         for row in found["rows"]
     ]  # fmt: skip
     titles = ["network", "path", *(f"{name}, ms" for name in _CONTENDERS.values()), "faster than float32",
-              "faster than bisection", "proof", "prototype", "answers agree"]  # fmt: skip
+              "faster than bisection", "faster than grids", "proof", "prototype",
+              "answers agree"]  # fmt: skip
     bars_reached = "\n".join(f"- {line}" for line in summary(found["rows"]))
     return f"""## The engine
 
 `python3 dev.py bench loop`: the same paths, the same labels, one thread, everybody turn and turn about;
 medians of {found["repeat"]} runs. *Float32 curve*: the exact curve in float32 without any proof, written for
-speed. *Proven curve*: the curve domain alone. *Bounds*: the form domain alone. *Engine*: what a job runs.
-*Engine, no rounding*: the same loop whose rounding terms are taken out, which proves nothing. *Mass*: the
+speed, by grids of vertices. *Proven curve*: the curve domain alone, event by event where that suits the
+network, else by grids. *Bounds*: the form domain alone. *Engine*: what a job runs. *Engine, no rounding*: the
+same loop whose rounding terms are taken out, which proves nothing; it follows the same events. *Mass*: the
 engine asked for the robust mass to 0.001. *Bisection*: forward bounds in float32 without a proof, to 0.001
 as well. *Faster than float32* is the time of the float32 curve over that of the engine, *faster than
-bisection* likewise for the mass, *proof* the time of the engine over that without rounding, and *prototype*
-the time of a point of the float32 curve over that of an earlier prototype on another machine.
+bisection* likewise for the mass, *faster than grids* the time of the proven curve by grids over that event by
+event, *proof* the time of the engine over that without rounding, and *prototype* the time of a point of the
+float32 curve over that of an earlier prototype on another machine.
 
 {found["machine"]}
 
@@ -74,6 +77,9 @@ _CONTENDERS = {
     "float32": "float32 curve", "curve": "proven curve", "forms": "bounds", "engine": "engine",
     "bare": "engine, no rounding", "mass": "mass", "bisection": "bisection",
 }  # fmt: skip
+
+
+_DRAWN = {**_CONTENDERS, "grid": "proven curve by grids"}
 
 
 def _ms(row: Found, name: str) -> str:
@@ -104,13 +110,15 @@ def _speed_chart(rows: Sequence[Found]) -> str:
 
 
 def _points_chart(rows: Sequence[Found]) -> str:
-    series: dict[str, list[tuple[float, float]]] = {"float32 curve": [], "proven curve": [], "engine": []}
+    series: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
         each = row["contenders"]
         if {"float32", "curve", "engine"} <= each.keys():
-            for name, key in zip(series, ("float32", "curve", "engine"), strict=True):
-                series[name].append((each["float32"]["work"], each[key]["ms"]))
-    if not series["engine"]:
+            for key in ("float32", "curve", "grid", "engine"):
+                if key in each:
+                    point = each["float32"]["work"], each[key]["ms"]
+                    series.setdefault(_DRAWN[key], []).append(point)
+    if not series:
         return ""
     axes = Axis("breakpoints of the whole path", logarithmic=True), Axis("ms", logarithmic=True)
     svg = lines("Time against breakpoints, every path above", *axes, series, joined=False)
@@ -193,7 +201,9 @@ distance out, along a chord between two random codes.
         ]
         titles = ["chord", "breakpoints", "seconds", "MiB over the prepared network", "largest radius"]
         parts.append(
-            "The exact curve, in order of t and so with bounds at any time:\n\n" + table(titles, rows) + "\n"
+            "The exact curve as the library follows it, in order of t, with bounds after every run:\n\n"
+            + table(titles, rows)
+            + "\n"
         )
     parts.append("\n".join(_memory_and_stop(found)) + "\n")
     return "\n".join(parts)
@@ -231,7 +241,7 @@ def growth(found: Found, table: Table) -> str:
 `python3 dev.py bench growth`: breakpoints and time by the length of a path; time by depth (hidden layers of
 64) and by width (three hidden layers) of fully connected networks with random weights; and how the bounds of
 the robust mass close in while the engine works. Following the curve decides the path from its start to its
-end; the engine decides most of it at once.
+end, run by run; where the engine bounds parts of it first, it decides most of the path at once.
 
 {found["machine"]}
 
@@ -287,7 +297,8 @@ def agreement(found: Found, table: Table) -> str:
     total = {key: sum(row[key] for row in found["rows"]) for key in ("paths", "samples", "contradictions")}
     return f"""## Does anything contradict the engine?
 
-`python3 dev.py bench agreement`: the engine against the plain curve engine, which follows every path whole.
+`python3 dev.py bench agreement`: the engine against the plain curve, which follows every path whole by grids
+of vertices, where the engine goes event by event through most of these networks.
 Verdicts must be equal, shares must have a number in common, and no extent may go beyond a proven violation.
 Every decided path is sampled at {_places(found)} places, in float32 and, where two scores are close, in
 float64, and attacked below its certified extent by a search for the lowest margin. *Weaker* counts paths on
