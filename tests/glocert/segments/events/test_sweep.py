@@ -18,7 +18,7 @@ from tests.glocert.segments.networks import Draft, line, mlp, random_segment, sc
 from tests.glocert.segments.rational import exact_curve
 
 
-def followed(graph, segment, budget=None, span=(0.0, 1.0), room=sweep.ROOM):
+def followed(graph, segment, budget=None, span=(0.0, 1.0), room=None):
     made = network.prepare(fuse(graph))
     assert made is not None
     return list(sweep.runs(made, segment, budget or Budget(), span, room))
