@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numba.core import sigutils
 
-from glocert.compiled import fusing, inlined
+from glocert.compiled import SIGNATURES, fusing, inlined
 from glocert.segments.events.loops.begin import _sided, _size
 from glocert.segments.events.loops.bend import copy, earliest, when
 from glocert.segments.events.loops.follow import _QUIET, _alone, _due, _first, _still
@@ -37,6 +38,8 @@ from glocert.segments.events.loops.tables import (
     Box,
     Float64,
     Int64,
+    PLACE,
+    PLAN,
     Place,
     Plan,
 )
@@ -47,11 +50,14 @@ ROOM = 2**14
 
 
 def without_errors(network: Network) -> Network:
-    """Return a network that is followed through the same events and proves nothing."""
+    """Return a network that is followed through the same events and proves nothing; compile what follows it."""
+    for loop in (begin, follow, arrive):
+        for text in SIGNATURES.get(loop, ()):
+            loop.compile(sigutils.normalize_signature(text)[0])  # type: ignore[attr-defined]
     return replace(network, loops=Loops(begin, follow, arrive, ROOM))
 
 
-@fusing
+@fusing(f"({PLAN}, {PLACE}, float64[::1], UniTuple(float64[::1], 2), UniTuple(float64, 2))")
 def begin(
     plan: Plan, place: Place, shifts: Float64, line: tuple[Float64, Float64], span: tuple[float, float]
 ) -> None:
@@ -93,7 +99,7 @@ def _passed(
             _sided(state, sent, lo, hi, what, below[j])
 
 
-@fusing
+@fusing(f"({PLAN}, {PLACE}, UniTuple(float64, 2), Tuple((float64[::1], float64[:, ::1])))")
 def follow(
     plan: Plan, place: Place, span: tuple[float, float], found: tuple[Float64, Float64]
 ) -> tuple[int, int, float]:
@@ -196,7 +202,7 @@ def _switch(state: Float64, i: int, now: float, below: float) -> float:
     return float((1.0 - below) * state[SLOPE, i] * side)
 
 
-@fusing
+@fusing(f"({PLAN}, {PLACE}, UniTuple(float64[::1], 2), float64, UniTuple(float64[::1], 2), float64[::1])")
 def arrive(
     plan: Plan,
     place: Place,

@@ -8,8 +8,8 @@ from glocert import segments
 from glocert.budget import Budget
 from glocert.forms.ledger import Ledger, Span
 from glocert.paths.segment import Segment
-from glocert.segments.decision import Decided, decide
-from glocert.segments.runs import runs
+from glocert.segments.closer import decided
+from glocert.segments.decision import Decided
 
 _RELATIVE = 1e-6
 
@@ -33,8 +33,7 @@ def finish(
         span: the part, start below stop.
     """
     program, budget = follower
-    for part in runs(program, segment, budget, span):
-        found = decide(part, *question)
+    for part, found in decided(program, segment, budget, span, question):
         ledger.pieces += len(part.t) - 1
         _enter(ledger, found)
         yield found.span[1], span[1]

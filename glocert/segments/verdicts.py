@@ -14,11 +14,11 @@ from glocert.laws import UNIFORM, Law, Span
 from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import Interval, SegmentReport
-from glocert.segments.decision import decide
+from glocert.segments.closer import decided
+from glocert.segments.decision import Decided, decide
 from glocert.segments.partition import Change, label_changes, merge
 from glocert.segments.pieces import Run
 from glocert.segments.program import Program, prepare
-from glocert.segments.runs import runs
 from glocert.spec import Analysis, Verdict
 
 _WITNESSES = 16
@@ -70,8 +70,8 @@ def certify(
     budget = budget or Budget()
     check_question(program.graph, segment, label, margin)
     tally = Tally(label, margin, partition, law)
-    for part in runs(program, segment, budget):
-        tally.add(part)
+    for part, found in decided(program, segment, budget, (0.0, 1.0), (label, margin)):
+        tally.add(part, found)
         if tally.pieces >= budget.pieces or (analysis is Analysis.QUANTITATIVE and tally.settled(gap)):
             break
     return program.execution.explained(tally.report())
@@ -116,11 +116,11 @@ class Tally:
     _maybe: list[Span] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
 
-    def add(self, part: Run) -> None:
-        """Take the next run of pieces."""
+    def add(self, part: Run, found: Decided | None = None) -> None:
+        """Take the next run of pieces, and what it says where that is known."""
         self.done = float(part.t[-1])
         self.pieces += len(part.t) - 1
-        found = decide(part, self.label, self.margin)
+        found = found or decide(part, self.label, self.margin)
         _append(self._maybe, found.maybe)
         if not found.finite:
             self.finite = self.unbroken = False
