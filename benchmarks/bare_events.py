@@ -28,6 +28,8 @@ from glocert.segments.events.loops.tables import (
     KIND,
     LAST,
     OFFSET,
+    PLACE,
+    PLAN,
     SCORES,
     SIDE,
     SINCE,
@@ -38,8 +40,6 @@ from glocert.segments.events.loops.tables import (
     Box,
     Float64,
     Int64,
-    PLACE,
-    PLAN,
     Place,
     Plan,
 )
@@ -50,7 +50,7 @@ ROOM = 2**14
 
 
 def without_errors(network: Network) -> Network:
-    """Return a network that is followed through the same events and proves nothing; compile what follows it."""
+    """Return a network that is followed through the same events and proves nothing; compile its loops."""
     for loop in (begin, follow, arrive):
         for text in SIGNATURES.get(loop, ()):
             loop.compile(sigutils.normalize_signature(text)[0])  # type: ignore[attr-defined]

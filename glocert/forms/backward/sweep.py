@@ -36,7 +36,7 @@ class Sweep:
 
     def through(self, adjoint: Tensor, local: Local) -> None:
         """Collect what a node adds to the functionals of its output."""
-        if not local.charge.numel():
+        if local.shift is None and not local.charge.numel():  # nothing but moved
             return
         sums, sizes = products(adjoint, local.shift, local.charge, self.place)
         if sums is not None:
