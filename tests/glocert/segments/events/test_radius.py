@@ -32,7 +32,7 @@ from glocert.segments.events.loops.tables import (
 )
 from glocert.segments.pieces import Run
 from tests.glocert.segments.invariant import worst_share
-from tests.glocert.segments.networks import Draft, mlp, random_segment
+from tests.glocert.segments.networks import Draft, line, mlp, random_segment
 from tests.glocert.segments.rational import exact_curve
 
 ROOM = 400
@@ -189,3 +189,13 @@ def test_the_radius_is_the_one_that_is_written_down(below):
     ]
     expected = reference(walk, layers)
     np.testing.assert_allclose(walk.error, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("shift", "off"), [(-0.05, 0.05), (-0.2, 0.0)])
+def test_a_unit_sends_nothing_only_where_it_is_below_zero_by_more_than_its_error(shift, off):
+    draft = Draft(1)
+    x = draft.relu(draft.gemm("x", np.array([[1.0]]), np.array([shift])))
+    made = network.prepare(draft.graph(draft.gemm(x, np.array([[1.0], [0.0]]))))
+    (part,) = sweep.runs(made, line([0.0], [0.0], radius=0.1), Budget())
+    assert off <= part.radius[0] <= 0.11
+    assert (part.radius[0] > 1e-12) == (off > 0)
