@@ -117,7 +117,8 @@ class Search:
         if self.seen is None:
             return np.full(len(rows), np.nan)
         first, last = (np.interp([row[end] for row in rows], *self.seen) for end in (0, 1))
-        return np.where(np.sign(first) * np.sign(last) > 0, np.abs(first + last) / 2, np.nan)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.where(np.sign(first) * np.sign(last) > 0, np.abs(first + last) / 2, np.nan)
 
     @property
     def unsettled(self) -> list[Row]:
