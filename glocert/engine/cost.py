@@ -39,6 +39,8 @@ _ROUND = 8
 """rows of a first round"""
 _ROUNDS = 4
 """rounds that most paths are decided in"""
+_FOLLOWED = 24
+"""as many rounds a path may cost that is followed event by event: its price falls with its length"""
 _TOGETHER = 10e6
 """cost of a path up to which calls are most of its time"""
 
@@ -108,7 +110,8 @@ class Cost:
     @property
     def small(self) -> bool:
         """Whether a whole path is followed before a search would have come to its end."""
-        return self.whole <= _ROUNDS * self.bounding(_ROUND, single=True)
+        rounds = _FOLLOWED if self.event else _ROUNDS
+        return self.whole <= rounds * self.bounding(_ROUND, single=True)
 
 
 def _of_events(events: Network) -> tuple[float, float]:
