@@ -19,7 +19,7 @@ from glocert.segments.pieces import Run
 from glocert.segments.program import Program
 from glocert.segments.runs import runs
 
-ENOUGH = 1e-7
+ENOUGH = 1e-6
 """of the path: less may stay open"""
 _MANY = 8
 """of so many pieces one may be followed again: where more are open, it is not an error but a tie"""
