@@ -28,7 +28,7 @@ def precompile(wanted: Sequence[str] | None = None) -> int:
     """Compile or load every signature that a function of this package states; return how many there are.
 
     Args:
-        wanted: modules whose functions are compiled; all by default.
+        wanted: modules whose functions are compiled; all by default, and whatever else was imported.
     """
     chosen = modules() if wanted is None else wanted
     for module in chosen:
@@ -36,7 +36,7 @@ def precompile(wanted: Sequence[str] | None = None) -> int:
     stated = [
         (dispatcher, text)
         for dispatcher, texts in SIGNATURES.items()
-        if dispatcher.__module__ in chosen
+        if wanted is None or dispatcher.__module__ in chosen
         for text in texts
     ]
     for dispatcher, text in stated:
