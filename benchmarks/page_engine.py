@@ -60,6 +60,7 @@ as well. *Faster than float32* is the time of the float32 curve over that of the
 bisection* likewise for the mass, *faster than grids* the time of the proven curve by grids over that event by
 event, *proof* the time of the engine over that without rounding, and *prototype* the time of a point of the
 float32 curve over that of an earlier prototype on another machine.
+The proven curve and the grids, which take longest, may be of another run on the same machine.
 
 {found["machine"]}
 
