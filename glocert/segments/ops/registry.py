@@ -155,9 +155,7 @@ class Site:
         order = self.orders[name]
         if np.array_equal(order, wanted):
             return None
-        inverse = np.empty_like(order)
-        inverse[order] = np.arange(len(order))
-        return self.index(inverse[wanted])
+        return self.index(inverse(order)[wanted])
 
 
 Builder = Callable[[Node, Site], tuple[Affine | Kink, Order]]
@@ -187,6 +185,13 @@ def transfer(*operators: str, activations: int = 1) -> Callable[[Builder], Build
 def size(shape: Shape) -> int:
     """Return how many numbers a shape holds."""
     return int(np.prod(shape, dtype=np.int64))
+
+
+def inverse(order: Order) -> Order:
+    """Return where in memory each flat index lies."""
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return places
 
 
 def plain(shape: Shape) -> Order:

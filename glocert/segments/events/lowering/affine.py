@@ -9,7 +9,7 @@ from glocert.segments.events import edges
 from glocert.segments.events.layers import Edge, Float64, Layer, frame
 from glocert.segments.events.loops.tables import LINEAR
 from glocert.segments.events.lowering.registry import MOST, Beyond, Draft, lowers
-from glocert.segments.ops.registry import Order, Shape, natural, plain, size
+from glocert.segments.ops.registry import Order, Shape, inverse, natural, plain, size
 
 
 @lowers("Gemm")
@@ -51,8 +51,7 @@ def _each(node: Node, draft: Draft, name: str, matrix: Float64) -> None:
     if len(lines) * matrix.size > MOST:
         raise Beyond(node.name)
     order = natural(out)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
+    place = inverse(order)
     grid = len(lines), *matrix.shape
     sources = np.broadcast_to(draft.places(name)[lines][:, :, None], grid)
     targets = np.broadcast_to(place[results][:, None, :], grid)

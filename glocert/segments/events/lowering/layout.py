@@ -8,7 +8,7 @@ from glocert.graph.ir import Node
 from glocert.segments.events import edges
 from glocert.segments.events.layers import Layer, frame
 from glocert.segments.events.lowering.registry import Draft, lowers
-from glocert.segments.ops.registry import Order, natural, plain, size
+from glocert.segments.ops.registry import Order, inverse, natural, plain, size
 
 
 @lowers("Reshape")
@@ -67,8 +67,7 @@ def concat(node: Node, draft: Draft) -> None:
     """Put activations and parameters side by side."""
     axis, shape = int(node.number("axis")), draft.shape(node.output)
     order, flat = natural(shape), plain(shape).reshape(shape)
-    place = np.empty(size(shape), np.int64)
-    place[order] = np.arange(size(shape))
+    place = inverse(order)
     layer, start = Layer.empty(frame(shape)), 0
     for name in node.inputs:
         part = draft.shape(name) if draft.varies(name) else draft.parameter(name).shape

@@ -12,7 +12,7 @@ from glocert.graph.ir import Graph, Node
 from glocert.segments.events import edges
 from glocert.segments.events.layers import Float64, Layer, View, frame
 from glocert.segments.events.loops.tables import LINEAR
-from glocert.segments.ops.registry import Order, natural
+from glocert.segments.ops.registry import Order, inverse, natural
 
 MOST = 2**20
 """weights from which products with whole batches are faster: an event reads them for few numbers"""
@@ -77,17 +77,13 @@ class Draft:
         if np.array_equal(view.order, order) and view.layer.shape == wanted:
             return view.layer
         layer = Layer.empty(wanted)
-        places = np.empty_like(order)
-        places[order] = np.arange(len(order))
-        layer.edges.append(edges.sparse(view.layer, wanted, np.arange(len(order)), places[view.order], 1.0))
+        places = inverse(order)[view.order]
+        layer.edges.append(edges.sparse(view.layer, wanted, np.arange(len(order)), places, 1.0))
         return layer
 
     def places(self, name: str) -> Order:
         """Return where in its layer each flat index of an activation lies."""
-        order = self.views[name].order
-        places = np.empty_like(order)
-        places[order] = np.arange(len(order))
-        return places
+        return inverse(self.views[name].order)
 
 
 Builder = Callable[[Node, Draft], None]
