@@ -14,7 +14,8 @@ def generator_training(command: Message) -> Iterator[Message]:
     from glocert.certification.generator_training import FILES, SHOWN, Source, train
 
     source = Source(Path(command["inputs"]), optional(command["targets"]), command["share"], command["known"])
-    running = train(source, command["recipe"], Path(command["out"]), device=device_of(command))
+    folder, device = Path(command["out"]), device_of(command)
+    running = train(source, command["recipe"], folder, device=device, told=command["told"])
     while True:
         try:
             epoch = next(running)

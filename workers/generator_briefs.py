@@ -18,7 +18,7 @@ def generator(at: At) -> Message | None:
         if other is None or other.inputs_sha256 is None:
             return None
         target = str(at.store.path(other.inputs_sha256))
-    begun(at)
+    told = begun(at)
     return {
         "do": at.lease.kind.value,
         "inputs": str(at.store.path(dataset.inputs_sha256)),
@@ -27,5 +27,6 @@ def generator(at: At) -> Message | None:
         "share": body.validation_share,
         "known": {"dataset_id": dataset.id, "sha256": dataset.sha256},
         "epochs": body.total_epochs,
+        "told": told,
         "out": str(at.out),
     }

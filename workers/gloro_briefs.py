@@ -112,7 +112,7 @@ def training(at: At) -> Message | None:
         if other is None:
             return None
         held_out = _files(other, at.store)
-    begun(at)
+    told = begun(at)
     inputs, labels = _files(dataset, at.store)
     members = (*RECIPE, *(NETWORK if network is None else ()))
     return {
@@ -124,15 +124,21 @@ def training(at: At) -> Message | None:
         "preprocessing": {} if network is None else network.preprocessing,
         "wanted": {name: spec[name] for name in members} | {"share": spec["validation_share"]},
         "epochs": spec["epochs"],
+        "told": told,
         "out": str(at.out),
     }
 
 
-def begun(at: At) -> None:
-    """Put the last checkpoint of a training into its folder, where there is one."""
+def begun(at: At) -> int:
+    """Put the last checkpoint of a training into its folder, where there is one.
+
+    Returns:
+        Epochs that are written down: a child that died may have kept a later state than it reported.
+    """
     checkpoint = results.whole_job_file(at.session, at.job.id, making.CHECKPOINT)
     if checkpoint is not None:
         shutil.copyfile(at.store.path(checkpoint), at.out / making.CHECKPOINT)
+    return results.epochs_written(at.session, at.job.id)
 
 
 def _files(dataset: Dataset, store: BlobStore) -> tuple[str, str | None]:

@@ -90,7 +90,7 @@ def gloro_training(command: Message) -> Iterator[Message]:
         validation=None if held_out is None else (Path(held_out[0]), optional(held_out[1])),
     )
     wanted = Wanted.from_json(command["wanted"], fine_tune=lesson.graph is not None)
-    running = train(lesson, wanted, Path(command["out"]), device=device_of(command))
+    running = train(lesson, wanted, Path(command["out"]), device=device_of(command), told=command["told"])
     while True:
         try:
             epoch = next(running)

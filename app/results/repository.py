@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.db import insert_new, put
@@ -113,6 +113,12 @@ def put_epoch(session: Session, job_id: str, number: int, log: dict[str, Any]) -
     """Insert one point of a learning curve, or replace it."""
     row = {"job_id": job_id, "number": number, "log": log, "created_at": now()}
     put(session, TrainingEpoch.__table__, row, ("job_id", "number"))
+
+
+def epochs_written(session: Session, job_id: str) -> int:
+    """Return the number of the last point of a learning curve, or 0; those before it are there too."""
+    last = select(func.max(TrainingEpoch.number)).where(TrainingEpoch.job_id == job_id)
+    return session.scalar(last) or 0
 
 
 def put_bound(session: Session, key: str, outcome: dict[str, Any], blob: Blob) -> None:

@@ -61,7 +61,7 @@ class Source:
     known: Mapping[str, Any] = field(default_factory=dict)
 
 
-def train(source: Source, recipe: Mapping[str, Any], out: Path, *, device: str = "cpu") -> Progress:
+def train(source: Source, recipe: Mapping[str, Any], out: Path, *, device: str = "cpu", told: int = 0) -> Progress:
     """Train to the end, or go on with what an earlier call began in the same folder.
 
     Whoever closes the generator cancels the run; what the checkpoint holds is kept.
@@ -71,9 +71,10 @@ def train(source: Source, recipe: Mapping[str, Any], out: Path, *, device: str =
         recipe: as ``Recipe.to_json`` writes it.
         out: existing folder, for the checkpoint and for ``FILES``.
         device: where to compute, as torch calls it.
+        told: epochs that were yielded before.
 
     Yields:
-        Every epoch, as it ends; epochs before a checkpoint are not yielded again.
+        Every epoch, as it ends; first those of a checkpoint that nobody was told of.
 
     Returns:
         The summary: ``docs/methods/generators.md`` describes its members; ``card`` is the models' card.
@@ -87,6 +88,8 @@ def train(source: Source, recipe: Mapping[str, Any], out: Path, *, device: str =
     run = Training.start(subject.to(device))
     if (out / CHECKPOINT).exists():
         run.load(out / CHECKPOINT)
+        _show(run, held_out, out)
+        yield from run.log[told:]
     shown_at = 0.0
     for epoch in run.epochs(images, held_out):
         run.save(out / CHECKPOINT)

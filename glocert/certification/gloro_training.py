@@ -33,9 +33,7 @@ _SAMPLE = 1000
 Progress = Generator[Epoch, None, dict[str, Any]]
 
 
-def train(
-    lesson: Lesson, wanted: Wanted, out: Path, *, device: str = "cpu", checkpoint_every: int = 1
-) -> Progress:
+def train(lesson: Lesson, wanted: Wanted, out: Path, *, device: str = "cpu", told: int = 0) -> Progress:
     """Train to the end, or go on with what an earlier call began in the same folder.
 
     Whoever closes the generator cancels the run; what the checkpoint holds is kept.
@@ -45,10 +43,10 @@ def train(
         wanted: what to train, and how.
         out: existing folder, for the checkpoint and for ``FILES``.
         device: where to compute, as torch calls it.
-        checkpoint_every: epochs between checkpoints.
+        told: epochs that were yielded before.
 
     Yields:
-        Every epoch, as it ends; epochs before a checkpoint are not yielded again.
+        Every epoch, as it ends; first those of a checkpoint that nobody was told of.
 
     Returns:
         The summary: ``docs/methods/gloro.md`` describes its members.
@@ -66,9 +64,9 @@ def train(
     run = Training.start(course.learner, wanted.recipe)
     if (out / CHECKPOINT).exists():
         run.load(out / CHECKPOINT)
+        yield from run.log[told:]
     for epoch in run.epochs(course.data, course.validation):
-        if epoch.number % checkpoint_every == 0 or epoch.number == wanted.recipe.epochs:
-            run.save(out / CHECKPOINT)
+        run.save(out / CHECKPOINT)
         yield epoch
     return _finish(_Ended(run, course.base, before), course.validation, len(course.data), out)
 

@@ -15,7 +15,15 @@ from app.jobs.generators import GeneratorTraining
 from app.units import service
 from models import Artifact, Job, JobStatus, Network
 from tests.workers.conftest import Bench, kill_children
-from tests.workers.test_gloro_units import at_work, attempts, epochs_of, file_of, wait_for_epochs
+from tests.workers.test_gloro_units import (
+    at_work,
+    attempts,
+    cancel,
+    epochs_of,
+    file_of,
+    forget_last_epoch,
+    wait_for_epochs,
+)
 
 SHOWN = {"samples.png", "losses.svg"}
 MUTATION = {"mutation": {"type": "rotation", "to": 20}}
@@ -74,6 +82,19 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_generator(bench: Calla
         assert (made.status, made.role, made.inspection["input"]["shape"]) == ("ready", role, shape)
         assert made.inspection["methods"]["segment"]["admitted"] == "exact"
         assert made.card["reconstruction"] == job.summary["reconstruction"]
+
+
+def test_epochs_that_were_kept_but_not_reported_are_written_down_later(bench: Callable[..., Bench]) -> None:
+    desk = bench(checkpoint_s=0.1)
+    dataset = desk.dataset(images())
+    first, second = training(desk, dataset, epochs=12), training(desk, dataset, epochs=12)
+    desk.supervisor.serve(first)  # until the other one has its turn
+    forget_last_epoch(desk, first)
+    cancel(desk, second)
+    desk.supervisor.serve(first)
+    job = desk.read(Job, first)
+    assert job.status == JobStatus.SUCCEEDED, job.error
+    assert [epoch.number for epoch in epochs_of(desk, first)] == list(range(1, 13))
 
 
 @pytest.mark.parametrize("family", ["gan", "style", "cycle"])

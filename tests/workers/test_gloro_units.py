@@ -44,6 +44,17 @@ def epochs_of(desk: Bench, job_id: str) -> list[TrainingEpoch]:
         return query.order_by(TrainingEpoch.number).all()
 
 
+def forget_last_epoch(desk: Bench, job_id: str) -> None:
+    last = epochs_of(desk, job_id)[-1]
+    with desk.sessions() as session, session.begin():
+        session.delete(session.merge(last))
+
+
+def cancel(desk: Bench, job_id: str) -> None:
+    with desk.sessions() as session, session.begin():
+        service.cancel(session, session.get_one(Job, job_id))
+
+
 def wait_for_epochs(desk: Bench, job_id: str, count: int) -> None:
     deadline = time.monotonic() + MOST_S
     while len(epochs_of(desk, job_id)) < count:
@@ -103,10 +114,10 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_ends_with_the_same_ne
 def test_trainings_take_turns_and_lose_nothing(bench: Callable[..., Bench]) -> None:
     desk = bench(checkpoint_s=0.1)
     dataset = desk.dataset(digits_data(60))
-    first, second = training(desk, 12, dataset), training(desk, 12, dataset, seed=1)
+    first, second = training(desk, 5, dataset), training(desk, 5, dataset, seed=1)
     desk.supervisor.serve(first)
     begun = epochs_of(desk, first)
-    assert 0 < len(begun) < 12
+    assert 0 < len(begun) < 5
     assert (desk.read(Job, first).status, attempts(desk, first)) == (JobStatus.RUNNING, 0)
     turns = 1
     while not desk.read(Job, first).finished_at or not desk.read(Job, second).finished_at:
@@ -119,13 +130,24 @@ def test_trainings_take_turns_and_lose_nothing(bench: Callable[..., Bench]) -> N
     assert epochs_of(desk, first)[0].created_at == begun[0].created_at
 
 
+def test_epochs_that_were_kept_but_not_reported_are_written_down_later(bench: Callable[..., Bench]) -> None:
+    """A child keeps its state before it says so: whoever kills it between the two loses a report."""
+    desk = bench(checkpoint_s=0.1)
+    dataset = desk.dataset(digits_data(60))
+    first, second = training(desk, 12, dataset), training(desk, 12, dataset, seed=1)
+    desk.supervisor.serve(first)  # until the other one has its turn
+    forget_last_epoch(desk, first)
+    cancel(desk, second)
+    desk.supervisor.serve(first)
+    assert [epoch.number for epoch in epochs_of(desk, first)] == list(range(1, 13))
+
+
 def test_a_cancelled_training_keeps_what_it_has_learned(bench: Callable[..., Bench]) -> None:
     desk = bench(checkpoint_s=1000.0)
     job_id = training(desk, 2000, desk.dataset(digits_data(60)))
     with at_work(desk, job_id):
         wait_for_epochs(desk, job_id, 2)
-        with desk.sessions() as session, session.begin():
-            service.cancel(session, session.get_one(Job, job_id))
+        cancel(desk, job_id)
     assert desk.read(Job, job_id).status == JobStatus.CANCELLED
     assert len(file_of(desk, job_id, "checkpoint")) > 10_000
 
