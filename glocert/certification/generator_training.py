@@ -61,7 +61,9 @@ class Source:
     known: Mapping[str, Any] = field(default_factory=dict)
 
 
-def train(source: Source, recipe: Mapping[str, Any], out: Path, *, device: str = "cpu", told: int = 0) -> Progress:
+def train(
+    source: Source, recipe: Mapping[str, Any], out: Path, *, device: str = "cpu", told: int = 0
+) -> Progress:
     """Train to the end, or go on with what an earlier call began in the same folder.
 
     Whoever closes the generator cancels the run; what the checkpoint holds is kept.

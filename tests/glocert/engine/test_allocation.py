@@ -24,7 +24,8 @@ from glocert.engine.allocation import keep_memory
 
 class Account(ctypes.Structure):  # struct mallinfo2
     _fields_ = [(name, ctypes.c_size_t) for name in (
-        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks",
+        "keepcost",
     )]
 
 def held():
@@ -53,7 +54,7 @@ def ask(way: str, **environment: str) -> tuple[list[bool], int]:
 
 @glibc
 def test_freed_memory_is_kept():
-    """The C library's own account: page faults and sizes are the kernel's, and not every kernel counts them."""
+    """By the C library's own account: not every kernel counts page faults."""
     said, held = ask("keep")
     assert said == [True, True, True]
     assert held > 80 * 2**20
