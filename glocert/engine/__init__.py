@@ -6,8 +6,8 @@ together.
 
 from glocert.engine.program import Program as Program
 from glocert.engine.program import prepare as prepare
+from glocert.engine.question import Answer as Answer
 from glocert.engine.question import Question as Question
-from glocert.engine.verdicts import Answer as Answer
 from glocert.engine.verdicts import certify as certify
 from glocert.engine.verdicts import certify_many as certify_many
 

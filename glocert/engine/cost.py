@@ -105,7 +105,7 @@ class Cost:
     @property
     def mostly_calls(self) -> bool:
         """Whether following a whole path costs calls rather than operations, so that paths gain together."""
-        return not self.event and self.whole <= _TOGETHER
+        return self.whole <= _TOGETHER
 
     @property
     def small(self) -> bool:

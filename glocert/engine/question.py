@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from glocert.laws import UNIFORM, Law
 from glocert.paths.path import Path
+from glocert.report import SegmentReport
 from glocert.spec import Analysis, Method
 
 
@@ -44,3 +45,17 @@ class Question:
     law: Law = UNIFORM
     method: Method = Method.CROWN
     parts: int = 1
+
+
+class Answer(NamedTuple):
+    """One of many answers.
+
+    Attributes:
+        position: of its question.
+        report: the answer.
+        seconds: its share of the time that was spent.
+    """
+
+    position: int
+    report: SegmentReport
+    seconds: float

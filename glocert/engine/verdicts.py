@@ -9,18 +9,17 @@ piecewise linear, or the path not straight, halving goes on until the accuracy t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import torch
 
-from glocert import segments
 from glocert.budget import Budget
 from glocert.engine.cost import Cost
+from glocert.engine.following import followed
 from glocert.engine.incomplete import bounded
 from glocert.engine.program import Program
-from glocert.engine.question import Question
+from glocert.engine.question import Answer, Question
 from glocert.engine.scout import scout
 from glocert.engine.task import Task
 from glocert.forms.rounds import Bounds, look
@@ -32,27 +31,10 @@ from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
 from glocert.spec import Analysis
 
-
-class Answer(NamedTuple):
-    """One of many answers.
-
-    Attributes:
-        position: of its question.
-        report: the answer.
-        seconds: its share of the time that was spent.
-    """
-
-    position: int
-    report: SegmentReport
-    seconds: float
-
-
 Watch = Callable[[int, Callable[[], dict[str, Any]]], None]
 """Gets the position of a question and how to see what is proven of it: plain data, for ``Question.known``."""
 
 _FEW = 2
-_BY_RADIUS = frozenset({"tie", "numeric"})
-"""reasons that a smaller radius may remove"""
 
 
 def certify(
@@ -117,7 +99,7 @@ def certify_many(
     everything = {at: one for at, one in enumerate(questions) if at not in once}
     cost = program.cost
     straight = {at: one for at, one in everything.items() if _straight(program, cost, one)}
-    yield from _followed(program, straight, limits, cost.mostly_calls)
+    yield from followed(program, list(straight.items()), limits)
     rest = {at: one for at, one in everything.items() if at not in straight}
     yield from _searched(program, cost, rest, limits, watch or _unseen)
 
@@ -136,47 +118,8 @@ def _straight(program: Program, cost: Cost, question: Question) -> bool:
     return segment and not question.known and (question.partition or cost.small)
 
 
-def _followed(
-    program: Program, questions: dict[int, Question], budget: Budget, together: bool
-) -> Iterator[Answer]:
-    """Follow paths together, and again alone where that may decide more."""
-    chosen = list(questions.items())
-    if together and len(chosen) > 1:
-        asked = [(one.path, one.label, one.margin, one.partition, one.law) for _, one in chosen]
-        limits = _within(budget, sum(one.seconds for _, one in chosen))
-        began = budget.clock()
-        found = segments.certify_many(program.curve, cast("list[segments.Asked]", asked), limits)
-        each = (budget.clock() - began) / len(chosen)
-        pairs = list(zip(chosen, found, strict=True))
-        yield from (Answer(at, report, each) for (at, _), report in pairs if report.reason not in _BY_RADIUS)
-        chosen = [pair for pair, report in pairs if report.reason in _BY_RADIUS]
-    for at, question in chosen:
-        began = budget.clock()
-        report = _alone(program, question, budget)
-        yield Answer(at, report, budget.clock() - began)
-
-
-def _alone(program: Program, question: Question, budget: Budget) -> SegmentReport:
-    return segments.certify(
-        program.curve,
-        cast("Segment", question.path),
-        question.label,
-        analysis=question.analysis,
-        margin=question.margin,
-        gap=question.gap,
-        partition=question.partition,
-        budget=_within(budget, question.seconds),
-        law=question.law,
-    )
-
-
 def _unseen(_position: int, _state: Callable[[], dict[str, Any]]) -> None:
     """Nobody watches."""
-
-
-def _within(budget: Budget, seconds: float) -> Budget:
-    """Return the budget, which ends at the latest so many seconds from now."""
-    return replace(budget, deadline=min(budget.deadline, budget.clock() + seconds))
 
 
 def _searched(

@@ -51,11 +51,7 @@ def decided(
 
 def _open(part: Run, found: Decided) -> list[tuple[int, int]]:
     """Return the pieces to follow again by their first and last vertex, in order; none where it is no use."""
-    if not found.finite or sum(stop - start for start, stop in found.maybe) <= ENOUGH:
-        return []
-    left = _without(found.maybe, found.safe)
-    if sum(stop - start for start, stop in left) <= ENOUGH:
-        return []
+    left = left_open(found)
     places: list[tuple[int, int]] = []
     for start, stop in left:
         first = max(int(part.t.searchsorted(start, side="right")) - 1, 0)
@@ -66,6 +62,14 @@ def _open(part: Run, found: Decided) -> list[tuple[int, int]]:
             places.append((first, last))
     pieces = sum(last - first for first, last in places)
     return places if pieces * _MANY <= len(part.t) - 1 else []
+
+
+def left_open(found: Decided) -> list[Span]:
+    """Return the parts of a run about which it says nothing; none where they are not worth another look."""
+    if not found.finite or sum(stop - start for start, stop in found.maybe) <= ENOUGH:
+        return []
+    left = _without(found.maybe, found.safe)
+    return left if sum(stop - start for start, stop in left) > ENOUGH else []
 
 
 def _without(spans: list[Span], taken: list[Span]) -> list[Span]:

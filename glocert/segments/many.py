@@ -12,6 +12,8 @@ from glocert.laws import Law
 from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
+from glocert.segments.closer import decided, left_open
+from glocert.segments.events.many import followed
 from glocert.segments.pieces import Run
 from glocert.segments.program import Program
 from glocert.segments.runs import run
@@ -20,14 +22,13 @@ from glocert.segments.walk import follow, together
 
 Asked = tuple[Segment, int, float, bool, Law]
 """path, label, margin, whether the labels along the path are listed, and the law of t"""
+_CHUNK = 16
+"""paths that are followed event by event before time is looked at"""
 
 
 @torch.inference_mode()
 def certify_many(program: Program, questions: Sequence[Asked], budget: Budget) -> list[SegmentReport]:
     """Decide many segments, see ``certify``; every path is followed to its end or to the end of the budget.
-
-    One radius holds for all paths of a block, so it is larger than for each alone, and a verdict closer to a
-    tie than that may stay undecided where it would not alone.
 
     Args:
         program: the network.
@@ -39,15 +40,62 @@ def certify_many(program: Program, questions: Sequence[Asked], budget: Budget) -
     """
     for path, label, margin, *_ in questions:
         check_question(program.graph, path, label, margin)
-    tallies = [Tally(label, margin, partition, law) for _, label, margin, partition, law in questions]
-    pieces = 0
+    way = _by_grids if program.events is None else _by_events
+    tallies = way(program, questions, budget)
+    return [program.execution.explained(tally.report()) for tally in tallies]
+
+
+def _by_events(program: Program, questions: Sequence[Asked], budget: Budget) -> list[Tally]:
+    """Follow a few paths with one call, and then what that has left of some of them."""
+    network, tallies = program.events, [_tally(asked) for asked in questions]
+    assert network is not None
+    pairs = list(zip(questions, tallies, strict=True))
+    quick = [pair for pair in pairs if not pair[1].partition]
+    for first in range(0, len(quick), _CHUNK):
+        if budget.out_of_time:
+            break
+        chunk = quick[first : first + _CHUNK]
+        found = followed(network, [asked[:3] for asked, _ in chunk], budget.pieces + 1)
+        for (asked, tally), start in zip(chunk, found, strict=True):
+            if not left_open(start.found):
+                tally.take(*start)
+            _go_on(program, asked, budget, tally)
+    for asked, tally in pairs:
+        if tally.partition:
+            _go_on(program, asked, budget, tally)
+    return tallies
+
+
+def _go_on(program: Program, asked: Asked, budget: Budget, tally: Tally) -> None:
+    """Follow what is left of a path."""
+    path, label, margin, *_ = asked
+    if tally.done == 1.0:
+        return
+    for part, found in decided(program, path, budget, (tally.done, 1.0), (label, margin)):
+        if tally.pieces >= budget.pieces:
+            return
+        tally.add(part, found)
+
+
+def _by_grids(program: Program, questions: Sequence[Asked], budget: Budget) -> list[Tally]:
+    """Follow all paths in the same blocks.
+
+    One radius holds for all paths of a block, so it is larger than for each alone, and a verdict closer to a
+    tie than that may stay undecided where it would not alone.
+    """
+    tallies, pieces = [_tally(asked) for asked in questions], 0
     for block in follow(program, together(program, [path for path, *_ in questions]), budget):
         for at, part in _apart(run(program, block)):
             tallies[at].add(part)
             pieces += len(part.t) - 1
         if pieces >= budget.pieces:
             break
-    return [program.execution.explained(tally.report()) for tally in tallies]
+    return tallies
+
+
+def _tally(asked: Asked) -> Tally:
+    _, label, margin, partition, law = asked
+    return Tally(label, margin, partition, law)
 
 
 def _apart(whole: Run) -> Iterator[tuple[int, Run]]:

@@ -118,9 +118,15 @@ class Tally:
 
     def add(self, part: Run, found: Decided | None = None) -> None:
         """Take the next run of pieces, and what it says where that is known."""
-        self.done = float(part.t[-1])
-        self.pieces += len(part.t) - 1
         found = found or decide(part, self.label, self.margin)
+        self.take(found, len(part.t) - 1)
+        if self.partition and found.finite:
+            self._changes.extend(label_changes(part))
+
+    def take(self, found: Decided, pieces: int) -> None:
+        """Take what the next run of so many pieces says."""
+        self.done = found.span[1]
+        self.pieces += pieces
         _append(self._maybe, found.maybe)
         if not found.finite:
             self.finite = self.unbroken = False
@@ -131,8 +137,6 @@ class Tally:
         self.broken = math.isfinite(self.worst[0])
         if self.unbroken:
             self.unbroken, self.reach = found.everywhere, max(self.reach, found.reach)
-        if self.partition:
-            self._changes.extend(label_changes(part))
 
     def settled(self, gap: float) -> bool:
         """Whether a violation is proven and the robust mass is known to within ``gap``."""

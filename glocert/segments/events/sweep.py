@@ -8,7 +8,7 @@ import numpy as np
 
 from glocert.budget import Budget
 from glocert.paths.segment import Segment
-from glocert.rounding import CHARGE, UP
+from glocert.segments.events.entry import lines
 from glocert.segments.events.layers import Float64
 from glocert.segments.events.loops.tables import CHANNELS, HEIGHT, OFFSET, STATE, VALUE, WIDTH
 from glocert.segments.events.network import Network
@@ -34,7 +34,7 @@ def runs(
         room: most vertices of a run, those of the network's loops where none is given; fewer where the budget
             asks for it.
     """
-    start, change, off = _line(network, segment)
+    start, change, off = (rows[0] for rows in lines(network, [segment]))
     loops, layers = network.loops, network.plan[0]
     state = np.empty((STATE, network.units))
     place = (
@@ -61,20 +61,6 @@ def runs(
             times, scores = np.append(times, reached), np.vstack([scores, state[VALUE, own]])
         yield Run(times, scores.take(network.exit, axis=1), error[network.exit])
         now = reached
-
-
-def _line(network: Network, segment: Segment) -> tuple[Float64, Float64, Float64]:
-    """Return start, change and error of the path as the network's input in memory order.
-
-    The change has a rounding, and a point on the path three more, all of numbers no larger than twice the
-    largest of the ends: ``CHARGE`` is more.
-    """
-    start, stop, off = (
-        array.reshape(-1)[network.entry] for array in (segment.start, segment.stop, segment.radius)
-    )
-    with np.errstate(all="ignore"):
-        peak = np.maximum(np.abs(start), np.abs(stop))
-        return start, stop - start, (off + CHARGE * peak) * UP
 
 
 def _at(start: Float64, change: Float64, now: float) -> Float64:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +13,9 @@ from glocert.budget import Budget
 from glocert.errors import InvalidSpec
 from glocert.graph.run import run as execute
 from glocert.laws import UNIFORM
-from glocert.segments import certify, certify_many, prepare
+from glocert.laws.points import Points
+from glocert.segments import Program, certify, certify_many, prepare
+from glocert.segments.events.network import PROVEN
 from glocert.segments.grid import joins
 from glocert.segments.runs import run
 from glocert.segments.walk import follow, together
@@ -21,28 +24,44 @@ from tests.glocert.segments.networks import Wild, line, mlp, random_segment
 from tests.glocert.segments.rational import exact_curve
 
 
-@settings(max_examples=30)
-@given(st.integers(0, 10**9), st.booleans(), st.sampled_from([2**9, 2**13, 2**22]))
-def test_each_answer_is_right_about_its_own_path(seed, whole, memory):
+def by_events(program: Program) -> Program:
+    return program
+
+
+def in_short_runs(program: Program) -> Program:
+    """Event by event, no run with more than a few vertices."""
+    short = None if program.events is None else replace(program.events, loops=PROVEN._replace(room=4))
+    return replace(program, events=short)
+
+
+def by_grids(program: Program) -> Program:
+    return replace(program, events=None)
+
+
+WAYS = by_events, in_short_runs, by_grids
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10**9), st.booleans(), st.sampled_from(WAYS), st.sampled_from([2**9, 2**13, 2**22]))
+def test_each_answer_is_right_about_its_own_path(seed, whole, way, memory):
     """Every number of every report holds for the exact curve of that path."""
     rng = np.random.default_rng(seed)
     graph = Wild(rng, whole).build(int(rng.integers(1, 4)))
     paths = [random_segment(rng, graph.input_shape, whole) for _ in range(int(rng.integers(2, 5)))]
     label = int(rng.integers(np.prod(graph.output_shape)))
     asked = [(path, label, 0.0, False, UNIFORM) for path in paths]
-    for path, report in zip(
-        paths, certify_many(prepare(graph), asked, Budget(block_bytes=memory)), strict=True
-    ):
+    found = certify_many(way(prepare(graph)), asked, Budget(block_bytes=memory))
+    for path, report in zip(paths, found, strict=True):
         mass = exact_curve(graph, path).robust_mass(label)
         assert Fraction(report.robust_mass.lower) <= mass <= Fraction(report.robust_mass.upper)
         assert (report.verdict is Verdict.CERTIFIED) <= (mass == 1)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_together_and_alone_agree(seed):
+def test_by_grids_together_and_alone_agree(seed):
     rng = np.random.default_rng(seed)
     graph = mlp(rng, 8, 30, 30, 4)
-    program, paths = prepare(graph), [random_segment(rng, (8,)) for _ in range(9)]
+    program, paths = by_grids(prepare(graph)), [random_segment(rng, (8,)) for _ in range(9)]
     labels = [int(execute(graph, torch.from_numpy(path.start[None])).argmax()) for path in paths]
     asked = [(path, label, 0.1, True, UNIFORM) for path, label in zip(paths, labels, strict=True)]
     for (path, label, *_), found in zip(asked, certify_many(program, asked, Budget()), strict=True):
@@ -51,6 +70,25 @@ def test_together_and_alone_agree(seed):
         assert found.robust_mass.lower == pytest.approx(alone.robust_mass.lower, abs=1e-9)
         assert found.certified_to == pytest.approx(alone.certified_to, abs=1e-9)
         assert [part.label for part in found.partition] == [part.label for part in alone.partition]
+
+
+@pytest.mark.parametrize("way", [by_events, in_short_runs])
+@pytest.mark.parametrize("seed", range(8))
+def test_event_by_event_together_is_alone_to_the_last_bit(seed, way):
+    rng = np.random.default_rng(seed)
+    graph = mlp(rng, 8, 30, 30, 4) if seed % 2 else Wild(rng, seed % 4 == 0).build(3)
+    program = way(prepare(graph))
+    paths = [random_segment(rng, graph.input_shape) for _ in range(19)]
+    labels = [int(execute(graph, torch.from_numpy(path.start[None])).argmax()) for path in paths]
+    laws = Points((Fraction(0), Fraction(1, 2)), (Fraction(1, 2), Fraction(1, 2))), UNIFORM
+    asked = [
+        (path, label, 0.1 * (at % 2), at % 5 == 0, laws[at % 3 > 0])
+        for at, (path, label) in enumerate(zip(paths, labels, strict=True))
+    ]
+    for (path, label, margin, partition, law), found in zip(
+        asked, certify_many(program, asked, Budget()), strict=True
+    ):
+        assert found == certify(program, path, label, margin=margin, partition=partition, law=law)
 
 
 def test_what_lies_between_two_paths_is_neither_cut_nor_charged():

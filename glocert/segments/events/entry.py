@@ -1,0 +1,27 @@
+"""Paths as they enter a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from glocert.paths.segment import Segment
+from glocert.rounding import CHARGE, UP
+from glocert.segments.events.layers import Float64
+from glocert.segments.events.network import Network
+
+
+def lines(network: Network, paths: Sequence[Segment]) -> tuple[Float64, Float64, Float64]:
+    """Return start, change and error of paths as the network's input in memory order, a row each.
+
+    The change has a rounding, and a point on the path three more, all of numbers no larger than twice the
+    largest of the ends: ``CHARGE`` is more.
+    """
+    start, stop, off = (
+        np.stack(arrays).reshape(len(paths), -1).take(network.entry, axis=1)
+        for arrays in zip(*((path.start, path.stop, path.radius) for path in paths), strict=True)
+    )
+    with np.errstate(all="ignore"):
+        peak = np.maximum(np.abs(start), np.abs(stop))
+        return start, stop - start, (off + CHARGE * peak) * UP

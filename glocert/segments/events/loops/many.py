@@ -1,0 +1,116 @@
+"""Many short paths one after the other, in the same memory and without a call of Python between them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glocert.compiled import compiled
+from glocert.segments.events.loops.begin import begin
+from glocert.segments.events.loops.follow import follow
+from glocert.segments.events.loops.radius import radius
+from glocert.segments.events.loops.tables import (
+    CHANNELS,
+    HEIGHT,
+    OFFSET,
+    PLAN,
+    STATE,
+    VALUE,
+    WIDTH,
+    Float64,
+    Int64,
+    Plan,
+)
+from glocert.segments.loops.decision import Spans, decided
+
+FACTS = 9
+"""numbers of a path: the six of ``decided``, the smallest margin that is proven negative, its t, and how far
+the path was followed"""
+COUNTS = 4
+"""of a path: pieces, parts that are proven, parts that are possible, and whether all numbers are finite"""
+
+_NETWORK = "Tuple((int64[::1], float64[::1], float64[::1], int64[::1]))"
+_LINES = "UniTuple(float64[:, ::1], 3)"
+_ASKED = "Tuple((int64[::1], float64[::1]))"
+
+
+@compiled(f"({PLAN}, {PLAN}, {_NETWORK}, UniTuple(float64[::1], 2), {_LINES}, {_ASKED}, int64)")
+def followed(
+    plan: Plan,
+    absolute: Plan,
+    network: tuple[Int64, Float64, Float64, Int64],
+    factors: tuple[Float64, Float64],
+    lines: tuple[Float64, Float64, Float64],
+    asked: tuple[Int64, Float64],
+    room: int,
+) -> tuple[Float64, NDArray[np.int64], Spans, Spans]:
+    """Follow each path from its start for one run, and decide about its label.
+
+    Args:
+        plan: the network.
+        absolute: the same with the absolute weights.
+        network: layer of each block, constants, their sizes, and where each score lies in the last layer.
+        factors: see ``loops.radius``.
+        lines: the input at the start of each path, its change, and by how much both may be off; shape
+            (paths, inputs).
+        asked: labels and margins.
+        room: most vertices of a run.
+
+    Returns:
+        Facts of shape (paths, FACTS), counts of shape (paths, COUNTS), and the parts of all paths, one path
+        after the other, that are proven and that are possible.
+    """
+    layers = plan[0]
+    owner, shifts, sizes, places = network
+    units, end = len(shifts), layers[len(layers) - 1]
+    lo, hi = end[OFFSET], end[OFFSET] + end[HEIGHT] * end[WIDTH] * end[CHANNELS]
+    place = (
+        np.empty((STATE, units)),
+        np.empty(len(owner)),
+        np.empty((len(layers), 4), np.int64),
+        owner,
+        np.empty(units, np.int64),
+    )
+    times, scores, error = np.empty(room + 1), np.empty((room + 1, hi - lo)), np.empty(hi - lo)
+    paths = len(asked[0])
+    facts, counts = np.zeros((paths, FACTS)), np.zeros((paths, COUNTS), np.int64)
+    safe, maybe = [(error[:0], error[:0])], [(error[:0], error[:0])]
+    for p in range(paths):
+        begin(plan, place, shifts, (lines[0][p], lines[1][p]), (0.0, 1.0))
+        count, _, reached = follow(plan, place, (0.0, 1.0), (times[:room], scores[:room]))
+        radius(absolute, place, (lines[2][p], sizes), reached, factors, error)
+        if reached > times[count - 1]:
+            times[count] = reached
+            scores[count] = place[0][VALUE, lo:hi]
+            count += 1
+        ordered = np.empty((count, hi - lo))
+        for i in range(count):
+            for k in range(hi - lo):
+                ordered[i, k] = scores[i, places[k]]
+        proven, possible, wrong, found = decided(
+            times[:count], ordered, error[places], asked[0][p], asked[1][p]
+        )
+        safe.append(proven)
+        maybe.append(possible)
+        counts[p, 0], counts[p, 1], counts[p, 2] = count - 1, len(proven[0]), len(possible[0])
+        counts[p, 3] = len(found) > 0
+        if len(found) > 0:
+            facts[p, :6] = found
+        facts[p, 6], facts[p, 8] = np.inf, reached
+        if len(wrong[1]) > 0:
+            at = np.argmin(wrong[1])
+            facts[p, 6], facts[p, 7] = wrong[1][at], wrong[0][at]
+    return facts, counts, _together(safe), _together(maybe)
+
+
+@compiled
+def _together(parts: list[Spans]) -> Spans:
+    """Return the parts of all paths one after the other."""
+    total = 0
+    for start, _ in parts:
+        total += len(start)
+    starts, stops, at = np.empty(total), np.empty(total), 0
+    for start, stop in parts:
+        starts[at : at + len(start)], stops[at : at + len(start)] = start, stop
+        at += len(start)
+    return starts, stops

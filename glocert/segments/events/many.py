@@ -1,0 +1,81 @@
+"""Following many paths with one call for a few of them: short paths cost mostly calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from glocert.laws import Span
+from glocert.paths.segment import Segment
+from glocert.segments.decision import Decided
+from glocert.segments.events.entry import lines
+from glocert.segments.events.layers import Float64
+from glocert.segments.events.loops import many as loops
+from glocert.segments.events.network import Network
+
+Asked = tuple[Segment, int, float]
+"""path, label and margin"""
+
+
+class First(NamedTuple):
+    """The first run of a path.
+
+    Attributes:
+        found: what it says.
+        pieces: how many it has.
+    """
+
+    found: Decided
+    pieces: int
+
+
+def followed(network: Network, asked: Sequence[Asked], room: int) -> list[First]:
+    """Follow each path from its start for one run, most often to its end.
+
+    Args:
+        network: what they go through.
+        asked: any number of questions.
+        room: most vertices of a run.
+    """
+    start, change, off = lines(network, [path for path, _, _ in asked])
+    labels = np.array([label for _, label, _ in asked], np.int64)
+    required = np.array([margin for _, _, margin in asked], np.float64)
+    constants = network.owner, network.shifts, network.sizes, network.exit
+    facts, counts, safe, maybe = loops.followed(
+        network.plan,
+        network.absolute,
+        constants,
+        (network.gammas, network.lifts),
+        (start, change, off),
+        (labels, required),
+        min(room, network.loops.room),
+    )
+    proven, possible = _pairs(safe), _pairs(maybe)
+    numbers, sizes = facts.tolist(), counts.tolist()
+    return [
+        First(_decided(row, finite, list(_next(proven, first)), list(_next(possible, second))), pieces)
+        for row, (pieces, first, second, finite) in zip(numbers, sizes, strict=True)
+    ]
+
+
+def _decided(row: list[float], finite: int, safe: list[Span], maybe: list[Span]) -> Decided:
+    """Return what a run says; of the vertices with a violation only the worst is kept."""
+    *found, worst, where, reached = row
+    wrong = (np.array([where]), np.array([worst])) if worst < np.inf else (np.empty(0), np.empty(0))
+    if not finite:
+        return Decided((0.0, reached), safe, maybe, wrong, False)
+    best, at, reach, everywhere, radius, scale = found
+    return Decided(
+        (0.0, reached), safe, maybe, wrong, True, (best, at), reach, bool(everywhere), radius, scale
+    )
+
+
+def _pairs(ends: tuple[Float64, Float64]) -> Iterator[Span]:
+    start, stop = ends
+    return iter(zip(start.tolist(), stop.tolist(), strict=True))
+
+
+def _next(parts: Iterator[Span], count: int) -> Iterator[Span]:
+    return (next(parts) for _ in range(count))
