@@ -11,16 +11,20 @@ from hypothesis import strategies as st
 
 from glocert.budget import Budget
 from glocert.errors import InvalidSpec
+from glocert.graph.ir import Graph
 from glocert.graph.run import run as execute
 from glocert.laws import UNIFORM
 from glocert.laws.points import Points
-from glocert.segments import Program, certify, certify_many, prepare
+from glocert.paths.segment import Segment
+from glocert.segments import Asked, Program, certify, certify_many, closer, prepare
+from glocert.segments.closer import left_open
+from glocert.segments.events.many import followed
 from glocert.segments.events.network import PROVEN
 from glocert.segments.grid import joins
 from glocert.segments.runs import run
 from glocert.segments.walk import follow, together
 from glocert.spec import Verdict
-from tests.glocert.segments.networks import Wild, line, mlp, random_segment
+from tests.glocert.segments.networks import Draft, Wild, line, mlp, random_segment
 from tests.glocert.segments.rational import exact_curve
 
 
@@ -89,6 +93,63 @@ def test_event_by_event_together_is_alone_to_the_last_bit(seed, way):
         asked, certify_many(program, asked, Budget()), strict=True
     ):
         assert found == certify(program, path, label, margin=margin, partition=partition, law=law)
+
+
+def of_first_labels(graph: Graph, paths: list[Segment]) -> list[Asked]:
+    """Ask whether the class at the start wins."""
+    first = [execute(graph, torch.from_numpy(path.start[None])).flatten() for path in paths]
+    return [
+        (path, int(scores.argmax()), 0.0, False, UNIFORM) for path, scores in zip(paths, first, strict=True)
+    ]
+
+
+def assert_each_is_as_alone(program: Program, asked: list[Asked], budget: Budget) -> None:
+    for (path, label, *_), found in zip(asked, certify_many(program, asked, budget), strict=True):
+        assert found == certify(program, path, label, budget=budget)
+
+
+@pytest.mark.parametrize("pieces", [1, 3, 10])
+def test_limits_of_pieces_are_those_of_each_alone(pieces):
+    rng = np.random.default_rng(4)
+    graph = mlp(rng, 8, 30, 30, 4)
+    paths = [random_segment(rng, (8,)) for _ in range(9)]
+    program = in_short_runs(prepare(graph))
+    assert_each_is_as_alone(program, of_first_labels(graph, paths), Budget(pieces=pieces))
+
+
+def test_scores_are_in_their_own_order():
+    """Channels lie last in memory, and first in the network's output."""
+    rng = np.random.default_rng(5)
+    draft = Draft(2, 4, 4)
+    x = draft.relu(draft.conv("x", rng.standard_normal((3, 2, 3, 3)), rng.standard_normal(3), (1, 1)))
+    graph = draft.graph(draft.conv(x, rng.standard_normal((3, 3, 1, 1)) * [[[[1]]], [[[9]]], [[[81]]]]))
+    program = prepare(graph)
+    assert program.events is not None
+    assert program.events.exit.tolist() != sorted(program.events.exit.tolist())
+    paths = [random_segment(rng, (2, 4, 4)) for _ in range(9)]
+    assert_each_is_as_alone(program, of_first_labels(graph, paths), Budget())
+
+
+def test_what_is_left_open_is_looked_at_again(monkeypatch):
+    monkeypatch.setattr(closer, "ENOUGH", 0.0)
+    rng = np.random.default_rng(6)
+    graph = mlp(rng, 8, 30, 30, 4)
+    paths, program = [random_segment(rng, (8,)) for _ in range(9)], prepare(graph)
+    asked = of_first_labels(graph, paths)
+    opened = [
+        one for one in followed(program.events, [one[:3] for one in asked], 1000) if left_open(one.found)
+    ]
+    assert opened
+    assert_each_is_as_alone(program, asked, Budget())
+
+
+def test_paths_that_are_not_finite_leave_the_others_alone():
+    rng = np.random.default_rng(7)
+    graph = mlp(rng, 3, 8, 8, 3)
+    paths = [line([np.inf, 0.0, 1.0], np.ones(3)), random_segment(rng, (3,)), line([1e308] * 3, [-1e308] * 3)]
+    asked = of_first_labels(graph, paths)
+    assert_each_is_as_alone(prepare(graph), asked, Budget())
+    assert [one.reason for one in certify_many(prepare(graph), asked, Budget())][::2] == ["non-finite"] * 2
 
 
 def test_what_lies_between_two_paths_is_neither_cut_nor_charged():
