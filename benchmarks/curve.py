@@ -132,7 +132,8 @@ def _options() -> argparse.Namespace:
 def machine() -> str:
     """Return processor, load, threads and versions in one line."""
     load = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    return f"{_processor()}, {load}, 1 thread, torch {torch.__version__}, Python {platform.python_version()}"
+    threads = f"{torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
+    return f"{_processor()}, {load}, {threads}, torch {torch.__version__}, Python {platform.python_version()}"
 
 
 def _processor() -> str:

@@ -84,7 +84,8 @@ def measure(model: Network, options: argparse.Namespace) -> dict[str, Any]:
     """Time one network both ways."""
     graph = whole(model)
     program = engine.prepare(graph, options.device)
-    asked = [mutated(model, BRIGHTNESS, item, graph) for item in range(options.inputs)]
+    count = min(options.inputs, len(model.labels))
+    asked = [mutated(model, BRIGHTNESS, item, graph) for item in range(count)]
     ways: dict[int, Callable[[], list[SegmentReport]]] = {1: lambda: _alone(program, asked)}
     ways |= {size: _batched(program, asked, size) for size in options.batches}
     seconds: dict[int, list[float]] = {size: [] for size in ways}
@@ -93,7 +94,7 @@ def measure(model: Network, options: argparse.Namespace) -> dict[str, Any]:
         for size, way in ways.items():
             took, answers[size] = _timed(way)
             seconds[size].append(took)
-    rates = {size: options.inputs / statistics.median(took) for size, took in seconds.items()}
+    rates = {size: count / statistics.median(took) for size, took in seconds.items()}
     differences = [different(answers[1], answers[size]) for size in options.batches]
     return {
         "network": model.name,
