@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, literal, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -71,13 +71,13 @@ def put(
     session.execute(statement.on_conflict_do_update(index_elements=list(key), set_=fresh))
 
 
-def insert_new(session: Session, table: Any, rows: Sequence[dict[str, Any]]) -> bool:
-    """Insert the rows that are not there yet; return whether any was new."""
+def insert_new(session: Session, table: Any, rows: Sequence[dict[str, Any]], told: str) -> list[Any]:
+    """Insert the rows that are not there yet; return one column of those that were new."""
     if not rows:
-        return False
+        return []
     assert isinstance(table, Table)
-    statement = _dialect(session).insert(table).values(list(rows)).on_conflict_do_nothing()
-    return session.execute(statement.returning(literal(1))).first() is not None
+    statement = _dialect(session).insert(table).on_conflict_do_nothing().returning(table.c[told])
+    return list(session.execute(statement, list(rows)).scalars())
 
 
 def _prepare_sqlite(connection: SqliteConnection, _: ConnectionPoolEntry) -> None:

@@ -144,9 +144,10 @@ def throughput(found: Found, table: Table) -> str:
               "times faster", "differing verdicts / numbers / bits"]  # fmt: skip
     return f"""## A data set at once
 
-`python3 dev.py bench throughput`: inputs per second on the wall, {found["inputs"]} inputs, brightness to +0.1,
-every core for both ways: one path uses one of them, several are followed side by side. The last column counts inputs whose verdict is another in a batch than alone, whose share or extent
-differs by more than both answers leave open, and whose numbers differ at all.
+`python3 dev.py bench throughput`: inputs per second on the wall, up to {found["inputs"]} inputs, brightness
+to +0.1, every core for both ways: one path uses one of them, several are followed side by side. The last
+column counts inputs whose verdict is another in a batch than alone, whose share or extent differs by more
+than both answers leave open, and whose numbers differ at all.
 
 {machines(found)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 import numpy as np
@@ -12,12 +13,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 Pixels = NDArray[np.floating]
 Colour = tuple[int, int, int]
+Sizes = tuple[tuple[int, int], ...]
+"""width and height of each image of a row"""
 PROVEN, WRONG, OPEN = (0, 158, 115), (213, 94, 0), (200, 200, 200)
 """Colours that colour-blind readers can tell apart (Okabe and Ito): certified, wrong label, not proven."""
 LEGEND = ((PROVEN, "proven"), (WRONG, "another label wins"), (OPEN, "not shown either way"))
 _INK, _PAPER = (30, 30, 30), (255, 255, 255)
 _TILE, _GAP, _LINE = 168, 12, 16
 _PLANE, _MARK = 360, 5
+_FRAMES = 16
+"""rows of text that are kept"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +124,14 @@ def strip(
         lower: value that is drawn black.
         upper: value that is drawn white.
     """
-    row = _row([_tile(image, lower, upper, _TILE // 2) for image in images], captions)
-    picture = Image.new("RGB", (row.width, row.height + 4 * _GAP + _LINE), _PAPER)
-    picture.paste(row)
-    canvas, width = ImageDraw.Draw(picture), row.width - 2 * _GAP - 1
+    tiles = [_tile(image, lower, upper, _TILE // 2) for image in images]
+    frame = _strip_frame(tuple(tile.size for tile in tiles), tuple(captions))
+    picture = frame.filled(tiles)
+    canvas, width = ImageDraw.Draw(picture), picture.width - 2 * _GAP - 1
+    top = picture.height - 4 * _GAP - _LINE
     for part in (Stretch(0.0, 1.0, OPEN), *bar):
-        ends = (_GAP + part.start * width, row.height, _GAP + part.stop * width, row.height + 2 * _GAP)
+        ends = (_GAP + part.start * width, top, _GAP + part.stop * width, top + 2 * _GAP)
         canvas.rectangle(ends, fill=part.colour)
-    _legend(canvas, row.height + 3 * _GAP)
     return picture
 
 
@@ -143,7 +148,7 @@ def sheet(
     """
     drawn = [[_tile(image, lower, upper, _TILE // 2) for image in row] for row in rows]
     last = _row(drawn[-1], captions)
-    lefts = _lefts(drawn[-1], captions)
+    lefts = _lefts(tuple(tile.size for tile in drawn[-1]), captions)
     step = drawn[-1][0].height + _GAP
     picture = Image.new("RGB", (last.width, last.height + step * (len(drawn) - 1)), _PAPER)
     for place, tiles in enumerate(drawn[:-1]):
@@ -208,30 +213,65 @@ def _tile(image: Pixels, lower: float, upper: float, size: int = _TILE) -> Image
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
-def _widths(tiles: Sequence[Image.Image], captions: Sequence[str]) -> list[int]:
+def _widths(sizes: Sizes, captions: Sequence[str]) -> list[int]:
     """Return how wide the columns of a row are."""
     font = ImageFont.load_default(12)
     return [
-        max(tile.width, *(int(font.getlength(line)) + 1 for line in caption.split("\n")))
-        for tile, caption in zip(tiles, captions, strict=True)
+        max(width, *(int(font.getlength(line)) + 1 for line in caption.split("\n")))
+        for (width, _), caption in zip(sizes, captions, strict=True)
     ]
 
 
-def _lefts(tiles: Sequence[Image.Image], captions: Sequence[str]) -> list[int]:
+def _lefts(sizes: Sizes, captions: Sequence[str]) -> list[int]:
     """Return where the columns of a row begin."""
-    ends = accumulate(width + _GAP for width in _widths(tiles, captions))
+    ends = accumulate(width + _GAP for width in _widths(sizes, captions))
     return [_GAP, *(_GAP + end for end in ends)][:-1]
 
 
 def _row(tiles: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
+    return _row_frame(tuple(tile.size for tile in tiles), tuple(captions)).filled(tiles)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """A row before its images are there: text takes most of the time, and all inputs of a job have the same.
+
+    Attributes:
+        picture: with captions and legend, never changed.
+        lefts: where the columns begin.
+    """
+
+    picture: Image.Image
+    lefts: tuple[int, ...]
+
+    def filled(self, tiles: Sequence[Image.Image]) -> Image.Image:
+        """Return a copy with the images in their places."""
+        picture = self.picture.copy()
+        for tile, left in zip(tiles, self.lefts, strict=True):
+            picture.paste(tile, (left, _GAP))
+        return picture
+
+
+@lru_cache(maxsize=_FRAMES)
+def _row_frame(sizes: Sizes, captions: tuple[str, ...]) -> _Frame:
+    """Draw the captions under a row."""
     font = ImageFont.load_default(12)
     lines = max(caption.count("\n") + 1 for caption in captions)
-    widths = _widths(tiles, captions)
-    height = max(tile.height for tile in tiles)
-    size = (sum(widths) + _GAP * (len(tiles) + 1), height + lines * _LINE + 3 * _GAP)
+    widths, lefts = _widths(sizes, captions), _lefts(sizes, captions)
+    height = max(height for _, height in sizes)
+    size = (sum(widths) + _GAP * (len(sizes) + 1), height + lines * _LINE + 3 * _GAP)
     picture = Image.new("RGB", size, _PAPER)
     canvas = ImageDraw.Draw(picture)
-    for tile, caption, left in zip(tiles, captions, _lefts(tiles, captions), strict=True):
-        picture.paste(tile, (left, _GAP))
+    for caption, left in zip(captions, lefts, strict=True):
         canvas.multiline_text((left, height + _GAP + 4), caption, fill=_INK, font=font, spacing=2)
-    return picture
+    return _Frame(picture, tuple(lefts))
+
+
+@lru_cache(maxsize=_FRAMES)
+def _strip_frame(sizes: Sizes, captions: tuple[str, ...]) -> _Frame:
+    """Draw the captions and the legend of a strip."""
+    row = _row_frame(sizes, captions)
+    picture = Image.new("RGB", (row.picture.width, row.picture.height + 4 * _GAP + _LINE), _PAPER)
+    picture.paste(row.picture)
+    _legend(ImageDraw.Draw(picture), row.picture.height + 3 * _GAP)
+    return _Frame(picture, row.lefts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import structlog
 
 from app.units import making, outcomes
 from app.units.leases import Lease
+from app.units.outcomes import Answer
 from models import UnitKind, now
 from workers import findings
 from workers.conversation import Garbled, Message
@@ -49,7 +50,6 @@ class Notes:
             "partial": ({UnitKind.SEGMENT}, self._partial),
             "prechecked": ({UnitKind.PRECHECK}, self._prechecked),
             "progress": (COUNTED, self._progress),
-            "result": (ROWS, self._result),
             "sandbox": (set(UnitKind), self._sandbox),
         }
 
@@ -78,13 +78,21 @@ class Notes:
     def _until(self) -> datetime:
         return now() + timedelta(seconds=self._settings.lease_s)
 
-    def _result(self, message: Message) -> bool:
-        index, row = message["index"], message["row"]
-        files = findings.pictures(self._store, self._out / str(index), message["files"])
-        self._persist(
-            lambda session: outcomes.save_result(session, self._lease, index, row, files, self._until())
-        )
-        return False
+    def write_results(self, messages: Sequence[Message]) -> None:
+        """Store the answers about some inputs together: a transaction takes longer than what it writes.
+
+        Raises:
+            Garbled: such units report no such thing.
+            LeaseLost: the unit is no longer ours.
+        """
+        if self._lease.kind not in ROWS:
+            raise Garbled("unexpected event 'result'")
+        answers = [
+            Answer(index, message["row"], findings.pictures(self._store, self._out / str(index), files))
+            for message in messages
+            for index, files in [(message["index"], message["files"])]
+        ]
+        self._persist(lambda session: outcomes.save_results(session, self._lease, answers, self._until()))
 
     def _partial(self, message: Message) -> bool:
         """Keep what is proven of an input that takes long."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,9 @@ log = structlog.get_logger(__name__)
 LOOK_S = 0.05
 WEIGH_S = 0.1
 MIB = 2**20
+RESULT = "result"
+GROUP = 32
+"""answers that are written in one transaction, of those that the child has said meanwhile"""
 
 
 class End(Enum):
@@ -125,9 +130,9 @@ class Watch:
 
     def _listen(self, child: Child) -> Ending | None:
         try:
-            for message in child.hear(LOOK_S):
+            for messages in _together(child.hear(LOOK_S)):
                 # A child that answers faster than answers are written must not keep a cancelling waiting.
-                ending = self._heed(message) or self._beat_if_due()
+                ending = self._heed(messages) or self._beat_if_due()
                 if ending is not None:
                     return ending
         except Garbled as error:
@@ -138,8 +143,13 @@ class Watch:
             return self._post_mortem(child)
         return None
 
-    def _heed(self, message: Message) -> Ending | None:
+    def _heed(self, messages: Sequence[Message]) -> Ending | None:
+        """Heed one message, or several with answers."""
+        message = messages[0]
         event = message.get("event")
+        if event == RESULT:
+            self._notes.write_results(messages)
+            return None
         if event == "done":
             return None if message.get("do") == "prepare" else Ending(End.DONE)
         if event == "problem":
@@ -196,3 +206,10 @@ class Watch:
             )
         failed = InspectionFailed(f"The process that read the upload was stopped. {detail}")
         return Ending(End.DIED, failed, certain=certain)
+
+
+def _together(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """Yield messages one by one in their order, but answers that follow each other together."""
+    for answers, some in groupby(messages, lambda message: message.get("event") == RESULT):
+        group, size = list(some), GROUP if answers else 1
+        yield from (group[first : first + size] for first in range(0, len(group), size))

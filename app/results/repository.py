@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -62,23 +62,32 @@ def whole_job_file(session: Session, job_id: str, name: str) -> str | None:
     return session.scalar(query)
 
 
-def add_result(session: Session, job_id: str, index: int, row: dict[str, Any], moment: datetime) -> bool:
-    """Insert the answer about one input, unless there is one already, and count it."""
-    values = {"job_id": job_id, "index": index, "verdict": row["verdict"], "row": row, "created_at": moment}
-    if not insert_new(session, Result.__table__, [values]):
-        return False
-    session.execute(
-        update(Job)
-        .where(Job.id == job_id)
-        .values(inputs_done=Job.inputs_done + 1)
-        .execution_options(synchronize_session=False)
-    )
-    return True
+def add_results(
+    session: Session, job_id: str, rows: Mapping[int, dict[str, Any]], moment: datetime
+) -> set[int]:
+    """Insert the answers about some inputs, except about those that have one, and count the others.
+
+    Returns:
+        The inputs that had none.
+    """
+    values = [
+        {"job_id": job_id, "index": index, "verdict": row["verdict"], "row": row, "created_at": moment}
+        for index, row in rows.items()
+    ]
+    new = set(insert_new(session, Result.__table__, values, "index"))
+    if new:
+        session.execute(
+            update(Job)
+            .where(Job.id == job_id)
+            .values(inputs_done=Job.inputs_done + len(new))
+            .execution_options(synchronize_session=False)
+        )
+    return new
 
 
 def add_artifacts(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Insert files of a job, except those that are there already."""
-    insert_new(session, Artifact.__table__, rows)
+    insert_new(session, Artifact.__table__, rows, "index")
 
 
 def put_artifacts(session: Session, rows: Sequence[dict[str, Any]]) -> None:
@@ -100,11 +109,11 @@ def partials(session: Session, job_id: str, indices: Sequence[int]) -> list[tupl
     return [(index, state) for index, state in session.execute(wanted.order_by(PartialResult.index))]
 
 
-def drop_partial(session: Session, job_id: str, index: int) -> None:
-    """Remove what was kept of an input that has its answer."""
+def drop_partials(session: Session, job_id: str, indices: Sequence[int]) -> None:
+    """Remove what was kept of inputs that have their answers."""
     session.execute(
         delete(PartialResult)
-        .where(PartialResult.job_id == job_id, PartialResult.index == index)
+        .where(PartialResult.job_id == job_id, PartialResult.index.in_(indices))
         .execution_options(synchronize_session=False)
     )
 

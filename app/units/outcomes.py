@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -21,16 +22,31 @@ File = tuple[str, str, Blob]
 """name, media type, where the bytes are"""
 
 
-def save_result(
-    session: Session, lease: Lease, index: int, row: dict[str, Any], files: Sequence[File], lease_until: Any
-) -> None:
-    """Write the answer about one input, once: a second copy changes nothing."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a unit found about one input.
+
+    Attributes:
+        index: of the input.
+        row: of the results.
+        files: that belong to it.
+    """
+
+    index: int
+    row: dict[str, Any]
+    files: Sequence[File]
+
+
+def save_results(session: Session, lease: Lease, answers: Sequence[Answer], lease_until: Any) -> None:
+    """Write the answers about some inputs, each once: a second copy changes nothing."""
     if not repository.lock_job(session, lease.subject):
         raise LeaseLost(lease.unit_id)
     _hold(session, lease, lease_until)
-    if results.add_result(session, lease.subject, index, row, now()):
-        results.add_artifacts(session, [artifact_row(lease.subject, index, file) for file in files])
-    results.drop_partial(session, lease.subject, index)
+    rows = {answer.index: answer.row for answer in answers}
+    new = results.add_results(session, lease.subject, rows, now())
+    files = [(answer.index, file) for answer in answers if answer.index in new for file in answer.files]
+    results.add_artifacts(session, [artifact_row(lease.subject, index, file) for index, file in files])
+    results.drop_partials(session, lease.subject, list(rows))
 
 
 def save_partial(session: Session, lease: Lease, index: int, state: dict[str, Any], lease_until: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from app.units import leases, making, outcomes
 from app.units.leases import Lease
+from app.units.outcomes import Answer
 from glocert.spec_lipschitz import LipschitzRow
 from models import LipschitzBound, Unit, UnitKind, UnitStatus, now
 from tests.app.serving import Served, code
@@ -69,7 +70,7 @@ def answer_rows(served: Served, job_id: str) -> None:
     assert lease.kind is UnitKind.LIPSCHITZ
     with served.session() as session:
         for index in lease.indices:
-            outcomes.save_result(session, lease, index, ROWS[index].to_json(), [], now())
+            outcomes.save_results(session, lease, [Answer(index, ROWS[index].to_json(), [])], now())
     end(served, lease)
 
 
@@ -192,7 +193,7 @@ def test_a_useless_bound_is_a_warning_with_the_way_out(served: Served) -> None:
                 reason="radius",
                 next_step="x",
             )
-            outcomes.save_result(session, lease, index, useless.to_json(), [], now())
+            outcomes.save_results(session, lease, [Answer(index, useless.to_json(), [])], now())
     end(served, lease)
     done = served.client.get(f"/v1/jobs/{job['id']}").json()
     assert done["summary"]["usefulness"]["verdict"] == "vacuous"

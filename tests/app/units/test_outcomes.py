@@ -11,6 +11,7 @@ from app.results import repository as results
 from app.storage import Blob
 from app.units import leases, outcomes, service
 from app.units.leases import Lease, LeaseLost
+from app.units.outcomes import Answer
 from glocert.errors import InspectionFailed, WorkerLost
 from models import (
     Artifact,
@@ -40,7 +41,7 @@ def claim(desk: Any, subject: str) -> Lease:
 def save(desk: Any, lease: Lease, index: int, verdict: str = "certified") -> None:
     with desk.session() as session:
         until = now() + timedelta(seconds=30)
-        outcomes.save_result(session, lease, index, row(index, verdict), [PICTURE], until)
+        outcomes.save_results(session, lease, [Answer(index, row(index, verdict), [PICTURE])], until)
 
 
 def complete(desk: Any, lease: Lease) -> None:
@@ -67,6 +68,25 @@ def test_a_result_is_written_once(desk: Any) -> None:
     assert job.version >= version
     assert desk.read(Result, (job_id, 0)).verdict == "certified"
     assert desk.read(Artifact, (job_id, 0, "path.png")).sha256 == "e" * 64
+
+
+def test_of_some_results_only_the_new_ones_count(desk: Any) -> None:
+    job_id = desk.job(4)
+    lease = claim(desk, job_id)
+    save(desk, lease, 1)
+    for index in (0, 1):
+        keep(desk, lease, index, 0.5)
+    other = ("counterexample.png", "image/png", Blob("f" * 64, 5))
+    answers = [Answer(index, row(index, "falsified"), [PICTURE, other]) for index in (0, 1, 2)]
+    with desk.session() as session:
+        outcomes.save_results(session, lease, answers, now() + timedelta(seconds=30))
+    assert desk.read(Job, job_id).inputs_done == 3
+    assert [desk.read(Result, (job_id, index)).verdict for index in (0, 1, 2)] == [
+        "falsified", "certified", "falsified",
+    ]  # fmt: skip
+    files = [desk.read(Artifact, (job_id, index, "counterexample.png")) for index in (0, 1, 2)]
+    assert [file is not None for file in files] == [True, False, True]
+    assert [desk.read(PartialResult, (job_id, index)) for index in (0, 1)] == [None, None]
 
 
 def test_a_stale_worker_writes_nothing(desk: Any) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from app.units import leases, outcomes, service
 from app.units.leases import Lease
+from app.units.outcomes import Answer
 from app.units.reaping import Reaper
 from models import Job, JobStatus, Network, Unit, UnitKind, UnitStatus, UploadStatus, now
 from tests.app.units.conftest import row
@@ -98,7 +99,7 @@ def test_a_job_that_nobody_finished_is_finished(desk: Any, reaper: Reaper) -> No
     job_id = desk.job(1)
     lease = claim(desk, job_id)
     with desk.session() as session:
-        outcomes.save_result(session, lease, 0, row(0), [], now())
+        outcomes.save_results(session, lease, [Answer(0, row(0), [])], now())
         session.execute(update(Job).values(units_done=1))
         session.execute(update(Unit).values(status=UnitStatus.DONE))
     reaper.reap()
@@ -123,7 +124,7 @@ def test_a_job_out_of_budget_fails_and_keeps_its_rows(desk: Any, reaper: Reaper)
     job_id = desk.job(2)
     lease = claim(desk, job_id)
     with desk.session() as session:
-        outcomes.save_result(session, lease, 0, row(0), [], now() + timedelta(seconds=30))
+        outcomes.save_results(session, lease, [Answer(0, row(0), [])], now() + timedelta(seconds=30))
     reaper.reap()
     assert desk.read(Job, job_id).status == JobStatus.RUNNING
     with desk.session() as session:
@@ -151,7 +152,7 @@ def test_a_row_that_cannot_be_repaired_keeps_nobody_waiting(desk: Any, reaper: R
     for job_id in (broken, good):
         lease = claim(desk, job_id)
         with desk.session() as session:
-            outcomes.save_result(session, lease, 0, row(0), [], now())
+            outcomes.save_results(session, lease, [Answer(0, row(0), [])], now())
     with desk.session() as session:
         session.execute(update(Job).values(units_done=1))
         session.execute(update(Unit).values(status=UnitStatus.DONE))

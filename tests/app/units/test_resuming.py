@@ -9,6 +9,7 @@ import pytest
 
 from app.units import leases, outcomes, service
 from app.units.leases import Lease, LeaseLost, Pulse
+from app.units.outcomes import Answer
 from app.units.reaping import Reaper, deadline_problem, fail_overdue
 from glocert.errors import WorkerLost
 from models import Job, JobStatus, PartialResult, Result, now
@@ -25,7 +26,9 @@ def claim(desk: Any, job_id: str) -> Lease:
 def answer(desk: Any, lease: Lease) -> None:
     with desk.session() as session:
         for index in lease.indices:
-            outcomes.save_result(session, lease, index, row(index), [], now() + timedelta(seconds=30))
+            outcomes.save_results(
+                session, lease, [Answer(index, row(index), [])], now() + timedelta(seconds=30)
+            )
     with desk.session() as session:
         outcomes.complete(session, lease)
 
@@ -112,7 +115,7 @@ def test_a_stale_worker_changes_nothing(desk: Any) -> None:
         lambda session: outcomes.fail_attempt(session, stale, lost, 1),
         lambda session: outcomes.give_up(session, stale.unit_id, stale.kind, job_id, stale.token, 3),
         lambda session: outcomes.complete(session, stale),
-        lambda session: outcomes.save_result(session, stale, 0, row(0), [], now()),
+        lambda session: outcomes.save_results(session, stale, [Answer(0, row(0), [])], now()),
     ):
         with pytest.raises(LeaseLost), desk.session() as session:
             end(session)
