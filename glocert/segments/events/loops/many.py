@@ -7,18 +7,17 @@ from numpy.typing import NDArray
 
 from glocert.compiled import compiled
 from glocert.segments.events.loops.begin import begin
+from glocert.segments.events.loops.bend import copy
 from glocert.segments.events.loops.follow import follow
 from glocert.segments.events.loops.radius import radius
 from glocert.segments.events.loops.tables import (
-    CHANNELS,
-    HEIGHT,
     OFFSET,
     PLAN,
     STATE,
     VALUE,
-    WIDTH,
     Float64,
     Int64,
+    Place,
     Plan,
 )
 from glocert.segments.loops.decision import Spans, decided
@@ -60,33 +59,22 @@ def followed(
         Facts of shape (paths, FACTS), counts of shape (paths, COUNTS), and the parts of all paths, one path
         after the other, that are proven and that are possible.
     """
-    layers = plan[0]
     owner, shifts, sizes, places = network
-    units, end = len(shifts), layers[len(layers) - 1]
-    lo, hi = end[OFFSET], end[OFFSET] + end[HEIGHT] * end[WIDTH] * end[CHANNELS]
     place = (
-        np.empty((STATE, units)),
+        np.empty((STATE, len(shifts))),
         np.empty(len(owner)),
-        np.empty((len(layers), 4), np.int64),
+        np.empty((len(plan[0]), 4), np.int64),
         owner,
-        np.empty(units, np.int64),
+        np.empty(len(shifts), np.int64),
     )
-    times, scores, error = np.empty(room + 1), np.empty((room + 1, hi - lo)), np.empty(hi - lo)
+    times, scores, error = np.empty(room + 1), np.empty((room + 1, len(places))), np.empty(len(places))
     paths = len(asked[0])
     facts, counts = np.zeros((paths, FACTS)), np.zeros((paths, COUNTS), np.int64)
     safe, maybe = [(error[:0], error[:0])], [(error[:0], error[:0])]
     for p in range(paths):
-        begin(plan, place, shifts, (lines[0][p], lines[1][p]), (0.0, 1.0))
-        count, _, reached = follow(plan, place, (0.0, 1.0), (times[:room], scores[:room]))
-        radius(absolute, place, (lines[2][p], sizes), reached, factors, error)
-        if reached > times[count - 1]:
-            times[count] = reached
-            scores[count] = place[0][VALUE, lo:hi]
-            count += 1
-        ordered = np.empty((count, hi - lo))
-        for i in range(count):
-            for k in range(hi - lo):
-                ordered[i, k] = scores[i, places[k]]
+        line = lines[0][p], lines[1][p], lines[2][p]
+        count, reached = _run((plan, absolute), place, (shifts, sizes), line, factors, (times, scores, error))
+        ordered = _ordered(scores[:count], places)
         proven, possible, wrong, found = decided(
             times[:count], ordered, error[places], asked[0][p], asked[1][p]
         )
@@ -101,6 +89,38 @@ def followed(
             at = np.argmin(wrong[1])
             facts[p, 6], facts[p, 7] = wrong[1][at], wrong[0][at]
     return facts, counts, _together(safe), _together(maybe)
+
+
+@compiled
+def _run(
+    plans: tuple[Plan, Plan],
+    place: Place,
+    constants: tuple[Float64, Float64],
+    line: tuple[Float64, Float64, Float64],
+    factors: tuple[Float64, Float64],
+    found: tuple[Float64, Float64, Float64],
+) -> tuple[int, float]:
+    """Write vertices and radius of one run; return how many vertices there are, and where it ends."""
+    (times, scores, error), (start, change, off) = found, line
+    room, last = len(times) - 1, plans[0][0][len(plans[0][0]) - 1]
+    begin(plans[0], place, constants[0], (start, change), (0.0, 1.0))
+    count, _, reached = follow(plans[0], place, (0.0, 1.0), (times[:room], scores[:room]))
+    radius(plans[1], place, (off, constants[1]), reached, factors, error)
+    if reached > times[count - 1]:
+        times[count] = reached
+        copy(place[0][VALUE][last[OFFSET] :], scores[count])
+        count += 1
+    return count, reached
+
+
+@compiled
+def _ordered(scores: Float64, places: Int64) -> Float64:
+    """Return scores, which lie as in memory, in the order of the network's output."""
+    found = np.empty(scores.shape)
+    for i in range(len(scores)):
+        for k in range(len(places)):
+            found[i, k] = scores[i, places[k]]
+    return found
 
 
 @compiled
