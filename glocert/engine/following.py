@@ -24,8 +24,8 @@ _BY_RADIUS = frozenset({"tie", "numeric"})
 """reasons that a smaller radius may remove"""
 _SHARES = 4
 """parts of the work for each thread: the last ones to end leave little to wait for"""
-_MOST = 64
-"""questions of a part: so many are answered at the same time"""
+_PART = 8, 64
+"""fewest and most questions of a part: so many share its calls, and are answered at the same time"""
 
 
 def followed(program: Program, questions: Sequence[Asked], budget: Budget) -> Iterator[Answer]:
@@ -46,7 +46,8 @@ def followed(program: Program, questions: Sequence[Asked], budget: Budget) -> It
         yield from _by_grids(program, questions, budget) if together else _each(program, questions, budget)
         return
     threads = torch.get_num_threads()
-    size = min(_MOST, -(-len(questions) // (_SHARES * threads))) if together else 1
+    even = -(-len(questions) // (_SHARES * threads))
+    size = min(max(even, _PART[0]), _PART[1]) if together else 1
     parts = [questions[first : first + size] for first in range(0, len(questions), size)]
     way = _at_once if size > 1 else _each
     for answers in side_by_side(lambda part: list(way(program, part, budget)), parts, threads):
