@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ CHECKS = [
     response_schema_conformance, negative_data_rejection, unsupported_method,
 ]  # fmt: skip
 schema = schemathesis.openapi.from_path(FILE)
+MUTATION = re.compile(r"(.*/properties/(?:mutation|mutations/items|steps/items)(?:/anyOf/0)?)(/oneOf/.*)")
+WAYS: dict[tuple[object, ...], tuple[str, str]] = {}
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,21 @@ def fill(steady: Served) -> None:
     steady.job(model_id=job["model_id"], dataset_id=job["dataset_id"])
 
 
+def leads_there_first(case: schemathesis.Case) -> bool:
+    """Whether a mistake inside a mutation is sent by the first way that leads to its place in the document.
+
+    Mutations are reached by eleven ways (kinds of jobs, lists in mutations), and each mistake repeated for
+    each of them is half of all requests. All wrong values of a place go by its first way.
+    """
+    made = case.meta.phase.data if case.meta else None
+    found = MUTATION.fullmatch(getattr(made, "location", None) or "")
+    if found is None:
+        return True
+    way, place = (case.operation.label, found[1]), found[2]
+    mistake = made.description.rpartition(" -> ")[2]
+    return WAYS.setdefault((made.scenario, mistake, place), way) == way
+
+
 @schema.parametrize()
 @hypothesis_settings(
     max_examples=8,
@@ -59,6 +77,8 @@ def fill(steady: Served) -> None:
     suppress_health_check=list(HealthCheck),
 )
 def test_the_api_keeps_to_its_document(filled: Served, case: schemathesis.Case) -> None:
+    if not leads_there_first(case):
+        return
     case.call_and_validate(
         base_url=filled.url, checks=CHECKS, timeout=30, headers={"Authorization": f"Bearer {ADMIN_KEY}"}
     )
