@@ -18,6 +18,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from requirements.environment import PYTHON, VENV, check_machine, set_up
@@ -55,15 +56,29 @@ def test(arguments: argparse.Namespace) -> int:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Run all static checks, and all of them even when one fails."""
+    """Run all static checks, side by side, and all of them even when one fails."""
     set_up("service", "test")
     failed = [] if locks_answer() else ["locks"]
-    for title, (program, *options) in CHECKS.items():
-        say(f"== {title}")
-        if subprocess.run([str(VENV / "bin" / program), *options], cwd=ROOT).returncode:
-            failed.append(title)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        for title, done in zip(CHECKS, pool.map(_checked, CHECKS.values()), strict=True):
+            say(f"== {title}\n{done.stdout.rstrip()}")
+            if done.returncode:
+                failed.append(title)
     say(f"checks failed: {', '.join(failed)}" if failed else "all checks passed")
     return 1 if failed else 0
+
+
+def _checked(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run one check and keep what it says, in its order and in colour if that is what the reader sees."""
+    colour = {"FORCE_COLOR": "1"} if sys.stdout.isatty() else {}
+    return subprocess.run(
+        [str(VENV / "bin" / command[0]), *command[1:]],
+        cwd=ROOT,
+        env={**os.environ, **colour},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def bench(arguments: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,15 +46,20 @@ def _use_another_python() -> None:
 
 
 def set_up(*locks: str) -> None:
-    """Bring ``.venv`` to what the locks say; another set-up of the same checkout is waited for."""
+    """Bring ``.venv`` to what the locks say; another set-up of the same checkout is waited for.
+
+    The first lock and torch come first: with them there the loops are compiled beside all that follows.
+    """
     check_machine()
     with alone():
         make_environment()
-        for lock in locks:
-            install_lock(lock)
-            if lock == "service":
-                install_torch()
-                compile_loops()
+        service, *others = locks
+        install_lock(service)
+        install_torch()
+        with compiling_loops():
+            write_bytecode()
+            for lock in others:
+                install_lock(lock)
 
 
 @contextlib.contextmanager
@@ -146,7 +152,7 @@ def install_lock(name: str) -> None:
     content = hashlib.sha256(lock.read_bytes()).hexdigest()
     if stamped(name, content):
         return
-    options = ["--require-hashes", "--no-deps", "--requirement", str(lock)]
+    options = ["--no-compile", "--require-hashes", "--no-deps", "--requirement", str(lock)]
     with timed(f"packages of {lock.relative_to(ROOT)}"), stamping(name, content):
         way_out = (
             "Is the network there, and does `pip config list` name a package index that answers?\n"
@@ -166,27 +172,55 @@ def install_torch() -> None:
         _say_which_torch()
     with timed(f"{TORCH}"), stamping("torch", f"{TORCH} {index}"):
         way_out = f"Set {TORCH_INDEX} to a package index that has {TORCH} for this Python and machine."
-        quietly([str(PYTHON), *PIP, "install", *options, TORCH], way_out)
+        quietly([str(PYTHON), *PIP, "install", "--no-compile", *options, TORCH], way_out)
         quietly([str(PYTHON), *PIP, "check"], "Remove .venv and try again.")
 
 
-def compile_loops() -> None:
-    """Compile the engine's loops, so that neither the first start nor the first test waits for it.
+def write_bytecode() -> None:
+    """Compile what was unpacked so far: behind their wall children cannot keep what they compile."""
+    content = "".join((STAMPS / name).read_text() for name in ("service", "torch"))
+    if stamped("bytecode", content):
+        return
+    with timed("bytecode"):
+        # What does not compile (templates, code for other versions) says so when it is imported, as ever.
+        subprocess.run([PYTHON, "-m", "compileall", "-qq", str(VENV)], capture_output=True)
+        (STAMPS / "bytecode").write_text(content)
+
+
+@contextlib.contextmanager
+def compiling_loops() -> Iterator[None]:
+    """Compile the engine's loops beside the block, so that neither the first start nor a test waits for them.
 
     Nothing depends on this step: what it leaves out is compiled when it is needed.
     """
-    sources = [path.read_bytes() for path in sorted((ROOT / "glocert").rglob("*.py"))]
-    loops = hashlib.sha256(
-        b"".join(source for source in sources if b"glocert.compiled" in source)
-    ).hexdigest()
+    loops = _loops()
     if stamped("loops", loops):
+        yield
         return
-    with timed("loops of glocert/"):
-        done = subprocess.run([PYTHON, "-m", "glocert.precompile"], cwd=ROOT, capture_output=True)
-    if done.returncode == 0:
+    with subprocess.Popen(
+        [PYTHON, "-m", "glocert.precompile"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as compiling:
+        try:
+            yield
+            with timed("loops of glocert/, begun meanwhile"):
+                _, complaint = compiling.communicate()
+        except BaseException:
+            os.killpg(compiling.pid, signal.SIGKILL)  # it has processes of its own
+            raise
+    if compiling.returncode == 0:
         (STAMPS / "loops").write_text(loops)
     else:
-        say(f"  they do not compile yet: {done.stderr.decode().strip().rpartition(chr(10))[2]}")
+        say(f"  they do not compile yet: {complaint.decode().strip().rpartition(chr(10))[2]}")
+
+
+def _loops() -> str:
+    """Return the digest of all files that have loops."""
+    sources = [path.read_bytes() for path in sorted((ROOT / "glocert").rglob("*.py"))]
+    return hashlib.sha256(b"".join(source for source in sources if b"glocert.compiled" in source)).hexdigest()
 
 
 def _say_which_torch() -> None:

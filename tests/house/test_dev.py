@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 import dev
@@ -123,13 +124,51 @@ def test_loops_are_compiled_once_and_a_mistake_in_them_stops_nothing(
     loops.write_text("from glocert.compiled import nothing")
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     monkeypatch.setattr(environment, "PYTHON", sys.executable)
-    environment.compile_loops()
+    with environment.compiling_loops():
+        pass
     assert "they do not compile yet: ModuleNotFoundError" in capsys.readouterr().out
 
     loops.write_text("open('compiled', 'a').write('once')  # and not from glocert.compiled")
     for _ in range(2):
-        environment.compile_loops()
+        with environment.compiling_loops():
+            pass
     assert (tmp_path / "compiled").read_text() == "once"
+
+
+def test_loops_are_left_when_a_step_beside_them_fails(elsewhere, tmp_path, monkeypatch):
+    """Also by the processes that compile them: those of a pool outlive a parent that is killed."""
+    (tmp_path / "glocert").mkdir()
+    code = "import os, pathlib, time\npid = os.fork()\npathlib.Path(f'{bool(pid)}').touch()\ntime.sleep(600)"
+    (tmp_path / "glocert/precompile.py").write_text(code)
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setattr(environment, "PYTHON", sys.executable)
+    begun: list[psutil.Process] = []
+
+    def fail() -> None:
+        with environment.compiling_loops():
+            while not (tmp_path / "True").exists() or not (tmp_path / "False").exists():
+                time.sleep(0.01)
+            found = psutil.process_iter(["cwd"])
+            begun.extend(process for process in found if process.info["cwd"] == str(tmp_path))
+            raise steps.Stop("this step failed")
+
+    with pytest.raises(steps.Stop, match="this step"):
+        fail()
+    assert len(begun) == 2
+    assert psutil.wait_procs(begun, timeout=30)[1] == []
+
+
+def test_bytecode_is_written_once_for_what_was_installed(made):
+    for name in ("service", "torch"):
+        (environment.STAMPS / name).write_text(name)
+    module = _packages(made) / "late.py"
+    module.write_text("late = True")
+    for _ in range(2):
+        environment.write_bytecode()
+        written = list(module.parent.glob("__pycache__/late.*.pyc"))
+        assert len(written) == 1
+        (module.parent / "later.py").touch()
+    assert not list(module.parent.glob("__pycache__/later.*.pyc"))
 
 
 def test_debian_without_ensurepip_gets_the_one_line(monkeypatch):
