@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,7 @@ EXPRESSIONS = {
 DTYPES = pytest.mark.parametrize("dtype", BITS)
 
 
+@cache
 def looped(expression):
     one = compiled(expression)
 
@@ -117,7 +120,7 @@ def test_sums_go_from_the_first_to_the_last(dtype):
 @DTYPES
 def test_the_loops_above_are_vectorised(dtype):
     """Or they would not show what vectorising does to arithmetic."""
-    loop = looped(EXPRESSIONS["no fused multiply-add"])
+    loop = looped.__wrapped__(EXPRESSIONS["no fused multiply-add"])
     arrays = [np.ones(SIZE, dtype) for _ in range(4)]
     loop(*arrays)
     (code,) = loop.inspect_llvm().values()

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,12 +57,29 @@ def lint(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of all rooms, and beside it what the linter keeps of those files that do not change."""
+    folder = tmp_path_factory.mktemp("tree")
     for room in ROOMS:
-        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
+        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+@contextmanager
+def planted(file: Path, line: str) -> Iterator[None]:
+    """Append a line to a file, which need not be there, for the length of the block."""
+    before = file.read_text() if file.exists() else None
+    with file.open("a") as module:
+        module.write(f"\n{line}\n")
+    try:
+        yield
+    finally:
+        if before is None:
+            file.unlink()
+        else:
+            file.write_text(before)
 
 
 def test_the_contracts_hold(tree):
@@ -70,9 +89,8 @@ def test_the_contracts_hold(tree):
 
 @pytest.mark.parametrize(("contract", "file", "line"), PLANTED)
 def test_a_planted_import_is_caught(tree, contract, file, line):
-    with (tree / file).open("a") as module:
-        module.write(f"\n{line}\n")
-    done = lint(tree, "--contract", contract)
+    with planted(tree / file, line):
+        done = lint(tree, "--contract", contract)
     assert done.returncode == 1
     assert "BROKEN" in done.stdout
 
