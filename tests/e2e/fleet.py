@@ -265,7 +265,7 @@ def cancel_and_resume(api: Api, proven: Callable[[str], int]) -> None:
         api: of a service that works.
         proven: how many unfinished inputs of a job something is kept of.
     """
-    model = api.upload("models", "long.onnx", slow_model(17, 768))
+    model = api.upload("models", "long.onnx", slow_model(16, 768))
     dataset = api.upload("datasets", "two.npz", unlabelled(2))
     path = {"type": "brightness", "from": 0.0, "to": 0.5}
     whole, cut = (api.post_job(model, dataset, mutation=path) for _ in range(2))

@@ -29,7 +29,7 @@ from tests.e2e.fleet import (
     until,
 )  # fmt: skip
 
-UNITS = 200
+UNITS = 100
 SLOW_INPUTS = 12
 
 

@@ -114,10 +114,10 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_ends_with_the_same_ne
 def test_trainings_take_turns_and_lose_nothing(bench: Callable[..., Bench]) -> None:
     desk = bench(checkpoint_s=0.1)
     dataset = desk.dataset(digits_data(60))
-    first, second = training(desk, 5, dataset), training(desk, 5, dataset, seed=1)
+    first, second = training(desk, 3, dataset), training(desk, 3, dataset, seed=1)
     desk.supervisor.serve(first)
     begun = epochs_of(desk, first)
-    assert 0 < len(begun) < 5
+    assert 0 < len(begun) < 3
     assert (desk.read(Job, first).status, attempts(desk, first)) == (JobStatus.RUNNING, 0)
     turns = 1
     while not desk.read(Job, first).finished_at or not desk.read(Job, second).finished_at:
