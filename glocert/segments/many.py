@@ -55,7 +55,7 @@ def _by_events(program: Program, questions: Sequence[Asked], budget: Budget) -> 
         if budget.out_of_time:
             break
         chunk = quick[first : first + _CHUNK]
-        found = followed(network, [asked[:3] for asked, _ in chunk], budget.pieces + 1)
+        found = followed(network, [asked[:3] for asked, _ in chunk], budget)
         for (asked, tally), start in zip(chunk, found, strict=True):
             if not left_open(start.found):
                 tally.take(*start)

@@ -1,4 +1,4 @@
-"""Paths as they enter a network."""
+"""Paths as they enter a network, and how far a run may go."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from glocert.budget import Budget
 from glocert.paths.segment import Segment
 from glocert.rounding import CHARGE, UP
 from glocert.segments.events.layers import Float64
@@ -25,3 +26,9 @@ def lines(network: Network, paths: Sequence[Segment]) -> tuple[Float64, Float64,
     with np.errstate(all="ignore"):
         peak = np.maximum(np.abs(start), np.abs(stop))
         return start, stop - start, (off + CHARGE * peak) * UP
+
+
+def room_for(network: Network, budget: Budget, most: int) -> int:
+    """Return how many vertices a run may have: two, or up to ``most`` where memory and the budget allow it."""
+    fits = budget.block_bytes // (8 * (len(network.exit) + 1))
+    return max(2, min(most, budget.pieces + 1, fits))

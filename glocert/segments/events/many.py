@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glocert.budget import Budget
 from glocert.laws import Span
 from glocert.paths.segment import Segment
 from glocert.segments.decision import Decided
-from glocert.segments.events.entry import lines
+from glocert.segments.events.entry import lines, room_for
 from glocert.segments.events.layers import Float64
 from glocert.segments.events.loops import many as loops
 from glocert.segments.events.network import Network
@@ -31,13 +32,13 @@ class First(NamedTuple):
     pieces: int
 
 
-def followed(network: Network, asked: Sequence[Asked], room: int) -> list[First]:
+def followed(network: Network, asked: Sequence[Asked], budget: Budget) -> list[First]:
     """Follow each path from its start for one run, most often to its end.
 
     Args:
         network: what they go through.
         asked: any number of questions.
-        room: most vertices of a run.
+        budget: limits of each.
     """
     start, change, off = lines(network, [path for path, _, _ in asked])
     labels = np.array([label for _, label, _ in asked], np.int64)
@@ -50,7 +51,7 @@ def followed(network: Network, asked: Sequence[Asked], room: int) -> list[First]
         (network.gammas, network.lifts),
         (start, change, off),
         (labels, required),
-        min(room, network.loops.room),
+        room_for(network, budget, network.loops.room),
     )
     proven, possible = _pairs(safe), _pairs(maybe)
     numbers, sizes = facts.tolist(), counts.tolist()

@@ -8,7 +8,7 @@ import numpy as np
 
 from glocert.budget import Budget
 from glocert.paths.segment import Segment
-from glocert.segments.events.entry import lines
+from glocert.segments.events.entry import lines, room_for
 from glocert.segments.events.layers import Float64
 from glocert.segments.events.loops.tables import CHANNELS, HEIGHT, OFFSET, STATE, VALUE, WIDTH
 from glocert.segments.events.network import Network
@@ -47,8 +47,7 @@ def runs(
     end = layers[-1]
     own = slice(end[OFFSET], end[OFFSET] + end[HEIGHT] * end[WIDTH] * end[CHANNELS])
     now, stop = float(span[0]), float(span[1])
-    fits = budget.block_bytes // (8 * (own.stop - own.start + 1))
-    room = max(2, min(room or loops.room, budget.pieces + 1, fits))
+    room = room_for(network, budget, room or loops.room)
     while now < stop and not budget.out_of_time:
         loops.begin(network.plan, place, network.shifts, (_at(start, change, now), change), (now, stop))
         times, scores = np.empty(room), np.empty((room, own.stop - own.start))

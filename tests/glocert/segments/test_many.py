@@ -108,13 +108,14 @@ def assert_each_is_as_alone(program: Program, asked: list[Asked], budget: Budget
         assert found == certify(program, path, label, budget=budget)
 
 
-@pytest.mark.parametrize("pieces", [1, 3, 10])
-def test_limits_of_pieces_are_those_of_each_alone(pieces):
+@pytest.mark.parametrize("limits", [{"pieces": 0}, {"pieces": 3}, {"pieces": 10}, {"block_bytes": 400}])
+@pytest.mark.parametrize("way", [by_events, in_short_runs])
+def test_limits_are_those_of_each_alone(limits, way):
     rng = np.random.default_rng(4)
     graph = mlp(rng, 8, 30, 30, 4)
     paths = [random_segment(rng, (8,)) for _ in range(9)]
-    program = in_short_runs(prepare(graph))
-    assert_each_is_as_alone(program, of_first_labels(graph, paths), Budget(pieces=pieces))
+    program = way(prepare(graph))
+    assert_each_is_as_alone(program, of_first_labels(graph, paths), Budget(**limits))
 
 
 def test_scores_are_in_their_own_order():
@@ -137,7 +138,7 @@ def test_what_is_left_open_is_looked_at_again(monkeypatch):
     paths, program = [random_segment(rng, (8,)) for _ in range(9)], prepare(graph)
     asked = of_first_labels(graph, paths)
     opened = [
-        one for one in followed(program.events, [one[:3] for one in asked], 1000) if left_open(one.found)
+        one for one in followed(program.events, [one[:3] for one in asked], Budget()) if left_open(one.found)
     ]
     assert opened
     assert_each_is_as_alone(program, asked, Budget())
