@@ -29,6 +29,6 @@ def lines(network: Network, paths: Sequence[Segment]) -> tuple[Float64, Float64,
 
 
 def room_for(network: Network, budget: Budget, most: int) -> int:
-    """Return how many vertices a run may have: two, or up to ``most`` where memory and the budget allow it."""
+    """Return how many vertices a run may have: two, or up to ``most`` where memory and budget allow."""
     fits = budget.block_bytes // (8 * (len(network.exit) + 1))
     return max(2, min(most, budget.pieces + 1, fits))
