@@ -67,9 +67,15 @@ def small(tmp_path: Path) -> Path:
 
 def run(tree: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GLOCERT_", "PYTEST_"))}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+    # Plugins that these tests have no use for take seconds to import, in each process anew.
+    plugins = ["-p", "xdist", "-p", "timeout", "-p", "no:cacheprovider"]
     return subprocess.run(
-        command, cwd=tree, env={**kept, **variables}, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "pytest", *plugins, *options],
+        cwd=tree,
+        env={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

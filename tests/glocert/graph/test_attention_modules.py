@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,15 @@ from glocert.graph.run import run
 from glocert.graph.single import NOTE
 from glocert.spec import Verdict
 from tests.glocert.graph.attention_modules import MODULES, Windows, made
-from tests.glocert.graph.torch_forms import example, exported, from_pt2, from_torchscript, traced
+from tests.glocert.graph.torch_forms import (
+    example,
+    exported,
+    from_pt2,
+    from_torchscript,
+    program_of,
+    saved,
+    traced,
+)
 from tests.glocert.segments.networks import line
 
 torch.set_num_threads(1)
@@ -39,13 +49,17 @@ def test_traces(name: str) -> None:
     check_alone(from_torchscript(traced(module, example(shape))), module, shape)
 
 
-@pytest.mark.parametrize("dynamic", [True, False], ids=["dynamic", "one"])
-@pytest.mark.parametrize("core", [True, False], ids=["core", "plain"])
-@pytest.mark.parametrize("name", MODULES)
-def test_programs(name: str, core: bool, dynamic: bool) -> None:
+@cache
+def program_made(name: str, dynamic: bool) -> torch.export.ExportedProgram:
     module, shape = made(name)
-    rows = example(shape, rows=3 if dynamic else 1)
-    check_alone(from_pt2(exported(module, rows, dynamic=dynamic, core=core)), module, shape)
+    return program_of(module, example(shape, rows=3 if dynamic else 1), dynamic=dynamic)
+
+
+@pytest.mark.parametrize("core", [True, False], ids=["core", "plain"])
+@pytest.mark.parametrize("dynamic", [True, False], ids=["dynamic", "one"])
+@pytest.mark.parametrize("name", MODULES)
+def test_programs(name: str, dynamic: bool, core: bool) -> None:
+    check_alone(from_pt2(saved(program_made(name, dynamic), core=core)), *made(name))
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,20 @@ def _saved(module: torch.jit.ScriptModule) -> bytes:
 
 def exported(module: nn.Module, x: Tensor, *, dynamic: bool = False, core: bool = False) -> bytes:
     """Save with ``torch.export``; ``core`` breaks operators down first."""
+    return saved(program_of(module, x, dynamic=dynamic), core=core)
+
+
+def program_of(module: nn.Module, x: Tensor, *, dynamic: bool = False) -> torch.export.ExportedProgram:
     shapes = ({0: torch.export.Dim("batch")},) if dynamic else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.export.export(module, (x,), dynamic_shapes=shapes)
+
+
+def saved(program: torch.export.ExportedProgram, *, core: bool = False) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = torch.export.export(module, (x,), dynamic_shapes=shapes)
         torch.export.save(program.run_decompositions() if core else program, buffer)
     return buffer.getvalue()
 
