@@ -170,7 +170,7 @@ def test_t5_five_hundred_digits_are_enough_for_a_certificate(shared_data: Path) 
             images = torch.from_numpy(archive["images"]).float().div(255)[:, None]
             sets.append(Samples(images, torch.from_numpy(archive["labels"]).long()))
     torch.manual_seed(0)
-    recipe = Recipe(epsilon=0.3, overshoot=1.5, weight=1.5, epochs=200, batch=64, shift=2, iterations=2)
+    recipe = Recipe(epsilon=0.3, overshoot=1.5, weight=1.5, epochs=100, batch=64, shift=2, iterations=2)
     run = Training.start(build("2c2f", (1, 28, 28), 10), recipe)
     list(run.epochs(sets[0], Samples(sets[0].images[:10], sets[0].labels[:10])))
     found = outcome(run.network.graph(), sets[1], 0.3)
