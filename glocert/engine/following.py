@@ -39,9 +39,10 @@ def followed(program: Program, questions: Sequence[Asked], budget: Budget) -> It
         questions: with their positions; straight paths of a network that is followed exactly.
         budget: limits of all together.
     """
-    if not questions:
+    if len(questions) < 2:
+        yield from _each(program, questions, budget)
         return
-    together = program.cost.mostly_calls and len(questions) > 1
+    together = program.cost.mostly_calls
     if program.curve.events is None:
         yield from _by_grids(program, questions, budget) if together else _each(program, questions, budget)
         return

@@ -19,10 +19,11 @@ def lines(network: Network, paths: Sequence[Segment]) -> tuple[Float64, Float64,
     The change has a rounding, and a point on the path three more, all of numbers no larger than twice the
     largest of the ends: ``CHARGE`` is more.
     """
-    start, stop, off = (
-        np.stack(arrays).reshape(len(paths), -1).take(network.entry, axis=1)
-        for arrays in zip(*((path.start, path.stop, path.radius) for path in paths), strict=True)
-    )
+    start, stop, off = np.empty((3, len(paths), len(network.entry)))
+    for at, path in enumerate(paths):
+        start[at] = path.start.reshape(-1)[network.entry]
+        stop[at] = path.stop.reshape(-1)[network.entry]
+        off[at] = path.radius.reshape(-1)[network.entry]
     with np.errstate(all="ignore"):
         peak = np.maximum(np.abs(start), np.abs(stop))
         return start, stop - start, (off + CHARGE * peak) * UP
