@@ -71,6 +71,14 @@ def leads_there_first(case: schemathesis.Case) -> bool:
     return WAYS.setdefault((made.scenario, mistake, place), way) == way
 
 
+def checks(case: schemathesis.Case) -> list[schemathesis.CheckFunction]:
+    """Return what holds of an answer: a form's fields are text, so a made-up null is a name like any other."""
+    made_up = case.meta is None or not isinstance(case.meta.phase.data, CoveragePhaseData)
+    if made_up and case.media_type == "multipart/form-data":
+        return [check for check in CHECKS if check is not negative_data_rejection]
+    return CHECKS
+
+
 @schema.parametrize()
 @hypothesis_settings(
     max_examples=8,
@@ -83,5 +91,5 @@ def test_the_api_keeps_to_its_document(filled: Served, case: schemathesis.Case) 
     if not leads_there_first(case):
         return
     case.call_and_validate(
-        base_url=filled.url, checks=CHECKS, timeout=30, headers={"Authorization": f"Bearer {ADMIN_KEY}"}
+        base_url=filled.url, checks=checks(case), timeout=30, headers={"Authorization": f"Bearer {ADMIN_KEY}"}
     )
