@@ -125,8 +125,7 @@ def strip(
         upper: value that is drawn white.
     """
     tiles = [_tile(image, lower, upper, _TILE // 2) for image in images]
-    frame = _strip_frame(tuple(tile.size for tile in tiles), tuple(captions))
-    picture = frame.filled(tiles)
+    picture = _strip_frame(_sizes(tiles), tuple(captions)).filled(tiles)
     canvas, width = ImageDraw.Draw(picture), picture.width - 2 * _GAP - 1
     top = picture.height - 4 * _GAP - _LINE
     for part in (Stretch(0.0, 1.0, OPEN), *bar):
@@ -147,12 +146,12 @@ def sheet(
         upper: value that is drawn white.
     """
     drawn = [[_tile(image, lower, upper, _TILE // 2) for image in row] for row in rows]
-    last = _row(drawn[-1], captions)
-    lefts = _lefts(tuple(tile.size for tile in drawn[-1]), captions)
+    frame = _row_frame(_sizes(drawn[-1]), tuple(captions))
+    last = frame.filled(drawn[-1])
     step = drawn[-1][0].height + _GAP
     picture = Image.new("RGB", (last.width, last.height + step * (len(drawn) - 1)), _PAPER)
     for place, tiles in enumerate(drawn[:-1]):
-        for tile, left in zip(tiles, lefts, strict=True):
+        for tile, left in zip(tiles, frame.lefts, strict=True):
             picture.paste(tile, (left, _GAP + place * step))
     picture.paste(last, (0, step * (len(drawn) - 1)))
     return picture
@@ -213,6 +212,10 @@ def _tile(image: Pixels, lower: float, upper: float, size: int = _TILE) -> Image
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
+def _sizes(tiles: Sequence[Image.Image]) -> Sizes:
+    return tuple(tile.size for tile in tiles)
+
+
 def _widths(sizes: Sizes, captions: Sequence[str]) -> list[int]:
     """Return how wide the columns of a row are."""
     font = ImageFont.load_default(12)
@@ -229,7 +232,7 @@ def _lefts(sizes: Sizes, captions: Sequence[str]) -> list[int]:
 
 
 def _row(tiles: Sequence[Image.Image], captions: Sequence[str]) -> Image.Image:
-    return _row_frame(tuple(tile.size for tile in tiles), tuple(captions)).filled(tiles)
+    return _row_frame(_sizes(tiles), tuple(captions)).filled(tiles)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -90,8 +90,10 @@ def train(
     run = Training.start(subject.to(device))
     if (out / CHECKPOINT).exists():
         run.load(out / CHECKPOINT)
-        _show(run, held_out, out)
-        yield from run.log[told:]
+        late = run.log[told:]
+        if late:
+            _show(run, held_out, out)
+        yield from late
     shown_at = 0.0
     for epoch in run.epochs(images, held_out):
         run.save(out / CHECKPOINT)

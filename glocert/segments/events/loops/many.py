@@ -82,12 +82,7 @@ def followed(
         maybe.append(possible)
         counts[p, 0], counts[p, 1], counts[p, 2] = count - 1, len(proven[0]), len(possible[0])
         counts[p, 3] = len(found) > 0
-        if len(found) > 0:
-            facts[p, :6] = found
-        facts[p, 6], facts[p, 8] = np.inf, reached
-        if len(wrong[1]) > 0:
-            at = np.argmin(wrong[1])
-            facts[p, 6], facts[p, 7] = wrong[1][at], wrong[0][at]
+        _note(facts[p], found, wrong, reached)
     return facts, counts, _together(safe), _together(maybe)
 
 
@@ -111,6 +106,16 @@ def _run(
         copy(place[0][VALUE][last[OFFSET] :], scores[count])
         count += 1
     return count, reached
+
+
+@compiled
+def _note(facts: Float64, found: Float64, wrong: Spans, reached: float) -> None:
+    """Write the facts of a path, of its violations the worst."""
+    facts[: len(found)] = found
+    facts[6], facts[8] = np.inf, reached
+    if len(wrong[1]) > 0:
+        at = np.argmin(wrong[1])
+        facts[6], facts[7] = wrong[1][at], wrong[0][at]
 
 
 @compiled
