@@ -200,6 +200,16 @@ def computing(worker: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return []
 
 
+@contextmanager
+def frozen(worker: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Stop a worker, as a pause of its machine would, and have it go on in the end."""
+    worker.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        worker.send_signal(signal.SIGCONT)
+
+
 def alive(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)

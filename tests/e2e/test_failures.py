@@ -23,6 +23,7 @@ from tests.e2e.fleet import (
     digits_data,
     digits_model,
     end,
+    frozen,
     own_fleet,
     slow_model,
     unlabelled,
@@ -88,9 +89,9 @@ def assert_exactly_once(system: Fleet, job_id: str, inputs: int) -> None:
 
 def test_a_killed_worker_costs_one_unit(system: Fleet, uploads: dict[str, str]) -> None:
     victim = system.start_worker("victim")
-    system.steady_worker()
-    job_id = digits_job(system, uploads)
-    children = until("a child", lambda: computing(victim))
+    with frozen(system.steady_worker()):  # or it has done them all before the other has begun
+        job_id = digits_job(system, uploads)
+        children = until("a child", lambda: computing(victim))
     until("a quarter", lambda: system.api.done(job_id) > UNITS / 4)
     end(victim, signal.SIGKILL)
     until("the end of the child", lambda: not any(map(alive, children)), 10)
@@ -186,22 +187,21 @@ def test_sigterm_gives_the_unit_back(system: Fleet, uploads: dict[str, str]) -> 
 def test_a_frozen_worker_that_wakes_up_writes_nothing(system: Fleet, uploads: dict[str, str]) -> None:
     """Its child has the result at hand when it wakes up, but the unit is another worker's by then."""
     system.kill_workers()
-    frozen = system.start_worker("frozen")
+    sleeper = system.start_worker("sleeper")
     job_id = slow_job(system, uploads, inputs={"limit": 1}, budget={"seconds_per_input": 5})
-    until("a child", lambda: computing(frozen))
-    frozen.send_signal(signal.SIGSTOP)
+    until("a child", lambda: computing(sleeper))
     holder = "SELECT worker, status FROM unit WHERE subject = :id"
-    until("the lease to end", lambda: rows(system, holder, id=job_id)[0][1] == "queued")
-    other = system.steady_worker()
-    until("the other", lambda: rows(system, holder, id=job_id)[0][0] == STEADY)
-    frozen.send_signal(signal.SIGCONT)
-    until("the loss to be noticed", lambda: '"end": "lost"' in system.log("frozen"))
+    with frozen(sleeper):
+        until("the lease to end", lambda: rows(system, holder, id=job_id)[0][1] == "queued")
+        other = system.steady_worker()
+        until("the other", lambda: rows(system, holder, id=job_id)[0][0] == STEADY)
+    until("the loss to be noticed", lambda: '"end": "lost"' in system.log("sleeper"))
     assert rows(system, holder, id=job_id) == [(STEADY, "running")]
     job = system.api.finished(job_id)
     assert job["status"] == "succeeded"
     assert system.api.indices(job_id) == [0]
     assert other.poll() is None
-    assert frozen.poll() is None
+    assert sleeper.poll() is None
 
 
 def test_a_repeated_request_makes_no_second_job(system: Fleet, uploads: dict[str, str]) -> None:
