@@ -35,6 +35,7 @@ from tests.e2e.fleet import (
 
 @dataclass
 class Embedded:
+    folder: Path
     process: subprocess.Popen[bytes]
     api: Api
 
@@ -48,7 +49,7 @@ def embedded(folder: Path) -> Iterator[Embedded]:
         until("its address", lambda: b"ready http" in log.read_bytes() or process.poll() is not None)
         address = log.read_text().partition("ready ")[2].split()[0]
         with httpx.Client(base_url=address, timeout=30) as client:
-            yield Embedded(process, Api(client))
+            yield Embedded(folder, process, Api(client))
     finally:
         process.kill()
         process.wait()
@@ -112,22 +113,28 @@ def test_sigterm_ends_the_child_and_keeps_the_work(folder: Path) -> None:
     assert unit_states(folder, job_id) == [("queued", 0), ("queued", 0)]
 
 
-def test_a_cancelled_job_goes_on_inside_the_input(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+    """A service to which nothing is done."""
+    with embedded(tmp_path_factory.mktemp("standing")) as service:
+        yield service
+
+
+def test_a_cancelled_job_goes_on_inside_the_input(standing: Embedded) -> None:
     kept = "SELECT count(*) FROM partial_result WHERE job_id = :id"
-    with embedded(folder) as service:
-        cancel_and_resume(service.api, lambda job_id: rows(folder, kept, job_id)[0][0])
+    cancel_and_resume(standing.api, lambda job_id: rows(standing.folder, kept, job_id)[0][0])
 
 
-def test_two_services_on_one_folder_are_one_too_many(folder: Path) -> None:
-    with embedded(folder):
-        second = start(folder)
-        assert second.wait(PATIENCE_S) not in {0, None}
+def test_two_services_on_one_folder_are_one_too_many(standing: Embedded) -> None:
+    second = start(standing.folder)
+    assert second.wait(PATIENCE_S) not in {0, None}
+    assert standing.process.poll() is None
+    assert standing.api.client.get("/healthz").status_code == 200
 
 
-def test_the_service_itself_never_loads_torch(folder: Path) -> None:
-    with embedded(folder) as service:
-        service.api.upload("models", "digits.onnx", digits_model())
-        mapped = {entry.path for entry in psutil.Process(service.process.pid).memory_maps()}
-        assert not [path for path in mapped if "/torch/" in path or "/onnxruntime/" in path]
-        server = psutil.Process(service.process.pid).children()[0]
-        assert [entry.path for entry in server.memory_maps() if "/torch/" in entry.path]
+def test_the_service_itself_never_loads_torch(standing: Embedded) -> None:
+    standing.api.upload("models", "digits.onnx", digits_model())
+    mapped = {entry.path for entry in psutil.Process(standing.process.pid).memory_maps()}
+    assert not [path for path in mapped if "/torch/" in path or "/onnxruntime/" in path]
+    server = psutil.Process(standing.process.pid).children()[0]
+    assert [entry.path for entry in server.memory_maps() if "/torch/" in entry.path]

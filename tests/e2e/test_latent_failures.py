@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.fleet import ROOT, Fleet, computing, digits_data, digits_model, end, own_fleet, until
 
 DIGITS = ROOT / "examples/digits"
-INPUTS = 6
+INPUTS = 4
 OWN = {"seconds", "files"}
 """members of a row that say how long it took, and where the pictures of its job are"""
 
