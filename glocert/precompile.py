@@ -45,13 +45,16 @@ def precompile(wanted: Sequence[str] | None = None) -> int:
 
 
 def side_by_side() -> int:
-    """Do so in several processes, each with the modules of a folder: their loops call each other."""
+    """Do so in several processes, each with the modules of a folder: their loops call each other.
+
+    Returns:
+        How many there are in this package.
+    """
     folders: dict[str, list[str]] = {}
     for name in modules():
         folders.setdefault(name.rpartition(".")[0], []).append(name)
     with ProcessPoolExecutor(min(len(folders), os.cpu_count() or 1), get_context("spawn")) as pool:
-        list(pool.map(precompile, sorted(folders.values(), key=len, reverse=True)))
-    return precompile()
+        return sum(pool.map(precompile, sorted(folders.values(), key=len, reverse=True)))
 
 
 def modules() -> list[str]:

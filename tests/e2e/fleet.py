@@ -54,7 +54,7 @@ def until(what: str, look: Callable[[], Any], patience_s: float = PATIENCE_S) ->
     deadline = time.monotonic() + patience_s
     while not (answer := look()):
         assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return answer
 
 

@@ -17,6 +17,13 @@ import pytest
 
 from glocert.machine_code import store
 
+SUMS = """
+from glocert.compiled import summing
+
+@summing
+def total(x):
+    return x[0] + x[1] + x[2]
+"""
 ROOT = Path(__file__).parents[3]
 AID = """
 import numba
@@ -278,18 +285,19 @@ def test_processes_that_compile_at_once_do_each_other_no_harm(package, load):
     assert sum(loop.total.stats.cache_hits.values()) == 3
 
 
-def test_code_of_sums_in_any_order_is_kept_for_every_process():
+def test_code_of_sums_in_any_order_is_kept_for_every_process(tmp_path):
     """Their options are a set, whose order differs from process to process."""
+    (tmp_path / "sums.py").write_text(SUMS)
     code = (
-        "from glocert.forms.loops.backward import collect\n"
         "from glocert.machine_code.substance import substance\n"
-        "print(substance(collect).hex())"
+        "from sums import total\n"
+        "print(substance(total).hex())"
     )
     found = {
         subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT,
-            env={**os.environ, "PYTHONHASHSEED": seed},
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": f"{ROOT}:{tmp_path}"},
             capture_output=True,
             check=True,
             text=True,
