@@ -65,13 +65,15 @@ class Api:
     client: httpx.Client
 
     def get(self, path: str, **query: Any) -> Any:
-        while True:
-            with suppress(httpx.TransportError):
-                answer = self.client.get(path, params=query)
-                if answer.status_code < 500:
-                    assert answer.status_code == 200, answer.text
-                    return answer.json()
-            time.sleep(0.1)
+        return until(f"an answer about {path}", lambda: self._answer(path, query)).json()
+
+    def _answer(self, path: str, query: dict[str, Any]) -> httpx.Response | None:
+        with suppress(httpx.TransportError):
+            answer = self.client.get(path, params=query)
+            if answer.status_code < 500:
+                assert answer.status_code == 200, answer.text
+                return answer
+        return None
 
     def upload(self, kind: str, name: str, content: bytes, **form: str) -> str:
         answer = self.client.post(f"/v1/{kind}", files={"file": (name, content)}, data=form)
