@@ -47,7 +47,6 @@ def _enter(ledger: Ledger, found: Decided) -> None:
     ledger.enter(found.safe, found.violated())
     ledger.lowest = min(ledger.lowest, found.lowest)
     ledger.radius = max(ledger.radius, found.radius)
-    t, margin = found.wrong
-    ledger.witnesses += zip(margin.tolist(), t.tolist(), strict=True)
+    ledger.witnesses += found.wrong
     if not found.everywhere:
         ledger.stuck.add("tie" if found.radius <= _RELATIVE * max(found.scale, 1e-300) else "numeric")

@@ -22,9 +22,9 @@ Result = TypeVar("Result")
 
 _BY_RADIUS = frozenset({"tie", "numeric"})
 """reasons that a smaller radius may remove"""
-_SHARES = 4
+_SHARES = 8
 """parts of the work for each thread: the last ones to end leave little to wait for"""
-_PART = 8, 64
+_PART = 8, 32
 """fewest and most questions of a part: so many share its calls, and are answered at the same time"""
 
 

@@ -73,7 +73,6 @@ def certify(
     return next(certify_many(program, [question], budget)).report
 
 
-@torch.inference_mode()
 def certify_many(
     program: Program, questions: Sequence[Question], budget: Budget | None = None, watch: Watch | None = None
 ) -> Iterator[Answer]:
@@ -98,12 +97,14 @@ def certify_many(
     yield from _bounded(program, once, limits)
     everything = {at: one for at, one in enumerate(questions) if at not in once}
     cost = program.cost
-    straight = {at: one for at, one in everything.items() if _straight(program, cost, one)}
+    short = cost.small
+    straight = {at: one for at, one in everything.items() if _straight(program, one, short=short)}
     yield from followed(program, list(straight.items()), limits)
     rest = {at: one for at, one in everything.items() if at not in straight}
     yield from _searched(program, cost, rest, limits, watch or _unseen)
 
 
+@torch.inference_mode()
 def _bounded(program: Program, questions: dict[int, Question], budget: Budget) -> Iterator[Answer]:
     """Bound paths once, one after the other."""
     for at, question in questions.items():
@@ -112,16 +113,17 @@ def _bounded(program: Program, questions: dict[int, Question], budget: Budget) -
         yield Answer(at, report, budget.clock() - began)
 
 
-def _straight(program: Program, cost: Cost, question: Question) -> bool:
-    """Whether a path is followed from the beginning to the end without bounding anything."""
+def _straight(program: Program, question: Question, *, short: bool) -> bool:
+    """Whether a path is followed from the beginning to the end without bounding anything, if short."""
     segment = program.exact and isinstance(question.path, Segment)
-    return segment and not question.known and (question.partition or cost.small)
+    return segment and not question.known and (question.partition or short)
 
 
 def _unseen(_position: int, _state: Callable[[], dict[str, Any]]) -> None:
     """Nobody watches."""
 
 
+@torch.inference_mode()
 def _searched(
     program: Program, cost: Cost, questions: dict[int, Question], budget: Budget, watch: Watch
 ) -> Iterator[Answer]:

@@ -66,7 +66,7 @@ class Decided:
         span: the run's part of the path.
         safe: parts on which the property is proven, in order, no two touching.
         maybe: parts on which no violation is proven.
-        wrong: t of the vertices where a margin is proven to be negative, and the smallest computed one there.
+        wrong: where a margin is proven to be negative: the smallest computed one of a vertex, and its t.
         finite: whether every number of the run is; otherwise nothing that follows is known.
         lowest: smallest computed margin and its t.
         reach: the property is proven from the first vertex to here; -1 where not even there.
@@ -78,7 +78,7 @@ class Decided:
     span: Span
     safe: list[Span]
     maybe: list[Span]
-    wrong: tuple[Float64, Float64]
+    wrong: list[tuple[float, float]]
     finite: bool
     lowest: tuple[float, float] = (math.inf, 0.0)
     reach: float = -1.0
@@ -88,11 +88,7 @@ class Decided:
 
     def worst(self) -> tuple[float, float]:
         """Return the smallest margin that is proven to be negative, and its t; infinite where none is."""
-        t, margin = self.wrong
-        if not len(t):
-            return math.inf, 0.0
-        at = int(margin.argmin())
-        return float(margin[at]), float(t[at])
+        return min(self.wrong, default=(math.inf, 0.0))
 
     def violated(self) -> list[Span]:
         """Return the parts with a length on which a violation is proven: what ``maybe`` leaves of the run.
@@ -105,7 +101,8 @@ class Decided:
 
 def decide(run: Run, label: int, margin: float) -> Decided:
     """Return what a run proves, in one pass."""
-    safe, maybe, wrong, found = loops.decided(run.t, run.scores, run.radius, label, float(margin))
+    safe, maybe, (t, lowest), found = loops.decided(run.t, run.scores, run.radius, label, float(margin))
+    wrong = _pairs((lowest, t))
     span = float(run.t[0]), float(run.t[-1])
     if not len(found):
         return Decided(span, [], _pairs(maybe), wrong, False)

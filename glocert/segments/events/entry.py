@@ -8,25 +8,20 @@ import numpy as np
 
 from glocert.budget import Budget
 from glocert.paths.segment import Segment
-from glocert.rounding import CHARGE, UP
 from glocert.segments.events.layers import Float64
+from glocert.segments.events.loops.entry import entered
 from glocert.segments.events.network import Network
 
 
 def lines(network: Network, paths: Sequence[Segment]) -> tuple[Float64, Float64, Float64]:
-    """Return start, change and error of paths as the network's input in memory order, a row each.
-
-    The change has a rounding, and a point on the path three more, all of numbers no larger than twice the
-    largest of the ends: ``CHARGE`` is more.
-    """
-    start, stop, off = np.empty((3, len(paths), len(network.entry)))
-    for at, path in enumerate(paths):
-        start[at] = path.start.reshape(-1)[network.entry]
-        stop[at] = path.stop.reshape(-1)[network.entry]
-        off[at] = path.radius.reshape(-1)[network.entry]
-    with np.errstate(all="ignore"):
-        peak = np.maximum(np.abs(start), np.abs(stop))
-        return start, stop - start, (off + CHARGE * peak) * UP
+    """Return start, change and error of paths as the network's input in memory order, a row each."""
+    start = np.array([path.start for path in paths], np.float64)
+    stop = np.array([path.stop for path in paths], np.float64)
+    radius = np.array([path.radius for path in paths], np.float64)
+    count = len(paths)
+    return entered(
+        (start.reshape(count, -1), stop.reshape(count, -1), radius.reshape(count, -1)), network.entry
+    )
 
 
 def room_for(network: Network, budget: Budget, most: int) -> int:

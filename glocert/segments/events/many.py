@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glocert.budget import Budget
 from glocert.laws import Span
@@ -53,18 +55,16 @@ def followed(network: Network, asked: Sequence[Asked], budget: Budget) -> list[F
         (labels, required),
         room_for(network, budget, network.loops.room),
     )
-    proven, possible = _pairs(safe), _pairs(maybe)
-    numbers, sizes = facts.tolist(), counts.tolist()
-    return [
-        First(_decided(row, finite, list(_next(proven, first)), list(_next(possible, second))), pieces)
-        for row, (pieces, first, second, finite) in zip(numbers, sizes, strict=True)
-    ]
+    proven, possible = _each(safe, counts[:, 1]), _each(maybe, counts[:, 2])
+    pieces, _, _, finite = counts.T.tolist()
+    said = map(_decided, facts.tolist(), finite, proven, possible)
+    return [First(*one) for one in zip(said, pieces, strict=True)]
 
 
 def _decided(row: list[float], finite: int, safe: list[Span], maybe: list[Span]) -> Decided:
     """Return what a run says; of the vertices with a violation only the worst is kept."""
     *found, worst, where, reached = row
-    wrong = (np.array([where]), np.array([worst])) if worst < np.inf else (np.empty(0), np.empty(0))
+    wrong = [(worst, where)] if worst < np.inf else []
     if not finite:
         return Decided((0.0, reached), safe, maybe, wrong, False)
     best, at, reach, everywhere, radius, scale = found
@@ -73,10 +73,10 @@ def _decided(row: list[float], finite: int, safe: list[Span], maybe: list[Span])
     )
 
 
-def _pairs(ends: tuple[Float64, Float64]) -> Iterator[Span]:
-    start, stop = ends
-    return iter(zip(start.tolist(), stop.tolist(), strict=True))
-
-
-def _next(parts: Iterator[Span], count: int) -> Iterator[Span]:
-    return (next(parts) for _ in range(count))
+def _each(parts: tuple[Float64, Float64], counts: NDArray[np.int64]) -> Iterator[list[Span]]:
+    """Yield the parts of each path, given how many each has."""
+    start, stop = parts
+    pairs = list(zip(start.tolist(), stop.tolist(), strict=True))
+    ends = np.cumsum(counts).tolist()
+    for first, last in pairwise([0, *ends]):
+        yield pairs[first:last]
