@@ -18,6 +18,7 @@ from glocert.report import SegmentReport
 from glocert.spec import Mutation, Preprocessing
 
 FRAMES = 9
+_RATIOS = tuple(np.linspace(0.0, 1.0, FRAMES).tolist())
 DECIDED = 1e-6
 """Share of the path that no picture can show."""
 COUNTEREXAMPLE, PATH, MAP = "counterexample.png", "path.png", "map.png"
@@ -38,6 +39,7 @@ class Story:
         domain: bounds of the values.
         answer: the engine's, after confirmation.
         found: the confirmed violation, for falsified inputs.
+        captions: of the frames along the path, see ``captions``.
         region: which boxes are proven, where the path has several parameters.
     """
 
@@ -48,6 +50,7 @@ class Story:
     domain: Preprocessing
     answer: SegmentReport
     found: Confirmed | None
+    captions: Sequence[str]
     region: BoxReport | None = None
 
     def draw(self, folder: pathlib.Path) -> tuple[str, ...]:
@@ -82,10 +85,9 @@ class Story:
         )
 
     def _strip(self) -> Image:
-        ratios = np.linspace(0.0, 1.0, FRAMES)
         return pictures.strip(
-            [image_at(self.path, float(t), self.domain) for t in ratios],
-            [f"t = {t:.3g}\n{self._value(float(t))}" for t in ratios],
+            [image_at(self.path, t, self.domain) for t in _RATIOS],
+            self.captions,
             list(self._bar()),
             lower=self.domain.lower,
             upper=self.domain.upper,
@@ -102,7 +104,7 @@ class Story:
 
     def _value(self, t: float | Sequence[float]) -> str:
         if isinstance(t, float):
-            return f"{self.mutation.unit} {self.mutation.value_at(t):.3g}"
+            return _shown(self.mutation, t)
         return "\n".join(f"{one.type} {one.value:.3g}" for one in self.mutation.parameters_at(t))
 
     def _bar(self) -> Iterator[Stretch]:
@@ -119,6 +121,15 @@ class Story:
         if self.found is not None:
             (t,) = _point(self.found.t)
             yield Stretch(max(0.0, t - 0.003), min(1.0, t + 0.003), pictures.WRONG)
+
+
+def captions(mutation: Mutation) -> tuple[str, ...]:
+    """Return what is written under the frames along a path of one parameter; all inputs of a job share it."""
+    return tuple(f"t = {t:.3g}\n{_shown(mutation, t)}" for t in _RATIOS)
+
+
+def _shown(mutation: Mutation, t: float) -> str:
+    return f"{mutation.unit} {mutation.value_at(t):.3g}"
 
 
 def _point(t: float | tuple[float, ...]) -> tuple[float, ...]:

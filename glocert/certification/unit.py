@@ -15,7 +15,7 @@ from glocert.budget import Budget
 from glocert.certification.at_once import Found, answered
 from glocert.certification.case import Case, Subject, load
 from glocert.certification.confirmation import Confirmed, Images, confirm
-from glocert.certification.drawing import COUNTEREXAMPLE, Story
+from glocert.certification.drawing import COUNTEREXAMPLE, Story, captions
 from glocert.certification.entering import Entrance, Input, Way
 from glocert.certification.journal import Entry, Journal, State, digest
 from glocert.certification.question import Question
@@ -76,6 +76,7 @@ class _Unit:
         self._subject, self._entrance, self._spec = subject, entrance, spec
         self._device, self._block_bytes = machine
         self._law = law_of(spec.law, spec.mutation.start, spec.mutation.stop)
+        self._captions = () if spec.mutation.mutations else captions(spec.mutation)
         self._journal = journal
         self._runtimes = Runtimes(subject.network)
         self._networks: dict[Hashable, Graph] = {}
@@ -163,7 +164,8 @@ class _Unit:
         if answer.verdict is Verdict.FALSIFIED and found is None:
             answer = _unconfirmed(answer, self._spec.arithmetic)
         seen = None if found is None else replace(found, image=found.image[: len(one.shown)])
-        story = Story(one.shown, row.label, way.scene, mutation, self._domain, answer, seen, known.region)
+        about = one.shown, row.label, way.scene, mutation, self._domain
+        story = Story(*about, answer, seen, self._captions, known.region)
         files, reached = story.draw(folder), max(0.0, answer.certified_to)
         return replace(
             row,

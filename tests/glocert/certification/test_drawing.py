@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glocert.certification.confirmation import Confirmed
-from glocert.certification.drawing import Story
+from glocert.certification.drawing import Story, captions
 from glocert.paths.segment import Segment
 from glocert.pictures import PROVEN, WRONG, Stretch
 from glocert.report import Interval, SegmentReport
@@ -20,7 +20,8 @@ def bar(reach: float, upper: float) -> list[Stretch]:
     mass = Interval(max(reach, 0.0), upper)
     answer = SegmentReport(Verdict.FALSIFIED, mass, reach, -1.0, 1.0, 1e-12, witnesses=(1.0,))
     found = Confirmed(t=1.0, predicted=2, image=ITEM, runtimes=("torch",))
-    story = Story(ITEM, 1, PATH, Mutation("brightness", 0.0, 1.0), Preprocessing(), answer, found)
+    brighter = Mutation("brightness", 0.0, 1.0)
+    story = Story(ITEM, 1, PATH, brighter, Preprocessing(), answer, found, captions(brighter))
     return list(story._bar())
 
 
@@ -34,3 +35,10 @@ def test_what_lies_behind_a_decided_reach_is_wrong(reach: float) -> None:
 def test_what_may_hold_is_not_painted_wrong() -> None:
     painted = bar(0.5, 0.7)
     assert [part.colour for part in painted if part.stop - part.start > 0.01] == [PROVEN]
+
+
+def test_frames_are_named_by_the_parameter_in_its_own_unit() -> None:
+    found = captions(Mutation("rotation", -10.0, 30.0))
+    assert found[0] == "t = 0\ndegrees -10"
+    assert found[4] == "t = 0.5\ndegrees 10"
+    assert len(found) == 9
