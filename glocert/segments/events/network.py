@@ -53,7 +53,7 @@ class Loops(NamedTuple):
     room: int
 
 
-PROVEN = Loops(begin, follow, radius, room=1024)
+PROVEN = Loops(begin, follow, radius, room=2048)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -46,11 +46,15 @@ def when(value: float, slope: float, side: float, now: float) -> float:
 
 @inlined
 def earliest(due: Float64) -> float:
-    """Return the smallest of some times."""
-    least = np.inf
-    for i in range(len(due)):
-        least = due[i] if due[i] < least else least
-    return least
+    """Return the smallest time of a block; four comparisons at a time wait for no other."""
+    a, b, c, d = np.inf, np.inf, np.inf, np.inf
+    for i in range(0, BLOCK, 4):
+        a = due[i] if due[i] < a else a
+        b = due[i + 1] if due[i + 1] < b else b
+        c = due[i + 2] if due[i + 2] < c else c
+        d = due[i + 3] if due[i + 3] < d else d
+    a, c = (b if b < a else a), (d if d < c else c)
+    return c if c < a else a
 
 
 @fusing(

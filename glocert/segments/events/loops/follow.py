@@ -84,12 +84,20 @@ def follow(
 
 @inlined
 def _first(least: Float64) -> int:
-    """Return the block with the earliest event."""
-    best, block = np.inf, 0
-    for k in range(len(least)):
+    """Return the block with the earliest event: the best of every eight by comparisons without a branch."""
+    best, at, whole = np.inf, 0, len(least) - len(least) % 8
+    for k in range(0, whole, 8):
+        a, b = min(least[k], least[k + 1]), min(least[k + 2], least[k + 3])
+        c, d = min(least[k + 4], least[k + 5]), min(least[k + 6], least[k + 7])
+        lowest = min(min(a, b), min(c, d))
+        if lowest < best:
+            best, at = lowest, k
+    for k in range(whole, len(least)):
         if least[k] < best:
-            best, block = least[k], k
-    return block
+            best, at = least[k], k
+    while least[at] != best:
+        at += 1
+    return at
 
 
 @inlined
