@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import float32, forward
+from benchmarks import float32, forward, kept
 from benchmarks.bare import by_grids
 from benchmarks.bare_forms import without_rounding
 from benchmarks.curve import machine
@@ -267,14 +267,20 @@ def _bar(what: str, reached: float, wanted: float) -> str:
     return f"{what}: {reached:.2f} (bar {wanted:.2f}) {'met' if reached >= wanted else 'MISSED'}"
 
 
+def beside(before: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of a run, and what an earlier one has of contenders and networks that it left out."""
+    earlier = {(row["network"], row["kind"]): row["contenders"] for row in before}
+    now = [
+        {**row, "contenders": earlier.get((row["network"], row["kind"]), {}) | row["contenders"]}
+        for row in rows
+    ]
+    return [dict(row) for row in kept.merged(before, now, ["network", "kind"], CLASSIFIERS)]
+
+
 def _kept(rows: Sequence[dict[str, Any]], repeat: int) -> dict[str, Any]:
-    """Return the file: rows of networks that were not measured now stay."""
-    old = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
-    now = {row["network"] for row in rows}
-    every = [*(row for row in old if row["network"] not in now), *rows]
-    order = {name: at for at, name in enumerate(CLASSIFIERS)}
-    every.sort(key=lambda row: order.get(row["network"], len(order)))
-    return {"machine": machine(), "threads": 1, "repeat": repeat, "rows": every}
+    """Return the file."""
+    before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
+    return {"machine": machine(), "threads": 1, "repeat": repeat, "rows": beside(before, rows)}
 
 
 _COLUMNS = ("float32", "curve", "grid", "forms", "engine", "bare", "mass", "bisection")
