@@ -268,17 +268,23 @@ def _bar(what: str, reached: float, wanted: float) -> str:
 
 
 def beside(before: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of a run, and what an earlier one has of contenders and networks that it left out."""
-    earlier = {(row["network"], row["kind"]): row["contenders"] for row in before}
-    now = [
-        {**row, "contenders": earlier.get((row["network"], row["kind"]), {}) | row["contenders"]}
-        for row in rows
-    ]
+    """Return the rows of a run, and what an earlier one has of contenders and networks that it left out.
+
+    Ratios compare times of one run: an earlier one stays where neither of its two contenders ran again.
+    """
+    earlier = {(row["network"], row["kind"]): row for row in before}
+    now = [_with(earlier.get((row["network"], row["kind"]), {}), row) for row in rows]
     return [dict(row) for row in kept.merged(before, now, ["network", "kind"], CLASSIFIERS)]
 
 
+def _with(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    ran = new["contenders"].keys()
+    ratios = {name: old[name] for name, pair in RATIOS.items() if name in old and ran.isdisjoint(pair)}
+    return {**ratios, **new, "contenders": old.get("contenders", {}) | new["contenders"]}
+
+
 def _kept(rows: Sequence[dict[str, Any]], repeat: int) -> dict[str, Any]:
-    """Return the file."""
+    """Return the file of results with those of this run."""
     before = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
     return {"machine": machine(), "threads": 1, "repeat": repeat, "rows": beside(before, rows)}
 

@@ -19,6 +19,7 @@ from glocert.spec import Mutation, Preprocessing
 
 FRAMES = 9
 _RATIOS = tuple(np.linspace(0.0, 1.0, FRAMES).tolist())
+"""where on the path the frames are"""
 DECIDED = 1e-6
 """Share of the path that no picture can show."""
 COUNTEREXAMPLE, PATH, MAP = "counterexample.png", "path.png", "map.png"
@@ -124,7 +125,9 @@ class Story:
 
 
 def captions(mutation: Mutation) -> tuple[str, ...]:
-    """Return what is written under the frames along a path of one parameter; all inputs of a job share it."""
+    """Return what is written under the frames along the path of every input; a ``box`` has none."""
+    if mutation.mutations:
+        return ()
     return tuple(f"t = {t:.3g}\n{_shown(mutation, t)}" for t in _RATIOS)
 
 

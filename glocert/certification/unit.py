@@ -76,7 +76,7 @@ class _Unit:
         self._subject, self._entrance, self._spec = subject, entrance, spec
         self._device, self._block_bytes = machine
         self._law = law_of(spec.law, spec.mutation.start, spec.mutation.stop)
-        self._captions = () if spec.mutation.mutations else captions(spec.mutation)
+        self._captions = captions(spec.mutation)
         self._journal = journal
         self._runtimes = Runtimes(subject.network)
         self._networks: dict[Hashable, Graph] = {}
@@ -164,8 +164,17 @@ class _Unit:
         if answer.verdict is Verdict.FALSIFIED and found is None:
             answer = _unconfirmed(answer, self._spec.arithmetic)
         seen = None if found is None else replace(found, image=found.image[: len(one.shown)])
-        about = one.shown, row.label, way.scene, mutation, self._domain
-        story = Story(*about, answer, seen, self._captions, known.region)
+        story = Story(
+            one.shown,
+            row.label,
+            way.scene,
+            mutation,
+            self._domain,
+            answer,
+            seen,
+            self._captions,
+            known.region,
+        )
         files, reached = story.draw(folder), max(0.0, answer.certified_to)
         return replace(
             row,

@@ -97,8 +97,8 @@ def certify_many(
     yield from _bounded(program, once, limits)
     everything = {at: one for at, one in enumerate(questions) if at not in once}
     cost = program.cost
-    short = cost.small
-    straight = {at: one for at, one in everything.items() if _straight(program, one, short=short)}
+    cheap = cost.small
+    straight = {at: one for at, one in everything.items() if _straight(program, one, cheap=cheap)}
     yield from followed(program, list(straight.items()), limits)
     rest = {at: one for at, one in everything.items() if at not in straight}
     yield from _searched(program, cost, rest, limits, watch or _unseen)
@@ -113,10 +113,16 @@ def _bounded(program: Program, questions: dict[int, Question], budget: Budget) -
         yield Answer(at, report, budget.clock() - began)
 
 
-def _straight(program: Program, question: Question, *, short: bool) -> bool:
-    """Whether a path is followed from the beginning to the end without bounding anything, if short."""
+def _straight(program: Program, question: Question, *, cheap: bool) -> bool:
+    """Whether a path is followed from the beginning to the end without bounding anything.
+
+    Args:
+        program: the network.
+        question: about the path.
+        cheap: whether that costs less than a search.
+    """
     segment = program.exact and isinstance(question.path, Segment)
-    return segment and not question.known and (question.partition or short)
+    return segment and not question.known and (question.partition or cheap)
 
 
 def _unseen(_position: int, _state: Callable[[], dict[str, Any]]) -> None:

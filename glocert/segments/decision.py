@@ -102,13 +102,13 @@ class Decided:
 def decide(run: Run, label: int, margin: float) -> Decided:
     """Return what a run proves, in one pass."""
     safe, maybe, (t, lowest), found = loops.decided(run.t, run.scores, run.radius, label, float(margin))
-    wrong = _pairs((lowest, t))
+    wrong = pairs((lowest, t))
     span = float(run.t[0]), float(run.t[-1])
     if not len(found):
-        return Decided(span, [], _pairs(maybe), wrong, False)
+        return Decided(span, [], pairs(maybe), wrong, False)
     best, where, reach, everywhere, radius, scale = found.tolist()
     facts = (best, where), reach, bool(everywhere), radius, scale
-    return Decided(span, _pairs(safe), _pairs(maybe), wrong, True, *facts)
+    return Decided(span, pairs(safe), pairs(maybe), wrong, True, *facts)
 
 
 def margins(run: Run, label: int, margin: float) -> Margins:
@@ -130,6 +130,7 @@ def possible(known: Margins) -> Spans:
     return Spans(*loops.spans(known.t, known.values, known.error, 1.0))
 
 
-def _pairs(ends: tuple[Float64, Float64]) -> list[Span]:
+def pairs(ends: tuple[Float64, Float64]) -> list[Span]:
+    """Return two lines of numbers as pairs."""
     start, stop = ends
     return list(zip(start.tolist(), stop.tolist(), strict=True))

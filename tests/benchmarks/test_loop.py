@@ -27,6 +27,14 @@ def test_what_was_left_out_stays_as_it_was():
     ]
 
 
+def test_a_ratio_stays_with_its_two_contenders_and_never_spans_two_runs():
+    before = row("mnist_tiny_20", "chord 1", grid=4.0, curve=2.0, engine=3.0, bare=2.0)
+    now = row("mnist_tiny_20", "chord 1", engine=1.0)
+    (found,) = beside([{**before, "events": 2.0, "proof": 1.5}], [now])
+    assert found["events"] == 2.0
+    assert "proof" not in found
+
+
 def test_the_first_run_has_nothing_beside_it():
     assert beside([], [row("mnist_tiny_20", "chord 1", engine=1.0)]) == [
         row("mnist_tiny_20", "chord 1", engine=1.0)

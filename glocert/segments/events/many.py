@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glocert.budget import Budget
 from glocert.laws import Span
 from glocert.paths.segment import Segment
-from glocert.segments.decision import Decided
+from glocert.segments.decision import Decided, pairs
 from glocert.segments.events.entry import lines, room_for
 from glocert.segments.events.layers import Float64
 from glocert.segments.events.loops import many as loops
@@ -75,8 +75,6 @@ def _decided(row: list[float], finite: int, safe: list[Span], maybe: list[Span])
 
 def _each(parts: tuple[Float64, Float64], counts: NDArray[np.int64]) -> Iterator[list[Span]]:
     """Yield the parts of each path, given how many each has."""
-    start, stop = parts
-    pairs = list(zip(start.tolist(), stop.tolist(), strict=True))
-    ends = np.cumsum(counts).tolist()
-    for first, last in pairwise([0, *ends]):
-        yield pairs[first:last]
+    every = pairs(parts)
+    for first, last in pairwise([0, *np.cumsum(counts).tolist()]):
+        yield every[first:last]

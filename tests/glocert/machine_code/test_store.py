@@ -17,6 +17,7 @@ import pytest
 
 from glocert.machine_code import store
 
+ROOT = Path(__file__).parents[3]
 SUMS = """
 from glocert.compiled import summing
 
@@ -24,7 +25,6 @@ from glocert.compiled import summing
 def total(x):
     return x[0] + x[1] + x[2]
 """
-ROOT = Path(__file__).parents[3]
 AID = """
 import numba
 from glocert.compiled import compiled

@@ -84,7 +84,10 @@ def follow(
 
 @inlined
 def _first(least: Float64) -> int:
-    """Return the block with the earliest event: the best of every eight by comparisons without a branch."""
+    """Return the block with the earliest event; no time is NaN.
+
+    The best of every eight is found without a branch: there may be hundreds of blocks for each event.
+    """
     best, at, whole = np.inf, 0, len(least) - len(least) % 8
     for k in range(0, whole, 8):
         a, b = min(least[k], least[k + 1]), min(least[k + 2], least[k + 3])
