@@ -74,33 +74,39 @@ def clamped(
 ) -> tuple[float, float, float]:
     """Return the line in place of ``min(max(x, first), last)`` on [low, high]: slope, constant and error.
 
+    No branch depends on the numbers, so that a loop takes several at once; what is not used may be NaN.
+
     Args:
-        low: of the number type, finite.
+        low: of the number type.
         high: not below it.
         levels: first < last, either may be infinite.
         own: charge, up and tiny.
     """
     (first, last), (charge, up, tiny) = levels, own
-    zero, one = low - low, up / up
-    if low >= first and high <= last:
-        return one, zero, zero
-    if high <= first:
-        return zero, first, zero
-    if low >= last:
-        return zero, last, zero
-    at_low, at_high = min(max(low, first), last), min(max(high, first), last)
-    gain = (at_high - at_low) / (high - low)
+    one = up / up
+    zero, half_ = tiny - tiny, one / (one + one)
+    same, constant = (low >= first) & (high <= last), (high <= first) | (low >= last)
+    at_low = low if low > first else first
+    at_low = at_low if at_low < last else last
+    at_high = high if high > first else first
+    at_high = at_high if at_high < last else last
+    reach = high - low
+    gain = (at_high - at_low) / (reach if reach > tiny else tiny)
     one_end, other_end = at_low - gain * low, at_high - gain * high
-    top, bottom = max(one_end, other_end), min(one_end, other_end)
-    scale = max(abs(at_low), abs(at_high))
+    top = one_end if one_end > other_end else other_end
+    bottom = one_end if one_end < other_end else other_end
+    scale = abs(at_low) if abs(at_low) > abs(at_high) else abs(at_high)
     for level in (first, last):
-        if low < level < high:
-            miss = level - gain * level
-            top, bottom = max(top, miss), min(bottom, miss)
-            scale = max(scale, abs(level))
-    scale = scale + abs(gain) * max(abs(low), abs(high))
-    half = ((top - bottom) / (one + one) + scale * charge) * up + tiny
-    return gain, (top + bottom) / (one + one), half
+        miss, size, inside = level - gain * level, abs(level), (low < level) & (high > level)
+        top = miss if inside & (miss > top) else top
+        bottom = miss if inside & (miss < bottom) else bottom
+        scale = size if inside & (size > scale) else scale
+    scale += abs(gain) * (abs(low) if abs(low) > abs(high) else abs(high))
+    half = ((top - bottom) * half_ + scale * charge) * up + tiny
+    settled = same | constant
+    slope = one if same else (zero if constant else gain)
+    middle = zero if same else (at_low if constant else (top + bottom) * half_)
+    return slope, middle, zero if settled else half
 
 
 @compiled("(F[:, ::1], F[::1], UniTuple(float64, 4), UniTuple(float64, 3), F[:, ::1], F[::1])")
@@ -128,19 +134,21 @@ def clamp(
     lift, charge, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
     first, last, lost = kind(levels[0]), kind(levels[1]), kind(levels[2])
     zero, endless = kind(0.0), kind(math.inf)
+    gains = np.empty_like(error)
+    gains[:] = zero
+    for line in range(1, len(lines)):
+        for j in range(len(error)):
+            gains[j] += abs(lines[line, j])
     for j in range(len(error)):
-        swing = zero
-        for i in range(1, len(lines)):
-            swing += abs(lines[i, j])
-        width = (swing + error[j]) * lift + abs(lines[0, j]) * charge + tiny
-        gain, middle, half = zero, zero, endless
-        if width < endless:
-            low, high = lines[0, j] - width, lines[0, j] + width
-            gain, middle, half = clamped(low, high, (first, last), (charge, up, tiny))
-        fresh = abs(error[j] * gain)
-        if half > zero:
-            fresh = (fresh + half) * up
-        bound[j] = (fresh + lost) * up if lost > zero else fresh
-        out[0, j] = lines[0, j] * gain + middle
-        for i in range(1, len(lines)):
-            out[i, j] = lines[i, j] * gain
+        c, e = lines[0, j], error[j]
+        width = (gains[j] + e) * lift + abs(c) * charge + tiny
+        gain, middle, half = clamped(c - width, c + width, (first, last), (charge, up, tiny))
+        passed = abs(e * gain)
+        fresh = (passed + half) * up if half > zero else passed
+        fresh = (fresh + lost) * up if lost > zero else fresh
+        bound[j] = fresh if width < endless else endless
+        out[0, j] = c * gain + middle
+        gains[j] = gain
+    for line in range(1, len(lines)):
+        for j in range(len(error)):
+            out[line, j] = lines[line, j] * gains[j]
