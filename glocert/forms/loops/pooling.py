@@ -14,41 +14,35 @@ Own = tuple[float, float, float, float]
 
 
 @compiled
-def compared(
-    best: Array, errors: tuple[float, float], lines: Array, r: int, at: int, own: Own
-) -> tuple[float, float, float]:
+def compared(centre: float, swing: float, errors: tuple[float, float], own: Own) -> tuple[float, float, float]:
     """Return the line in place of ``relu(a - b)``: slope, constant and error.
 
-    Slope 0 or 1 with no error where one of the two never loses; an infinite error where nothing is known.
+    Slope 0 or 1 with no error where one of the two never loses; an infinite error where nothing is known. No
+    branch depends on the numbers; what is not used may be NaN.
 
     Args:
-        best: b, shape (1 + k,).
+        centre: of a less that of b, of the number type.
+        swing: of the slopes, each of a less that of b, the absolute values added up.
         errors: of b and of a.
-        lines: a is number ``at`` of row ``r``, shape (1 + k, rows, n).
-        r: the row.
-        at: the number.
         own: of the number type.
     """
-    kind = best.dtype.type
-    lift, charge, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
-    zero, one, half_ = kind(0.0), kind(1.0), kind(0.5)
-    swing = zero
-    for line in range(1, len(best)):
-        swing += abs(lines[line, r, at] - best[line])
-    centre = lines[0, r, at] - best[0]
+    lift, charge, up, tiny = own
+    zero, one = tiny - tiny, up / up
+    half_, endless = one / (one + one), one / zero
     width = (swing + (errors[0] + errors[1]) * up) * lift + abs(centre) * charge + tiny
-    if not width < kind(math.inf):
-        return zero, zero, kind(math.inf)
     low, high = centre - width, centre + width
-    if low >= zero:
-        return one, zero, zero
-    if high <= zero:
-        return zero, zero, zero
     gain = high / (high - low)
     first, last = -(gain * low), high - gain * high
-    top, bottom = max(first, last, zero), min(first, last, zero)
-    scale = high + gain * max(-low, high)
-    return gain, (top + bottom) * half_, ((top - bottom) * half_ + scale * charge) * up + tiny
+    top = first if first > last else last
+    bottom = first if first < last else last
+    top, bottom = top if top > zero else zero, bottom if bottom < zero else zero
+    scale = high + gain * (-low if -low > high else high)
+    half = ((top - bottom) * half_ + scale * charge) * up + tiny
+    known, wins, loses = width < endless, low >= zero, high <= zero
+    settled = wins | loses
+    slope = one if wins else (zero if loses | (not known) else gain)
+    middle = zero if settled | (not known) else (top + bottom) * half_
+    return slope, middle, endless if not known else (zero if settled else half)
 
 
 @compiled
@@ -97,29 +91,74 @@ def largest(lines: Array, error: Array, table: Array, own: Own, out: Array, boun
         bound: shape (rows, windows); infinite where a window has no place, or nothing is known.
     """
     kind = error.dtype.type
-    best = np.empty(len(lines), error.dtype)
+    own_, windows = (kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])), table.shape[1]
+    other, reach = np.empty((len(lines), windows), error.dtype), np.empty(windows, error.dtype)
+    seen, line = np.empty(windows, np.bool_), np.empty((3, windows), error.dtype)
     for r in range(len(error)):
-        for w in range(table.shape[1]):
-            known, reached = False, kind(math.inf)
-            best[:] = kind(0.0)
-            for place in range(len(table)):
-                at = table[place, w]
-                if at < 0:
-                    continue
-                if not known:
-                    known, reached = True, error[r, at]
-                    _take(best, lines, r, at)
-                    continue
-                errors = reached, error[r, at]
-                line = compared(best, errors, lines, r, at, own)
-                if line[2] > 0:
-                    reached = _mixed(best, errors, lines, r, at, line, own)
-                elif line[0] > 0:
-                    reached = error[r, at]
-                    _take(best, lines, r, at)
-            for i in range(len(best)):
-                out[i, r, w] = best[i]
-            bound[r, w] = reached
+        for place in range(len(table)):
+            positions = table[place]
+            for w in range(windows):
+                reach[w] = error[r, max(positions[w], 0)]
+            for i in range(len(lines)):
+                for w in range(windows):
+                    other[i, w] = lines[i, r, max(positions[w], 0)]
+            if place > 0:
+                _fold(other, reach, positions, own_, seen, line, (out[:, r], bound[r]))
+                continue
+            out[:, r] = other
+            for w in range(windows):
+                seen[w] = positions[w] >= 0
+                bound[r, w] = reach[w] if seen[w] else kind(math.inf)
+
+
+@compiled
+def _fold(
+    lines: Array,
+    error: Array,
+    positions: Array,
+    own: Own,
+    seen: Array,
+    line: Array,
+    best: tuple[Array, Array],
+) -> None:
+    """Fold one place of every window; no branch depends on the numbers, so that several are taken at once.
+
+    Args:
+        lines: what is there, shape (1 + k, windows).
+        error: shape (windows,).
+        positions: negative outside the image, shape (windows,).
+        own: of the number type.
+        seen: windows that had a place before; updated.
+        line: to be overwritten, shape (3, windows).
+        best: what a window had so far, shape (1 + k, windows), and its error; updated.
+    """
+    _, charge, up, tiny = own
+    zero, one = tiny - tiny, up / up
+    known, reached = best
+    size, swing, gain = line
+    size[:], swing[:] = zero, zero
+    for i in range(len(lines)):
+        for w in range(len(error)):
+            size[w] += abs(lines[i, w]) + abs(known[i, w])
+            swing[w] += abs(lines[i, w] - known[i, w]) if i > 0 else zero
+    for w in range(len(error)):
+        inside, e, f = positions[w] >= 0, reached[w], error[w]
+        slope, middle, half = compared(lines[0, w] - known[0, w], swing[w], (e, f), own)
+        # The mixture rounds numbers of the size of a and b, which may be larger than their difference.
+        loose = (e * (one - slope) + f * slope + half + (size[w] + abs(middle)) * charge) * up
+        first = inside & (not seen[w])
+        slope = one if first else (slope if inside else zero)
+        settled = first | (not inside) | (half == zero)
+        gain[w], swing[w] = slope, zero if settled else middle
+        exact = f if slope > zero else e
+        reached[w] = exact if settled else loose
+        size[w] = one if settled else zero
+        seen[w] = seen[w] | inside
+    for i in range(len(lines)):
+        for w in range(len(error)):
+            a, b, middle = lines[i, w], known[i, w], swing[w] if i == 0 else zero
+            exact = a if gain[w] > zero else b
+            known[i, w] = exact if size[w] > zero else b + (a - b) * gain[w] + middle
 
 
 @compiled(
@@ -154,6 +193,7 @@ def folded(
     kind = error.dtype.type
     charge_, up, tiny = kind(own[1]), kind(own[2]), kind(own[3])
     zero, one, endless, spread = kind(0.0), kind(1.0), kind(math.inf), kind(spread)
+    own_ = kind(own[0]), charge_, up, tiny
     best = np.empty(len(lines), error.dtype)
     for wanted in range(len(index)):
         r, total = index[wanted], 0.0
@@ -174,8 +214,10 @@ def folded(
                     shares[place, wanted, w] = one
                     _take(best, lines, r, at)
                     continue
-                errors = reached, error[r, at]
-                gain, middle, half = compared(best, errors, lines, r, at, own)
+                errors, swing = (reached, error[r, at]), zero
+                for i in range(1, len(best)):
+                    swing += abs(lines[i, r, at] - best[i])
+                gain, middle, half = compared(lines[0, r, at] - best[0], swing, errors, own_)
                 for earlier in range(place):
                     shares[earlier, wanted, w] *= one - gain
                 shares[place, wanted, w] = gain
