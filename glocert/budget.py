@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +32,7 @@ class Budget:
     def out_of_time(self) -> bool:
         """Whether the deadline has passed."""
         return self.clock() >= self.deadline
+
+    def within(self, seconds: float) -> Budget:
+        """Return the same budget, which ends at the latest so many seconds from now."""
+        return replace(self, deadline=min(self.deadline, self.clock() + seconds))

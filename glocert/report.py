@@ -21,6 +21,10 @@ class Interval:
         return {"lower": self.lower, "upper": self.upper}
 
 
+WHOLE = Interval(1.0, 1.0)
+"""the probability of what always holds"""
+
+
 @dataclass(frozen=True, slots=True)
 class LabelInterval:
     """A part of the path on which the label of the computed curve is constant.

@@ -57,6 +57,7 @@ class Cost:
         units: nonlinear units.
         event: of a breakpoint where events are followed; 0 where they are not.
         start: of beginning to follow them.
+        convolutional: whether it has a convolution.
     """
 
     operations: float
@@ -66,6 +67,7 @@ class Cost:
     units: int
     event: float = 0.0
     start: float = 0.0
+    convolutional: bool = False
 
     @classmethod
     def of(cls, graph: Graph, events: Network | None = None) -> Cost:
@@ -81,7 +83,9 @@ class Cost:
         sizes = {node.output: math.prod(graph.shapes[node.output]) for node in graph.nodes}
         units = sum(sizes[node.output] for node in graph.nodes if node.operator in BENT)
         counts = total, total - zero, sum(sizes.values()), len(graph.nodes), units
-        return cls(*counts) if events is None else cls(*counts, *_of_events(events))
+        convolutional = any(node.operator == "Conv" for node in graph.nodes)
+        event, start = (0.0, 0.0) if events is None else _of_events(events)
+        return cls(*counts, event, start, convolutional)
 
     def bounding(self, rows: int, single: bool, together: int = 1) -> float:
         """Return the cost of so many rows in a round that so many paths share."""

@@ -1,78 +1,48 @@
-"""Paths that are followed from the beginning to the end without bounding anything, on all threads."""
+"""Paths that are followed from the beginning to the end without a search, on all threads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import TypeVar, cast
-
-import torch
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import cast
 
 from glocert import segments
 from glocert.budget import Budget
 from glocert.engine.program import Program
 from glocert.engine.question import Answer, Question
+from glocert.engine.threads import side_by_side
+from glocert.engine.together import together
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
 
 Asked = tuple[int, Question]
-Part = TypeVar("Part")
-Result = TypeVar("Result")
 
 _BY_RADIUS = frozenset({"tie", "numeric"})
 """reasons that a smaller radius may remove"""
-_SHARES = 8
-"""parts of the work for each thread: the last ones to end leave little to wait for"""
-_PART = 8, 32
-"""fewest and most questions of a part: so many share its calls, and are answered at the same time"""
 
 
 def followed(program: Program, questions: Sequence[Asked], budget: Budget) -> Iterator[Answer]:
-    """Follow paths, a few together where that is mostly calls; yield answers as they come.
+    """Answer questions about paths that are followed; yield answers as they come.
 
     Where paths are followed event by event, parts of the work are side by side in as many threads as torch
-    uses: the loops hold no lock, and no path costs more than one core. Elsewhere torch has its threads.
+    uses: the loops hold no lock, and no path costs more than one core. Elsewhere torch has its threads. Paths
+    that cost mostly calls share them, but those whose labels are listed.
 
     Args:
         program: the network.
         questions: with their positions; straight paths of a network that is followed exactly.
         budget: limits of all together.
     """
-    if len(questions) < 2:
-        yield from _each(program, questions, budget)
+    if not questions:
         return
-    together = program.cost.mostly_calls
+    shared = program.cost.mostly_calls and len(questions) > 1
     if program.curve.events is None:
-        yield from _by_grids(program, questions, budget) if together else _each(program, questions, budget)
+        yield from _by_grids(program, questions, budget) if shared else _each(program, questions, budget)
         return
-    threads = torch.get_num_threads()
-    even = -(-len(questions) // (_SHARES * threads))
-    size = min(max(even, _PART[0]), _PART[1]) if together else 1
-    parts = [questions[first : first + size] for first in range(0, len(questions), size)]
-    way = _at_once if size > 1 else _each
-    for answers in side_by_side(lambda part: list(way(program, part, budget)), parts, threads):
-        yield from answers
-
-
-def side_by_side(work: Callable[[Part], Result], parts: Sequence[Part], threads: int) -> Iterator[Result]:
-    """Yield the results of work that holds no lock, in order; who stops asking drops what has not begun."""
-    if threads == 1 or len(parts) == 1:
-        yield from map(work, parts)
-        return
-    with ThreadPoolExecutor(min(threads, len(parts))) as pool:
-        running = [pool.submit(work, part) for part in parts]
-        try:
-            for one in running:
-                yield one.result()
-        finally:
-            for one in running:
-                one.cancel()
-
-
-def within(budget: Budget, seconds: float) -> Budget:
-    """Return the budget, which ends at the latest so many seconds from now."""
-    return replace(budget, deadline=min(budget.deadline, budget.clock() + seconds))
+    plain = [asked for asked in questions if shared and not asked[1].partition]
+    yield from together(program, plain, budget)
+    others = [asked for asked in questions if asked[1].partition] if shared else questions
+    yield from side_by_side(partial(_one, program, budget), others)
 
 
 def _by_grids(program: Program, questions: Sequence[Asked], budget: Budget) -> Iterator[Answer]:
@@ -88,10 +58,9 @@ def _by_grids(program: Program, questions: Sequence[Asked], budget: Budget) -> I
 
 def _at_once(program: Program, questions: Sequence[Asked], budget: Budget) -> Iterator[Answer]:
     """Answer questions together; each has its share of the time."""
-    asked = [(one.path, one.label, one.margin, one.partition, one.law) for _, one in questions]
-    limits = within(budget, sum(one.seconds for _, one in questions))
+    limits = budget.within(sum(one.seconds for _, one in questions))
     began = budget.clock()
-    found = segments.certify_many(program.curve, cast("list[segments.Asked]", asked), limits)
+    found = segments.certify_many(program.curve, [one.followed for _, one in questions], limits)
     each = (budget.clock() - began) / len(questions)
     for (at, _), report in zip(questions, found, strict=True):
         yield Answer(at, report, each)
@@ -99,10 +68,14 @@ def _at_once(program: Program, questions: Sequence[Asked], budget: Budget) -> It
 
 def _each(program: Program, questions: Sequence[Asked], budget: Budget) -> Iterator[Answer]:
     """Answer questions one after the other."""
-    for at, question in questions:
-        began = budget.clock()
-        report = _alone(program, question, budget)
-        yield Answer(at, report, budget.clock() - began)
+    return (_one(program, budget, asked) for asked in questions)
+
+
+def _one(program: Program, budget: Budget, asked: Asked) -> Answer:
+    """Answer a question by itself."""
+    began = budget.clock()
+    report = _alone(program, asked[1], budget)
+    return Answer(asked[0], report, budget.clock() - began)
 
 
 def _alone(program: Program, question: Question, budget: Budget) -> SegmentReport:
@@ -114,6 +87,6 @@ def _alone(program: Program, question: Question, budget: Budget) -> SegmentRepor
         margin=question.margin,
         gap=question.gap,
         partition=question.partition,
-        budget=within(budget, question.seconds),
+        budget=budget.within(question.seconds),
         law=question.law,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from glocert.laws import UNIFORM, Law
 from glocert.paths.path import Path
+from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
 from glocert.spec import Analysis, Method
 
@@ -45,6 +46,11 @@ class Question:
     law: Law = UNIFORM
     method: Method = Method.CROWN
     parts: int = 1
+
+    @property
+    def followed(self) -> tuple[Segment, int, float, bool, Law]:
+        """The question as ``segments.certify_many`` takes it; only where the path is straight."""
+        return cast("Segment", self.path), self.label, self.margin, self.partition, self.law
 
 
 class Answer(NamedTuple):

@@ -26,7 +26,7 @@ from glocert.forms.rounds import Bounds, look
 from glocert.forms.search import Search
 from glocert.laws import UNIFORM, Law
 from glocert.paths.path import Path
-from glocert.paths.question import check_question
+from glocert.paths.question import check_questions
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
 from glocert.spec import Analysis
@@ -91,16 +91,20 @@ def certify_many(
         InvalidSpec: a question does not fit the network.
     """
     limits = budget or Budget()
-    for question in questions:
-        check_question(program.graph, question.path, question.label, question.margin)
-    once = {at: one for at, one in enumerate(questions) if one.analysis is Analysis.INCOMPLETE}
+    check_questions(program.graph, ((one.path, one.label, one.margin) for one in questions))
+    cost, cheap = program.cost, program.cost.small
+    once: dict[int, Question] = {}
+    straight: list[tuple[int, Question]] = []
+    rest: dict[int, Question] = {}
+    for at, one in enumerate(questions):
+        if one.analysis is Analysis.INCOMPLETE:
+            once[at] = one
+        elif _straight(program, one, cheap=cheap):
+            straight.append((at, one))
+        else:
+            rest[at] = one
     yield from _bounded(program, once, limits)
-    everything = {at: one for at, one in enumerate(questions) if at not in once}
-    cost = program.cost
-    cheap = cost.small
-    straight = {at: one for at, one in everything.items() if _straight(program, one, cheap=cheap)}
-    yield from followed(program, list(straight.items()), limits)
-    rest = {at: one for at, one in everything.items() if at not in straight}
+    yield from followed(program, straight, limits)
     yield from _searched(program, cost, rest, limits, watch or _unseen)
 
 

@@ -58,19 +58,12 @@ class Segment:
         return np.asarray((1.0 - share) * self.start + share * self.stop)
 
     def loaded(self, device: torch.device) -> LoadedSegment:
-        """Load the segment.
-
-        Computing ``a + t (b - a)`` and the slope takes six roundings of numbers below |a| + |b - a|. A
-        coordinate that does not change takes none.
-        """
+        """Load the segment."""
         start, stop, radius = (
             torch.tensor(np.ascontiguousarray(array), dtype=torch.float64, device=device)
             for array in (self.start, self.stop, self.radius)
         )
-        change = stop - start
-        rounding = (start.abs() + change.abs()) * CHARGE + TINY
-        error = torch.where(start == stop, radius, (radius + rounding) * UP)
-        return LoadedSegment(start, change, error)
+        return LoadedSegment(start, *_changing(start, stop, radius))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,3 +86,24 @@ class LoadedSegment:
         middle, half = middle.view(shape), half.view(shape)
         lines = torch.stack([self.start + middle * self.change, half * self.change])
         return Enclosure(lines, self.error.expand(lines.shape[1:]).contiguous())
+
+
+def whole(paths: Sequence[Segment], device: torch.device) -> Enclosure:
+    """Enclose each of many segments on all of [0, 1], one row each: what each alone gives."""
+    start, stop, radius = (
+        torch.from_numpy(np.array([getattr(path, end) for path in paths], np.float64)).to(device)
+        for end in ("start", "stop", "radius")
+    )
+    change, error = _changing(start, stop, radius)
+    return Enclosure(torch.stack([start + 0.5 * change, (0.5 * UP) * change]), error)
+
+
+def _changing(start: Tensor, stop: Tensor, radius: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the change of segments, and how far they are from what ``enclose`` computes.
+
+    Computing ``a + t (b - a)`` and the slope takes six roundings of numbers below |a| + |b - a|. A coordinate
+    that does not change takes none.
+    """
+    change = stop - start
+    rounding = (start.abs() + change.abs()) * CHARGE + TINY
+    return change, torch.where(start == stop, radius, (radius + rounding) * UP)

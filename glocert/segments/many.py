@@ -9,11 +9,11 @@ import torch
 
 from glocert.budget import Budget
 from glocert.laws import Law
-from glocert.paths.question import check_question
+from glocert.paths.question import check_questions
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
 from glocert.segments.closer import decided, left_open
-from glocert.segments.events.many import followed
+from glocert.segments.events.many import Batch, First
 from glocert.segments.pieces import Run
 from glocert.segments.program import Program
 from glocert.segments.runs import run
@@ -38,46 +38,61 @@ def certify_many(program: Program, questions: Sequence[Asked], budget: Budget) -
     Raises:
         InvalidSpec: a question does not fit the network.
     """
-    for path, label, margin, *_ in questions:
-        check_question(program.graph, path, label, margin)
+    check_questions(program.graph, questions)
     way = _by_grids if program.events is None else _by_events
-    tallies = way(program, questions, budget)
-    return [program.execution.explained(tally.report()) for tally in tallies]
+    explained = program.execution.explained
+    return [explained(report) for report in way(program, questions, budget)]
 
 
-def _by_events(program: Program, questions: Sequence[Asked], budget: Budget) -> list[Tally]:
-    """Follow a few paths with one call, and then what that has left of some of them."""
-    network, tallies = program.events, [_tally(asked) for asked in questions]
-    assert network is not None
-    pairs = list(zip(questions, tallies, strict=True))
-    quick = [pair for pair in pairs if not pair[1].partition]
-    for first in range(0, len(quick), _CHUNK):
-        if budget.out_of_time:
-            break
-        chunk = quick[first : first + _CHUNK]
-        found = followed(network, [asked[:3] for asked, _ in chunk], budget)
-        for (asked, tally), start in zip(chunk, found, strict=True):
-            if not left_open(start.found):
-                tally.take(*start)
-            _go_on(program, asked, budget, tally)
-    for asked, tally in pairs:
-        if tally.partition:
-            _go_on(program, asked, budget, tally)
-    return tallies
+def settled(asked: Asked, told: First | SegmentReport) -> SegmentReport | None:
+    """Return the answer if the first run of a path gives it; not where labels along the path are listed."""
+    if isinstance(told, SegmentReport):
+        return told
+    if told.found.span[1] < 1.0 or left_open(told.found):
+        return None
+    tally = _tally(asked)
+    tally.take(*told)
+    return tally.report()
 
 
-def _go_on(program: Program, asked: Asked, budget: Budget, tally: Tally) -> None:
-    """Follow what is left of a path."""
+def finished(
+    program: Program, asked: Asked, budget: Budget, told: First | SegmentReport | None = None
+) -> SegmentReport:
+    """Follow what the first run, where there was one, has left of a path."""
     path, label, margin, *_ = asked
-    if tally.done == 1.0:
-        return
+    tally = _tally(asked)
+    if isinstance(told, First) and not left_open(told.found):
+        tally.take(*told)
     for part, found in decided(program, path, budget, (tally.done, 1.0), (label, margin)):
         if tally.pieces >= budget.pieces:
-            return
+            break
         tally.add(part, found)
+    return tally.report()
 
 
-def _by_grids(program: Program, questions: Sequence[Asked], budget: Budget) -> list[Tally]:
+def _by_events(program: Program, questions: Sequence[Asked], budget: Budget) -> list[SegmentReport]:
+    """Follow a few paths with one call, and then what that has left of some of them."""
+    network = program.events
+    assert network is not None
+    first: dict[int, First | SegmentReport] = {}
+    quick = [at for at, (_, _, _, listed, _) in enumerate(questions) if not listed]
+    for start in range(0, len(quick), _CHUNK):
+        if budget.out_of_time:
+            break
+        chunk = quick[start : start + _CHUNK]
+        batch = Batch.of(network, [questions[at][:3] for at in chunk])
+        first |= zip(chunk, batch.followed(budget).told(), strict=True)
+    return [_answered(program, asked, budget, first.get(at)) for at, asked in enumerate(questions)]
+
+
+def _answered(
+    program: Program, asked: Asked, budget: Budget, told: First | SegmentReport | None
+) -> SegmentReport:
+    known = None if told is None else settled(asked, told)
+    return finished(program, asked, budget, told) if known is None else known
+
+
+def _by_grids(program: Program, questions: Sequence[Asked], budget: Budget) -> list[SegmentReport]:
     """Follow all paths in the same blocks.
 
     One radius holds for all paths of a block, so it is larger than for each alone, and a verdict closer to a
@@ -90,7 +105,7 @@ def _by_grids(program: Program, questions: Sequence[Asked], budget: Budget) -> l
             pieces += len(part.t) - 1
         if pieces >= budget.pieces:
             break
-    return tallies
+    return [tally.report() for tally in tallies]
 
 
 def _tally(asked: Asked) -> Tally:

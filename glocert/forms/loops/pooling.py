@@ -14,7 +14,9 @@ Own = tuple[float, float, float, float]
 
 
 @compiled
-def compared(centre: float, swing: float, errors: tuple[float, float], own: Own) -> tuple[float, float, float]:
+def compared(
+    centre: float, swing: float, errors: tuple[float, float], own: Own
+) -> tuple[float, float, float]:
     """Return the line in place of ``relu(a - b)``: slope, constant and error.
 
     Slope 0 or 1 with no error where one of the two never loses; an infinite error where nothing is known. No
@@ -70,6 +72,15 @@ def _mixed(
     best[0] += middle
     reached: float = (errors[0] * (one - gain) + errors[1] * gain + half + size * charge) * up
     return reached
+
+
+@compiled
+def _swing(best: Array, lines: Array, r: int, at: int) -> float:
+    """Return by how much slopes differ, added up."""
+    swing: float = best.dtype.type(0.0)
+    for i in range(1, len(best)):
+        swing += abs(lines[i, r, at] - best[i])
+    return swing
 
 
 @compiled
@@ -214,10 +225,8 @@ def folded(
                     shares[place, wanted, w] = one
                     _take(best, lines, r, at)
                     continue
-                errors, swing = (reached, error[r, at]), zero
-                for i in range(1, len(best)):
-                    swing += abs(lines[i, r, at] - best[i])
-                gain, middle, half = compared(lines[0, r, at] - best[0], swing, errors, own_)
+                errors, centre = (reached, error[r, at]), lines[0, r, at] - best[0]
+                gain, middle, half = compared(centre, _swing(best, lines, r, at), errors, own_)
                 for earlier in range(place):
                     shares[earlier, wanted, w] *= one - gain
                 shares[place, wanted, w] = gain

@@ -18,7 +18,7 @@ from glocert.laws.points import Points
 from glocert.paths.segment import Segment
 from glocert.segments import Asked, Program, certify, certify_many, closer, prepare
 from glocert.segments.closer import left_open
-from glocert.segments.events.many import followed
+from glocert.segments.events.many import Batch, First
 from glocert.segments.events.network import PROVEN
 from glocert.segments.grid import joins
 from glocert.segments.runs import run
@@ -137,10 +137,8 @@ def test_what_is_left_open_is_looked_at_again(monkeypatch):
     graph = mlp(rng, 8, 30, 30, 4)
     paths, program = [random_segment(rng, (8,)) for _ in range(9)], prepare(graph)
     asked = of_first_labels(graph, paths)
-    opened = [
-        one for one in followed(program.events, [one[:3] for one in asked], Budget()) if left_open(one.found)
-    ]
-    assert opened
+    runs = Batch.of(program.events, [one[:3] for one in asked]).followed(Budget())
+    assert any(isinstance(one, First) and left_open(one.found) for one in runs.told())
     assert_each_is_as_alone(program, asked, Budget())
 
 

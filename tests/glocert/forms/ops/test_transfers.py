@@ -14,8 +14,9 @@ from glocert.forms.form import Form
 from glocert.forms.ops.convolution import windows_of
 from glocert.forms.ops.registry import REGISTRY, Site
 from glocert.graph.ir import Graph
-from tests.glocert.forms.exactness import apply, random_form, worst_of_node
+from tests.glocert.forms.exactness import ROWS, apply, model, outside, random_form, worst_of_node
 from tests.glocert.segments.networks import Draft, Wild
+from tests.glocert.segments.rational import exactly
 
 F32 = np.float32
 DTYPES = [torch.float64, torch.float32]
@@ -244,3 +245,20 @@ def test_maxima_of_forms_that_move_together_lose_nothing():
     form = Form(*(part.reshape(*part.shape[:-1], 1, 1, 2) for part in (form.centre, form.slopes, form.error)))
     result = apply(graph, graph.nodes[0], {"x": form})
     assert (result.centre.item(), result.slopes.item(), result.error.item()) == (2.0, 5.0, 0.25)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_maximum_of_large_numbers_is_charged_for_mixing_them(seed):
+    """Their difference is as small as one of their roundings, and so is what its line may be off."""
+    rng = np.random.default_rng(seed)
+    draft = Draft(1, 1, 40)
+    graph = draft.graph(draft.pool("MaxPool", "x", (1, 2), (1, 2)))
+    centre = rng.uniform(2.0**23, 2.0**24, (1, ROWS, 1, 1, 20)).repeat(2, axis=-1)
+    slopes = rng.uniform(-(2.0**21), 2.0**21, (*centre.shape[:-1], 20)).repeat(2, axis=-1)
+    lines = np.concatenate([centre, slopes]) + rng.integers(-1, 2, (2, ROWS, 1, 1, 40))
+    form = Form.of(torch.from_numpy(lines).float(), torch.zeros(ROWS, 1, 1, 40))
+    pooled = apply(graph, graph.nodes[0], {"x": form})
+    for sign in (-1, 0, 1):
+        u = exactly(np.full((1, ROWS), sign).astype(object))
+        larger = model(form, u).reshape(ROWS, 20, 2).max(axis=-1)
+        assert outside(pooled, larger.reshape(ROWS, 1, 1, 20), u) <= 1
