@@ -114,7 +114,7 @@ class Path:
         """Look at the ends."""
         stored = question.graph.parameters.items()
         parameters = {
-            dtype: {name: torch.tensor(values, dtype=dtype) for name, values in stored}
+            dtype: {name: _loaded(torch.tensor(values, dtype=dtype)) for name, values in stored}
             for dtype in (torch.float32, torch.float64)
         }
         path = cls(question, parameters, 1.0)
@@ -148,6 +148,11 @@ class Path:
         label = self.question.label
         others = [j for j in range(scores.shape[1]) if j != label]
         return scores[:, label] - scores[:, others].amax(1)
+
+
+def _loaded(parameter: torch.Tensor) -> torch.Tensor:
+    """Return a parameter in the order in which torch convolves fastest: channels last."""
+    return parameter.to(memory_format=torch.channels_last) if parameter.ndim == 4 else parameter
 
 
 def _widest(question: Question) -> int:
