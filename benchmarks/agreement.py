@@ -4,8 +4,8 @@ Every piecewise linear classifier of the shared data, the same inputs, six mutat
 verdict, extent and robust mass of the engine against those of the plain curve, which follows the whole path
 exactly by grids of vertices, where the engine goes event by event through most of these networks; a hundred
 thousand samples of each decided path; an attack below the certified extent. One line of JSON for each path,
-so that a campaign goes on where it was stopped, and ``--seconds`` stops it; models of earlier campaigns stay
-in the results unless this one has looked at more of their paths and samples.
+so that a campaign goes on where it was stopped, and ``--seconds`` stops it. Results are about the inputs that
+have every mutation; another campaign goes on from them with ``--first``, see ``agreement_rows``.
 ``--plant 0.001`` makes the engine's safe sets too wide by so much, to see that it is found.
 """
 
@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path as File
 from typing import Any
@@ -27,6 +26,7 @@ import torch
 
 from benchmarks import agreement_checks as checks
 from benchmarks import kept
+from benchmarks.agreement_rows import keep, summary
 from benchmarks.curve import machine
 from benchmarks.questions import CLASSIFIERS, SHARED, Network, Question, mutated, network, whole
 from benchmarks.service import ROOT
@@ -50,7 +50,7 @@ def main() -> int:
         return 0
     _children(options)
     lines = [line for line in _lines(options.out) if line["model"] in options.models]
-    rows = [_summary(model, lines) for model in options.models]
+    rows = [summary(model, lines, options.first, options.mutations) for model in options.models]
     print(_TITLE)
     for row in rows:
         print(_line(row))
@@ -66,18 +66,14 @@ def main() -> int:
     return 1 if total else 0
 
 
-def keep(file: File, rows: Sequence[dict[str, Any]]) -> None:
-    """Write the rows beside those of other models; only a contradiction replaces what was sampled more."""
-    samples = {row["model"]: row["samples"] for row in kept.rows(file)}
-    now = [row for row in rows if row["contradictions"] or row["samples"] >= samples.get(row["model"], 0)]
-    kept.write(file, {"rows": kept.merged(kept.rows(file), now, ["model"], CLASSIFIERS)})
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="*", default=list(CLASSIFIERS), help="names in the manifest")
     parser.add_argument("--mutations", nargs="*", default=list(MUTATIONS), choices=MUTATIONS)
     parser.add_argument("--inputs", type=int, default=50, help="items of each test set")
+    parser.add_argument(
+        "--first", type=int, default=0, help="the first of them: earlier ones are in the results"
+    )
     parser.add_argument("--points", type=int, default=100_000, help="samples of each decided path")
     parser.add_argument("--together", type=int, default=1, help="paths that the engine gets at once")
     parser.add_argument("--processes", type=int, default=2, help="one thread each")
@@ -110,7 +106,7 @@ def _campaign(options: argparse.Namespace) -> None:
     for model in options.models:
         wanted = [
             (mutation, item)
-            for item in range(options.shard, options.inputs, options.processes)
+            for item in range(options.first + options.shard, options.inputs, options.processes)
             for mutation in options.mutations
             if (model, mutation, item) not in done
         ]
@@ -204,25 +200,6 @@ def _told(report: SegmentReport) -> dict[str, Any]:
     mass = report.robust_mass
     return {"verdict": report.verdict.value, "mass": [mass.lower, mass.upper], "to": report.certified_to,
             "pieces": report.pieces}  # fmt: skip
-
-
-def _summary(model: str, lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return one row of the table."""
-    mine = [line for line in lines if line["model"] == model and "engine" in line]
-    verdicts = Counter(line["engine"]["verdict"] for line in mine)
-    masses = [line["engine"]["mass"] for line in mine]
-    return {
-        "model": model,
-        "paths": len(mine),
-        "certified": verdicts["certified"],
-        "falsified": verdicts["falsified"],
-        "undecided": verdicts["undecided"],
-        "weaker": sum(bool(line["weaker"]) for line in mine),
-        "share_gap": max((high - low for low, high in masses), default=0.0),
-        "extent_gap": max((line["curve"]["to"] - line["engine"]["to"] for line in mine), default=0.0),
-        "samples": sum(line["samples"] for line in mine),
-        "contradictions": sum(len(line["contradictions"]) for line in mine),
-    }
 
 
 _COLUMNS = ("paths", "certified", "falsified", "undecided", "weaker", "samples", "contradictions")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks import agreement, agreement_checks
+from benchmarks import agreement, agreement_checks, kept
+from benchmarks.agreement_rows import keep, summary
 from benchmarks.questions import Question, label_of, mutated, network, whole
 from glocert import engine, segments
 from glocert.report import Interval
@@ -100,6 +103,43 @@ def test_a_campaign_goes_on_where_it_stopped(tmp_path):
     agreement._append(file, {"model": "m", "mutation": "chord", "item": 0, "contradictions": []})
     agreement._append(file, {"model": "m", "mutation": "chord", "item": 1, "contradictions": []})
     assert [line["item"] for line in agreement._lines(file)] == [0, 1]
+
+
+def line_of(item: int, mutation: str, found: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a campaign writes about a path."""
+    said = {"verdict": "certified", "mass": [0.5, 0.5 + 0.01 * item], "to": 0.5}
+    facts = {"engine": said, "curve": said, "weaker": [], "samples": 100, "contradictions": list(found)}
+    return {"model": "mnist_tiny_20", "mutation": mutation, "item": item, **facts}
+
+
+def test_a_row_is_about_the_inputs_that_have_every_mutation():
+    lines = [line_of(item, mutation) for item in range(5) for mutation in ("fog", "haze")][:-1]
+    lines[3] = {**{key: lines[3][key] for key in ("model", "mutation", "item")}, "skipped": "no image"}
+    row = summary("mnist_tiny_20", lines, 0, ["fog", "haze"])
+    assert (row["inputs"], row["paths"], row["samples"]) == ([0, 4], 7, 700)
+    assert summary("mnist_tiny_20", lines, 2, ["fog", "haze"])["inputs"] == [2, 4]
+    assert summary("mnist_fc_256x2", lines, 0, ["fog", "haze"])["inputs"] == [0, 0]
+
+
+def test_a_campaign_goes_on_from_what_another_session_kept(tmp_path):
+    file = tmp_path / "agreement.json"
+    lines = [line_of(item, "fog", ["wrong"] * (item == 3)) for item in range(6)]
+    first, second = (
+        summary("mnist_tiny_20", part, part[0]["item"], ["fog"]) for part in (lines[:2], lines[2:])
+    )
+    whole = summary("mnist_tiny_20", lines, 0, ["fog"])
+    keep(file, [{**first, "points": 100}])
+    keep(file, [{**second, "points": 100}])
+    assert kept.rows(file) == [{**whole, "points": 100}]
+    assert (whole["inputs"], whole["contradictions"]) == ([0, 6], 1)
+
+
+def test_other_samples_do_not_add_up(tmp_path):
+    file = tmp_path / "agreement.json"
+    row = summary("mnist_tiny_20", [line_of(0, "fog")], 0, ["fog"])
+    keep(file, [{**row, "points": 100}])
+    keep(file, [{**row, "inputs": [1, 2], "points": 10, "samples": 10}])
+    assert kept.rows(file) == [{**row, "points": 100}]
 
 
 @pytest.mark.shared

@@ -30,7 +30,8 @@ def test_a_small_campaign_replaces_a_large_one_only_where_it_contradicts(tmp_pat
     file = tmp_path / "agreement.json"
 
     def row(model: str, samples: int, contradictions: int = 0) -> dict[str, object]:
-        return {"model": model, "samples": samples, "contradictions": contradictions}
+        inputs = {"inputs": [0, 50], "points": samples}
+        return {"model": model, **inputs, "samples": samples, "contradictions": contradictions}
 
     agreement.keep(file, [row("acasxu_1_1", 100), row("mnist_tiny_20", 100)])
     agreement.keep(file, [row("mnist_tiny_20", 10)])
