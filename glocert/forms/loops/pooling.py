@@ -52,41 +52,37 @@ def _mixed(
     best: Array,
     errors: tuple[float, float],
     lines: Array,
-    r: int,
     at: int,
     line: tuple[float, float, float],
     own: Own,
 ) -> float:
-    """Make ``b + relu(a - b)`` of b, in place, and return its error; arguments as in ``compared``.
+    """Make ``b + relu(a - b)`` of b, in place, and return its error.
 
     The mixture rounds numbers of the size of a and b, which may be larger than their difference.
+
+    Args:
+        best: b, shape (1 + k,).
+        errors: of b and of a.
+        lines: of all places, shape (1 + k, n).
+        at: where a is.
+        line: see ``compared``.
+        own: of the number type.
     """
-    kind = best.dtype.type
-    charge, up, one = kind(own[1]), kind(own[2]), kind(1.0)
-    gain, middle, half = line
+    (gain, middle, half), (_, charge, up, _) = line, own
     size = abs(middle)
     for i in range(len(best)):
-        a, b = lines[i, r, at], best[i]
+        a, b = lines[i, at], best[i]
         size += abs(a) + abs(b)
         best[i] = b + (a - b) * gain
     best[0] += middle
-    reached: float = (errors[0] * (one - gain) + errors[1] * gain + half + size * charge) * up
+    reached: float = (errors[0] * (up / up - gain) + errors[1] * gain + half + size * charge) * up
     return reached
 
 
 @compiled
-def _swing(best: Array, lines: Array, r: int, at: int) -> float:
-    """Return by how much slopes differ, added up."""
-    swing: float = best.dtype.type(0.0)
-    for i in range(1, len(best)):
-        swing += abs(lines[i, r, at] - best[i])
-    return swing
-
-
-@compiled
-def _take(best: Array, lines: Array, r: int, at: int) -> None:
+def _take(best: Array, lines: Array, at: int) -> None:
     for i in range(len(best)):
-        best[i] = lines[i, r, at]
+        best[i] = lines[i, at]
 
 
 @compiled("(F[:, :, ::1], F[:, ::1], int64[:, ::1], UniTuple(float64, 4), F[:, :, ::1], F[:, ::1])")
@@ -146,7 +142,7 @@ def _fold(
     _, charge, up, tiny = own
     zero, one = tiny - tiny, up / up
     known, reached = best
-    size, swing, gain = line
+    size, swing, gain = line  # the first two make room for what settles a window, and for its constant
     size[:], swing[:] = zero, zero
     for i in range(len(lines)):
         for w in range(len(error)):
@@ -202,46 +198,67 @@ def folded(
         sums: float64, shape (wanted,): the largest numbers of all windows added up.
     """
     kind = error.dtype.type
-    charge_, up, tiny = kind(own[1]), kind(own[2]), kind(own[3])
-    zero, one, endless, spread = kind(0.0), kind(1.0), kind(math.inf), kind(spread)
-    own_ = kind(own[0]), charge_, up, tiny
+    lift, charge, up, tiny = kind(own[0]), kind(own[1]), kind(own[2]), kind(own[3])
     best = np.empty(len(lines), error.dtype)
     for wanted in range(len(index)):
-        r, total = index[wanted], 0.0
+        row, total = (lines[:, index[wanted]], error[index[wanted]]), 0.0
         for w in range(table.shape[1]):
-            known, reached, peak = False, endless, zero
-            shift, charge = zero, zero
-            for place in range(len(table)):
-                at = table[place, w]
-                shares[place, wanted, w] = zero
-                if at < 0:
-                    continue
-                size = error[r, at]
-                for i in range(len(best)):
-                    size += abs(lines[i, r, at])
-                peak = max(peak, size) if size < endless else endless
-                if not known:
-                    known, reached = True, error[r, at]
-                    shares[place, wanted, w] = one
-                    _take(best, lines, r, at)
-                    continue
-                errors, centre = (reached, error[r, at]), lines[0, r, at] - best[0]
-                gain, middle, half = compared(centre, _swing(best, lines, r, at), errors, own_)
-                for earlier in range(place):
-                    shares[earlier, wanted, w] *= one - gain
-                shares[place, wanted, w] = gain
-                charge = (charge * (one - gain) + half + (abs(shift) + abs(middle)) * charge_) * up
-                shift = shift * (one - gain) + middle
-                if half > 0:
-                    reached = _mixed(best, errors, lines, r, at, (gain, middle, half), own)
-                elif gain > 0:
-                    reached = error[r, at]
-                    _take(best, lines, r, at)
-            peak = (peak * kind(own[0]) + tiny) * up
+            given = table[:, w], shares[:, wanted, w]
+            known, shift, lost, peak = _shared(row, given, (lift, charge, up, tiny), best)
+            peak = (peak * lift + tiny) * up
             made[0][wanted, w] = shift
-            made[1][wanted, w] = (charge + peak * spread) * up + tiny if known else endless
+            made[1][wanted, w] = (lost + peak * kind(spread)) * up + tiny if known else kind(math.inf)
             total += peak
         sums[wanted] = total
+
+
+@compiled
+def _shared(
+    row: tuple[Array, Array], given: tuple[Array, Array], own: Own, best: Array
+) -> tuple[bool, float, float, float]:
+    """Write the share that each place of a window has in its maximum.
+
+    Args:
+        row: lines of shape (1 + k, n), and errors.
+        given: positions of the places, and their shares, to be written.
+        own: of the number type.
+        best: to be overwritten, shape (1 + k,).
+
+    Returns:
+        Whether the window has a place; the constant beside the shares; by how much both may be off; and its
+        largest number.
+    """
+    (lines, error), (positions, shares), (_, charge, up, tiny) = row, given, own
+    zero, one = tiny - tiny, up / up
+    endless = one / zero
+    known, reached, peak, shift, lost = False, endless, zero, zero, zero
+    for place in range(len(positions)):
+        at = positions[place]
+        shares[place] = zero
+        if at < 0:
+            continue
+        size, swing = error[at] + abs(lines[0, at]), zero
+        for i in range(1, len(best)):
+            size += abs(lines[i, at])
+            swing += abs(lines[i, at] - best[i])
+        peak = max(peak, size) if size < endless else endless
+        if not known:
+            known, reached, shares[place] = True, error[at], one
+            _take(best, lines, at)
+            continue
+        errors = reached, error[at]
+        gain, middle, half = compared(lines[0, at] - best[0], swing, errors, own)
+        for earlier in range(place):
+            shares[earlier] *= one - gain
+        shares[place] = gain
+        lost = (lost * (one - gain) + half + (abs(shift) + abs(middle)) * charge) * up
+        shift = shift * (one - gain) + middle
+        if half > zero:
+            reached = _mixed(best, errors, lines, at, (gain, middle, half), own)
+        elif gain > zero:
+            reached = error[at]
+            _take(best, lines, at)
+    return known, shift, lost, peak
 
 
 @compiled("(F[:, :, ::1], F[:, :, ::1], int64[::1], int64[:, ::1], F[:, :, ::1])")
