@@ -40,14 +40,14 @@ def together(program: Program, questions: Sequence[Asked], budget: Budget) -> It
     """
     seen = questions[:FIRST] if program.cost.convolutional and len(questions) >= FEWEST else []
     left, rest = seen, questions[len(seen) :]
-    glances = False
+    glances, spent = False, 0.0
     if seen and not budget.out_of_time:
-        answers, left = _glanced(program, budget, seen)
+        answers, left, spent = _glanced(program, budget, seen)
         glances = pays(len(answers), len(seen))
         yield from answers
-    parts = _unseen(rest) if glances else _packed(program, rest)
+    parts = chain(_packed(program, left, spent), _unseen(rest) if glances else _packed(program, rest))
     again = []
-    for answers, said in side_by_side(partial(_run, program, budget), chain(_packed(program, left), parts)):
+    for answers, said in side_by_side(partial(_run, program, budget), parts):
         yield from answers
         for asked, told, seconds in said:
             report = None if told is None else settled(asked[1].followed, told)
@@ -60,15 +60,15 @@ def together(program: Program, questions: Sequence[Asked], budget: Budget) -> It
 
 def _glanced(
     program: Program, budget: Budget, questions: Sequence[Asked]
-) -> tuple[list[Answer], list[Asked]]:
-    """Return the answers that a glance gives, and the questions that it leaves."""
+) -> tuple[list[Answer], list[Asked], float]:
+    """Return the answers that a glance gives, the questions that it leaves, and what each took of its time."""
     began = budget.clock()
     with one_thread():
         seen = glance(program, [one for _, one in questions])
     each = (budget.clock() - began) / len(questions)
     pairs = list(zip(questions, seen, strict=True))
     answers = [Answer(at, report, each) for (at, _), report in pairs if report is not None]
-    return answers, [asked for asked, report in pairs if report is None]
+    return answers, [asked for asked, report in pairs if report is None], each
 
 
 class _Part(NamedTuple):
@@ -76,6 +76,7 @@ class _Part(NamedTuple):
 
     asked: Sequence[Asked]
     batch: Batch | None = None
+    spent: float = 0.0
 
 
 def _unseen(questions: Sequence[Asked]) -> Iterator[_Part]:
@@ -83,13 +84,13 @@ def _unseen(questions: Sequence[Asked]) -> Iterator[_Part]:
     return (_Part(questions[at : at + BATCH]) for at in range(0, len(questions), BATCH))
 
 
-def _packed(program: Program, questions: Sequence[Asked]) -> Iterator[_Part]:
-    """Yield parts that are to be followed."""
+def _packed(program: Program, questions: Sequence[Asked], spent: float = 0.0) -> Iterator[_Part]:
+    """Yield parts that are to be followed, each question having taken so many seconds."""
     even = -(-len(questions) // (_SHARES * torch.get_num_threads()))
     size = min(max(even, _PART[0]), _PART[1])
     for at in range(0, len(questions), size):
         part = questions[at : at + size]
-        yield _Part(part, _batch(program, part))
+        yield _Part(part, _batch(program, part), spent)
 
 
 def _batch(program: Program, questions: Sequence[Asked]) -> Batch:
@@ -100,15 +101,15 @@ def _batch(program: Program, questions: Sequence[Asked]) -> Batch:
 def _run(program: Program, budget: Budget, part: _Part) -> tuple[list[Answer], Iterator[Said]]:
     """Glance at a part and follow it; each of its questions has its share of the time."""
     answers: list[Answer] = []
-    asked, batch = part
+    asked, batch, spent = part
     if batch is None and not budget.out_of_time:
-        answers, asked = _glanced(program, budget, asked)
+        answers, asked, spent = _glanced(program, budget, asked)
         batch = _batch(program, asked) if asked else None
     if batch is None or budget.out_of_time:
-        return answers, ((one, None, 0.0) for one in asked)
+        return answers, ((one, None, spent) for one in asked)
     began = budget.clock()
-    runs = batch.followed(budget.within(sum(one.seconds for _, one in asked)))
-    return answers, _said(asked, runs, (budget.clock() - began) / len(asked))
+    runs = batch.followed(budget.within(sum(one.seconds - spent for _, one in asked)))
+    return answers, _said(asked, runs, spent + (budget.clock() - began) / len(asked))
 
 
 def _said(questions: Sequence[Asked], runs: Runs, seconds: float) -> Iterator[Said]:
