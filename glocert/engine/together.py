@@ -61,7 +61,7 @@ def together(program: Program, questions: Sequence[Asked], budget: Budget) -> It
 def _glanced(
     program: Program, budget: Budget, questions: Sequence[Asked]
 ) -> tuple[list[Answer], list[Asked], float]:
-    """Return the answers that a glance gives, the questions that it leaves, and what each took of its time."""
+    """Return the answers of a glance, the questions that it leaves, and what each took of its time."""
     began = budget.clock()
     with one_thread():
         seen = glance(program, [one for _, one in questions])
