@@ -78,15 +78,9 @@ def run(
     network = prepend_preprocessing(graph, item_shape(graph, preprocessing), preprocessing)
     wrapped = wrap(network, spec.epsilon)
     document = write(
-        wrapped,
-        spec.formats,
-        folder,
-        model=graph.digest(),
-        preprocessing=preprocessing,
-        date=date,
-        seconds=seconds,
-        samples=samples,
-    )
+        wrapped, spec.formats, folder, model=graph.digest(), preprocessing=preprocessing, date=date,
+        seconds=seconds, samples=samples,
+    )  # fmt: skip
     names = [*(file["name"] for file in document["files"]), NAME]
     return {
         "epsilon": spec.epsilon,

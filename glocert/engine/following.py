@@ -9,13 +9,11 @@ from typing import cast
 from glocert import segments
 from glocert.budget import Budget
 from glocert.engine.program import Program
-from glocert.engine.question import Answer, Question
+from glocert.engine.question import Answer, Asked, Question
 from glocert.engine.threads import side_by_side
 from glocert.engine.together import together
 from glocert.paths.segment import Segment
 from glocert.report import SegmentReport
-
-Asked = tuple[int, Question]
 
 _BY_RADIUS = frozenset({"tie", "numeric"})
 """reasons that a smaller radius may remove"""

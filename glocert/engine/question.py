@@ -53,6 +53,10 @@ class Question:
         return cast("Segment", self.path), self.label, self.margin, self.partition, self.law
 
 
+Asked = tuple[int, Question]
+"""one of many questions, with its position"""
+
+
 class Answer(NamedTuple):
     """One of many answers.
 

@@ -12,13 +12,12 @@ import torch
 from glocert.budget import Budget
 from glocert.engine.glance import BATCH, FEWEST, FIRST, glance, pays
 from glocert.engine.program import Program
-from glocert.engine.question import Answer, Question
+from glocert.engine.question import Answer, Asked
 from glocert.engine.threads import one_thread, side_by_side
 from glocert.report import SegmentReport
 from glocert.segments.events.many import Batch, First, Runs
 from glocert.segments.many import finished, settled
 
-Asked = tuple[int, Question]
 Said = tuple[Asked, First | SegmentReport | None, float]
 """a question, what its first run says if there was one, and the seconds that this took"""
 

@@ -19,7 +19,7 @@ from glocert.engine.cost import Cost
 from glocert.engine.following import followed
 from glocert.engine.incomplete import bounded
 from glocert.engine.program import Program
-from glocert.engine.question import Answer, Question
+from glocert.engine.question import Answer, Asked, Question
 from glocert.engine.scout import scout
 from glocert.engine.task import Task
 from glocert.forms.rounds import Bounds, look
@@ -94,7 +94,7 @@ def certify_many(
     check_questions(program.graph, ((one.path, one.label, one.margin) for one in questions))
     cost, cheap = program.cost, program.cost.small
     once: dict[int, Question] = {}
-    straight: list[tuple[int, Question]] = []
+    straight: list[Asked] = []
     rest: dict[int, Question] = {}
     for at, one in enumerate(questions):
         if one.analysis is Analysis.INCOMPLETE:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
 from glocert.budget import Budget
@@ -65,14 +67,15 @@ def certify(
     search = Search(path.loaded(program.device), label, margin)
     search.ledger.law = law
     search.begin(joints=path.joints)
-
-    def exhausted() -> bool:
-        return limits.out_of_time or search.ledger.pieces >= limits.pieces
-
+    exhausted = partial(_exhausted, limits, search)
     run(bounds, search, lambda: exhausted() or enough(search, analysis, gap))
     pending = bool(search.unsettled)
     parts = winners(bounds, search, gap, exhausted) if partition else ()
     return program.execution.explained(search.ledger.report(pending, parts))
+
+
+def _exhausted(limits: Budget, search: Search) -> bool:
+    return limits.out_of_time or search.ledger.pieces >= limits.pieces
 
 
 def enough(search: Search, analysis: Analysis, gap: float) -> bool:

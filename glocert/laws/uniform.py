@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from glocert.laws.law import Span
-from glocert.report import Interval
+from glocert.report import WHOLE, Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,14 @@ class Uniform:
         """Return bounds on the total length."""
         found = list(spans)
         if found == [(0.0, 1.0)]:
-            return Interval(1.0, 1.0)
+            return WHOLE
         return _around(math.fsum(end for start, stop in found for end in (stop, -start)))
 
     def outside(self, spans: Iterable[Span]) -> Interval:
         """Return bounds on the length that is left of [0, 1]."""
         found = list(spans)
         if not found:
-            return Interval(1.0, 1.0)
+            return WHOLE
         return _around(math.fsum([1.0, *(end for start, stop in found for end in (start, -stop))]))
 
 

@@ -13,7 +13,7 @@ from glocert.graph.ir import Graph
 from glocert.laws import UNIFORM, Law, Span
 from glocert.paths.question import check_question
 from glocert.paths.segment import Segment
-from glocert.report import Interval, SegmentReport
+from glocert.report import WHOLE, Interval, SegmentReport
 from glocert.segments.closer import decided
 from glocert.segments.decision import Decided, decide
 from glocert.segments.partition import Change, label_changes, merge
@@ -151,7 +151,7 @@ class Tally:
         A piece of ``_maybe`` without length is empty, not a point: its ends were moved outwards before.
         """
         if self.unbroken and self.done == 1.0:
-            return Interval(1.0, 1.0)
+            return WHOLE
         rest = [(self.done, 1.0)] if self.done < 1.0 else []
         maybe = [*self._maybe]
         _append(maybe, rest)

@@ -58,8 +58,6 @@ def _mixed(
 ) -> float:
     """Make ``b + relu(a - b)`` of b, in place, and return its error.
 
-    The mixture rounds numbers of the size of a and b, which may be larger than their difference.
-
     Args:
         best: b, shape (1 + k,).
         errors: of b and of a.
@@ -68,14 +66,30 @@ def _mixed(
         line: see ``compared``.
         own: of the number type.
     """
-    (gain, middle, half), (_, charge, up, _) = line, own
-    size = abs(middle)
+    (gain, middle, _), size = line, own[3] - own[3]
     for i in range(len(best)):
         a, b = lines[i, at], best[i]
         size += abs(a) + abs(b)
         best[i] = b + (a - b) * gain
     best[0] += middle
-    reached: float = (errors[0] * (up / up - gain) + errors[1] * gain + half + size * charge) * up
+    return _loosened(errors, line, size, own)
+
+
+@compiled
+def _loosened(errors: tuple[float, float], line: tuple[float, float, float], size: float, own: Own) -> float:
+    """Return the error of ``b + relu(a - b)``, see ``_mixed``.
+
+    The mixture rounds numbers of the size of a and b, which may be larger than their difference.
+
+    Args:
+        errors: of b and of a.
+        line: see ``compared``.
+        size: of all numbers of a and of b, added up.
+        own: of the number type.
+    """
+    (gain, middle, half), (_, charge, up, _) = line, own
+    rounded = (size + abs(middle)) * charge
+    reached: float = (errors[0] * (up / up - gain) + errors[1] * gain + half + rounded) * up
     return reached
 
 
@@ -139,7 +153,7 @@ def _fold(
         line: to be overwritten, shape (3, windows).
         best: what a window had so far, shape (1 + k, windows), and its error; updated.
     """
-    _, charge, up, tiny = own
+    _, _, up, tiny = own
     zero, one = tiny - tiny, up / up
     known, reached = best
     size, swing, gain = line  # the first two make room for what settles a window, and for its constant
@@ -151,8 +165,7 @@ def _fold(
     for w in range(len(error)):
         inside, e, f = positions[w] >= 0, reached[w], error[w]
         slope, middle, half = compared(lines[0, w] - known[0, w], swing[w], (e, f), own)
-        # The mixture rounds numbers of the size of a and b, which may be larger than their difference.
-        loose = (e * (one - slope) + f * slope + half + (size[w] + abs(middle)) * charge) * up
+        loose = _loosened((e, f), (slope, middle, half), size[w], own)
         first = inside & (not seen[w])
         slope = one if first else (slope if inside else zero)
         settled = first | (not inside) | (half == zero)
