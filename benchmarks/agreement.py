@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks import agreement_checks as checks
-from benchmarks import kept
+from benchmarks import kept, samples
 from benchmarks.agreement_rows import keep, summary
 from benchmarks.curve import machine
 from benchmarks.questions import CLASSIFIERS, SHARED, Network, Question, mutated, network, whole
@@ -179,19 +179,19 @@ def examine(
     """Hold everything against the engine's answer about one path."""
     known = checks.truth(program, question)
     found = list(checks.contradicted(answer, known))
-    samples = 0
+    count = 0
     if answer.verdict is not Verdict.UNDECIDED:
-        path = checks.Path.of(question)
-        t = checks.stratified(points, zlib.crc32(question.segment.stop.tobytes()))
+        path = samples.Path.of(question)
+        t = samples.stratified(points, zlib.crc32(question.segment.stop.tobytes()))
         seen = path.margins(t)
         found += [*checks.refuted(answer, path, t, seen), *checks.attacked(answer, path, t, seen)]
-        samples = points
+        count = points
     return {
         "label": question.label,
         "engine": _told(answer),
         "curve": _told(known.report),
         "weaker": list(checks.weaker(answer, known)),
-        "samples": samples,
+        "samples": count,
         "contradictions": found,
     }
 

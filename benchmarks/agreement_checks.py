@@ -6,18 +6,16 @@ event, and must not be compared with itself.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmarks.questions import Question
+from benchmarks.samples import Path
 from glocert import segments
 from glocert.budget import Budget
-from glocert.graph.run import run
 from glocert.report import Interval, SegmentReport
 from glocert.segments.decision import margins, possible
 from glocert.segments.runs import run as scores_of
@@ -27,14 +25,10 @@ from glocert.spec import Verdict
 
 Float64 = NDArray[np.float64]
 
-CLOSE = 1e-3
-"""margin, relative to the scores, below which a float32 sample is repeated in float64"""
 TIE = 1e-9
 """margin, relative to the scores, below which a float64 sample says nothing"""
 LOOSE = 1e-6
 """how much less than the curve the engine may prove of a share or an extent before that is counted"""
-_BATCH, _NUMBERS = 256, 2**20
-"""samples that are run at once, and numbers of their largest activation: what caches hold"""
 _BASINS, _ZOOMS, _GRID = 8, 6, 17
 
 
@@ -93,75 +87,6 @@ def weaker(answer: SegmentReport, known: Truth) -> Iterator[str]:
         yield "share"
     if curve.certified_to - answer.certified_to > LOOSE:
         yield "extent"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Path:
-    """A path that can be sampled, written without the code under test.
-
-    Attributes:
-        question: network, ends and label.
-        parameters: of the network, for each type of numbers.
-        scale: size of the scores at the ends.
-    """
-
-    question: Question
-    parameters: dict[torch.dtype, dict[str, torch.Tensor]]
-    scale: float
-
-    @classmethod
-    def of(cls, question: Question) -> Path:
-        """Look at the ends."""
-        stored = question.graph.parameters.items()
-        parameters = {
-            dtype: {name: _loaded(torch.tensor(values, dtype=dtype)) for name, values in stored}
-            for dtype in (torch.float32, torch.float64)
-        }
-        path = cls(question, parameters, 1.0)
-        return replace(path, scale=max(1.0, float(path.scores(np.array([0.0, 1.0])).abs().max())))
-
-    @torch.inference_mode()
-    def scores(self, t: Float64, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-        """Run the network at some parameters, shape (len(t), classes)."""
-        segment, graph = self.question.segment, self.question.graph
-        start, stop = (torch.tensor(end, dtype=dtype) for end in (segment.start, segment.stop))
-        share = torch.tensor(t, dtype=dtype).view(-1, *(1,) * start.ndim)
-        return run(graph, torch.lerp(start, stop, share), self.parameters[dtype]).flatten(1)
-
-    def margins(self, t: Float64) -> Float64:
-        """Return the smallest margin at every parameter: by float64 where float32 is close."""
-        found = self._sampled(t, torch.float32)
-        close = np.abs(found) < CLOSE * self.scale
-        found[close] = self.exact(t[close])
-        return found
-
-    def exact(self, t: Float64) -> Float64:
-        """Return the smallest margin in float64."""
-        return self._sampled(t, torch.float64)
-
-    def _sampled(self, t: Float64, dtype: torch.dtype) -> Float64:
-        size = max(1, min(_BATCH, _NUMBERS // _widest(self.question)))
-        parts = np.array_split(t, max(1, -(-len(t) // size)))
-        return np.concatenate([self._smallest(self.scores(part, dtype)).double().numpy() for part in parts])
-
-    def _smallest(self, scores: torch.Tensor) -> torch.Tensor:
-        label = self.question.label
-        others = [j for j in range(scores.shape[1]) if j != label]
-        return scores[:, label] - scores[:, others].amax(1)
-
-
-def _loaded(parameter: torch.Tensor) -> torch.Tensor:
-    """Return a parameter in the order in which torch convolves fastest: channels last."""
-    return parameter.to(memory_format=torch.channels_last) if parameter.ndim == 4 else parameter
-
-
-def _widest(question: Question) -> int:
-    return max(math.prod(shape) for shape in question.graph.shapes.values())
-
-
-def stratified(count: int, seed: int) -> Float64:
-    """Return one random parameter in each of ``count`` equal parts of [0, 1], in order."""
-    return (np.arange(count) + np.random.default_rng(seed).random(count)) / count
 
 
 def refuted(answer: SegmentReport, path: Path, t: Float64, seen: Float64) -> Iterator[str]:

@@ -303,9 +303,11 @@ def agreement(found: Found, table: Table) -> str:
 of vertices, where the engine goes event by event through most of these networks.
 Verdicts must be equal, shares must have a number in common, and no extent may go beyond a proven violation.
 Every decided path is sampled at {_places(found)} places, in float32 and, where two scores are close, in
-float64, and attacked below its certified extent by a search for the lowest margin. *Weaker* counts paths on
-which the engine proves less than the curve by more than a millionth; the last columns are the widest open
-share and the largest loss of extent. In all: {total["paths"]:,} paths, {total["samples"]:,} samples,
+float64 (in bfloat16 before them where the processor multiplies matrices of it, for scores that are further
+apart than eight times the largest error seen on that path), and attacked below its certified extent by a
+search for the lowest margin. *Weaker* counts paths on which the engine proves less than the curve by more
+than a millionth; the last columns are the widest open share and the largest loss of extent. In all:
+{total["paths"]:,} paths, {total["samples"]:,} samples,
 **{total["contradictions"]} contradictions**.
 
 {machines(found)}

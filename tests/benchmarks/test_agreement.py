@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import agreement, agreement_checks, kept
+from benchmarks import agreement, agreement_checks, kept, samples
 from benchmarks.agreement_rows import keep, summary
 from benchmarks.questions import Question, label_of, mutated, network, whole
 from glocert import engine, segments
@@ -74,8 +74,8 @@ def test_a_wrong_verdict_is_found_by_samples_alone():
     found, programs = falsified()
     answer = engine.certify(programs[0], found.segment, found.label)
     lie = replace(answer, verdict=Verdict.CERTIFIED, robust_mass=Interval(1.0, 1.0), certified_to=1.0)
-    path = agreement_checks.Path.of(found)
-    t = agreement_checks.stratified(2000, 0)
+    path = samples.Path.of(found)
+    t = samples.stratified(2000, 0)
     assert list(agreement_checks.refuted(lie, path, t, path.margins(t)))
     assert list(agreement_checks.contradicted(lie, agreement_checks.truth(programs[1], found)))
 
@@ -83,7 +83,7 @@ def test_a_wrong_verdict_is_found_by_samples_alone():
 def test_a_witness_that_is_none_is_found():
     found, programs = falsified()
     answer = replace(engine.certify(programs[0], found.segment, found.label), witnesses=(0.0,))
-    path, t = agreement_checks.Path.of(found), agreement_checks.stratified(500, 0)
+    path, t = samples.Path.of(found), samples.stratified(500, 0)
     assert any("witness" in said for said in agreement_checks.refuted(answer, path, t, path.margins(t)))
 
 
@@ -91,11 +91,22 @@ def test_an_attack_finds_what_coarse_samples_miss():
     found, programs = falsified()
     answer = engine.certify(programs[0], found.segment, found.label)
     beyond = replace(answer, certified_to=answer.certified_to + 1e-7)
-    path, t = agreement_checks.Path.of(found), agreement_checks.stratified(200, 0)
+    path, t = samples.Path.of(found), samples.stratified(200, 0)
     seen = path.margins(t)
     assert not [said for said in agreement_checks.refuted(beyond, path, t, seen) if "lose" in said]
     assert list(agreement_checks.attacked(beyond, path, t, seen))
     assert not list(agreement_checks.attacked(answer, path, t, seen))
+
+
+def test_bfloat16_first_tells_the_same_signs():
+    t, left = samples.stratified(2000, 0), 0
+    for seed in range(20):
+        path = samples.Path.of(question(seed))
+        exact, seen = path.exact(t), path.margins(t, tiles=True)
+        apart = np.abs(exact) > agreement_checks.TIE
+        assert ((exact > 0) == (seen > 0))[apart].all()
+        left += int((seen != path.margins(t, tiles=False)).sum())
+    assert left > 1000, "no sample was left to bfloat16"
 
 
 def test_a_campaign_goes_on_where_it_stopped(tmp_path):
