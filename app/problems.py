@@ -61,6 +61,9 @@ TABLE: dict[type[GlocertError], Row] = {
     core.DatasetTooLarge: Row(422, "Upload fewer rows, or raise the limit in the settings."),
     core.InspectionFailed: Row(422, "Upload a smaller file, or raise the limits of the inspection."),
     core.SandboxUnavailable: Row(503, "Run the worker where the sandbox works, or set `GLOCERT_SANDBOX`."),
+    core.UnfaithfulArithmetic: Row(
+        503, "Unset `ONEDNN_DEFAULT_FPMATH_MODE` in the worker's environment, then send the job again."
+    ),
     core.TrainingDiverged: Row(422, "Send the job again with a smaller `rate`."),
     core.DeadlineExceeded: Row(422, "Send the job again with fewer inputs or a larger `budget.seconds`."),
     core.WorkerLost: Row(500, "Look at the worker's log; a network that exhausts memory does this."),

@@ -23,6 +23,7 @@
     ├── TrainingDiverged         a loss is no number any more
     ├── InspectionFailed         the locked-down child died: time, memory or a refused system call
     ├── SandboxUnavailable       a layer of the lock-down that the policy requires is missing
+    ├── UnfaithfulArithmetic     a library multiplies with fewer bits than bounds allow for
     ├── DeadlineExceeded         the budget of the whole job is used up
     └── WorkerLost               the unit killed or lost its worker too often
 
@@ -216,6 +217,13 @@ class SandboxUnavailable(GlocertError):
 
     code = "sandbox-unavailable"
     title = "The sandbox that uploads need is not available here"
+
+
+class UnfaithfulArithmetic(GlocertError):
+    """Libraries multiply otherwise than bounds assume: with fewer bits, or not as sums of products."""
+
+    code = "unfaithful-arithmetic"
+    title = "This machine's libraries are set to multiply inexactly"
 
 
 class DeadlineExceeded(GlocertError):

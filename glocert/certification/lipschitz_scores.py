@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from glocert.certification.lipschitz_smooth import enclosed_scores
+from glocert.faithful import check_convolutions, check_products
 from glocert.graph.ir import Graph
 from glocert.graph.run import run
 from glocert.lipschitz.execution import LEAD, SINGLE, Ledger
@@ -60,7 +61,13 @@ def measured(network: Graph, ledger: Ledger, images: Float32, spec: LipschitzSpe
         ledger: of the network.
         images: of the domain, shape (N, *input shape).
         spec: arithmetic, and the distances of interest.
+
+    Raises:
+        UnfaithfulArithmetic: libraries multiply with fewer bits than the slack allows for.
     """
+    kind = torch.float64 if spec.arithmetic is Execution.REAL else torch.float32
+    check_products(kind)
+    check_convolutions(kind)
     x = torch.from_numpy(images)
     norms = x.double().flatten(1).norm(dim=1) * grow(x[0].numel())
     if spec.arithmetic is Execution.REAL:

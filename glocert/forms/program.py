@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from glocert.errors import Offence, UnsupportedOperators
+from glocert.faithful import check_products
 from glocert.forms import ops
 from glocert.forms.form import Form, rounding_of
+from glocert.forms.ops.convolution import check_library
 from glocert.forms.ops.registry import REGISTRY, Site, Transfer
 from glocert.graph.execution import LARGEST, Execution, execution
 from glocert.graph.ir import Graph, Node
@@ -109,9 +111,12 @@ def prepare(
     Raises:
         UnsupportedOperators: names every node that has no transfer of forms, or every node whose float32
             execution is not specified.
-        ValueError: another number type, or torch is told to round float32 products to fewer bits.
+        UnfaithfulArithmetic: libraries multiply with fewer bits than the type has.
+        ValueError: another number type.
     """
-    _check_type(dtype)
+    rounding_of(dtype)
+    check_products(dtype, device)
+    check_library(dtype, torch.device(device))
     nodes = _needed(graph)
     offences = [
         Offence(node.name, "the operator has no transfer in the form engine", node.operator)
@@ -124,12 +129,6 @@ def prepare(
     site = Site(graph, torch.device(device), dtype, execution(graph, arithmetic))
     steps = _steps(graph, nodes, [REGISTRY[node.operator](node, site) for node in nodes])
     return Program(graph, steps, _width(graph, steps), site.device, dtype, site.execution)
-
-
-def _check_type(dtype: torch.dtype) -> None:
-    rounding_of(dtype)
-    if dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest":
-        raise ValueError("torch.set_float32_matmul_precision allows less than float32")
 
 
 def _needed(graph: Graph) -> list[Node]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from glocert.errors import Offence, UnsupportedOperators
+from glocert.faithful import check_convolutions, check_products
 from glocert.graph.families import is_nonlinear
 from glocert.graph.ir import Graph, Node
 from glocert.lipschitz.affine import affine_norm
@@ -66,7 +67,10 @@ def bound(graph: Graph) -> LipschitzBound:
 
     Raises:
         UnsupportedOperators: names every node without a constant.
+        UnfaithfulArithmetic: libraries multiply with fewer bits than float64 has.
     """
+    check_products(torch.float64)
+    check_convolutions(torch.float64)
     offences = [
         refusal(node) for node in graph.nodes if is_nonlinear(graph, node) and constant(graph, node) is None
     ]

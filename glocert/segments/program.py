@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glocert.errors import Offence, UnsupportedOperators
+from glocert.faithful import check_products
 from glocert.graph.execution import LARGEST, Execution, execution
 from glocert.graph.ir import Graph, Node
 from glocert.rounding import UP
@@ -101,7 +102,9 @@ def prepare(graph: Graph, device: str = "cpu", arithmetic: Arithmetic = Arithmet
     Raises:
         UnsupportedOperators: names every node that the engine cannot follow, or every node whose float32
             execution is not specified.
+        UnfaithfulArithmetic: libraries multiply with fewer bits than float64 has.
     """
+    check_products(torch.float64, device)
     _check(graph, _needed(graph))
     graph = fuse(graph)
     nodes = _needed(graph)

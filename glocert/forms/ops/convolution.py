@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glocert.faithful import check_convolutions
 from glocert.forms.ops.affine import Linear, Map, Shape
 from glocert.forms.ops.registry import Site, Transfer, transfer
 from glocert.graph.ir import Node
@@ -146,14 +147,30 @@ def conv(node: Node, site: Site) -> Transfer:
     return Linear(through, magnitude, bias, terms, site.charges(node))
 
 
+def check_library(dtype: torch.dtype, device: torch.device) -> None:
+    """Convolve something in the library that would be asked, if one would be.
+
+    Raises:
+        UnfaithfulArithmetic: it does not add up products of this type.
+    """
+    if _by_library(dtype, device):
+        check_convolutions(
+            dtype, lambda x, kernel: torch.mkldnn_convolution(x, kernel, None, (0, 0), (1, 1), (1, 1), 1)
+        )
+
+
+def _by_library(dtype: torch.dtype, device: torch.device) -> bool:
+    there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return dtype == torch.float32 and device.type == "cpu" and bool(there)
+
+
 def _direct(kernel: Tensor, sizes: Tensor, windows: Windows) -> tuple[Map, Map] | None:
     """Return the products with a kernel and with its sizes as oneDNN does them, if it does.
 
     ``torch.conv2d`` would choose among libraries, NNPACK's Winograd among them; this function has no choice:
     PyTorch asks oneDNN for the algorithm ``convolution_direct``, a sum of products in some order.
     """
-    there = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    if kernel.dtype != torch.float32 or kernel.device.type != "cpu" or not there:
+    if not _by_library(kernel.dtype, kernel.device):
         return None
 
     top, left, bottom, right = windows.pads
