@@ -62,7 +62,7 @@ TABLE: dict[type[GlocertError], Row] = {
     core.InspectionFailed: Row(422, "Upload a smaller file, or raise the limits of the inspection."),
     core.SandboxUnavailable: Row(503, "Run the worker where the sandbox works, or set `GLOCERT_SANDBOX`."),
     core.UnfaithfulArithmetic: Row(
-        503, "Unset `ONEDNN_DEFAULT_FPMATH_MODE` in the worker's environment, then send the job again."
+        503, "Leave libraries at full precision where the worker runs, as `detail` says."
     ),
     core.TrainingDiverged: Row(422, "Send the job again with a smaller `rate`."),
     core.DeadlineExceeded: Row(422, "Send the job again with fewer inputs or a larger `budget.seconds`."),
