@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -14,14 +12,6 @@ from glocert.graph.ir import Graph
 from glocert.graph.run import run as execute
 from glocert.spec import Analysis, Verdict
 from tests.glocert.segments.networks import mlp, random_segment
-
-
-@pytest.fixture
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
 
 
 def questions(rng: np.random.Generator, graph: Graph, count: int) -> list[Question]:

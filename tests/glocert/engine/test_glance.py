@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -86,14 +86,7 @@ def test_many_paths_are_enclosed_as_each_alone():
         assert torch.equal(together.error[at], alone.error[0])
 
 
-@pytest.fixture
-def threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("threads")
+@pytest.mark.usefixtures("threads_kept")
 def test_no_number_depends_on_how_many_threads_there_are():
     rng = np.random.default_rng(2)
     graph = convolutional(rng)

@@ -12,14 +12,6 @@ import torch
 from glocert.engine.threads import one_thread, side_by_side
 
 
-@pytest.fixture(params=[2, 3])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
-
-
 def test_work_is_side_by_side_and_results_in_order(threads):
     meeting = threading.Barrier(threads, timeout=20)
 
