@@ -67,7 +67,8 @@ def test_nodes_between_lines(seed, slopes, dtype):
         full = len(index), *graph.shapes[node.output]
         # What rounding costs may be bounded by channel: never less than number by number.
         assert (found.charge.expand(full) >= known.charge.expand(full) * (1 - 1e-5)).all(), node.operator
-        assert (found.floor >= known.floor * (1 - 1e-5)).all()
+        # A sum that torch adds up in float32 is lifted by what that may lose; ours is added up in float64.
+        assert (found.floor >= known.floor * (1 - 1e-3)).all()
         for one, other in zip(found.gains, known.gains, strict=True):
             assert close(one, other, dtype)
         if known.shift is not None:
