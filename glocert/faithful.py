@@ -24,6 +24,8 @@ from glocert.errors import UnfaithfulArithmetic
 
 Array = NDArray[np.float64]
 
+_BITS = {4: 24, 8: 53}
+"""of the significand, for each size in bytes"""
 _SIZES = ((4, 9, 3), (96, 144, 64))
 """rows, terms and columns of the products: libraries choose by size"""
 _IMAGES = ((2, 3, 9, 4), (2, 16, 12, 32))
@@ -146,7 +148,7 @@ def _single(left: Array, draw: np.random.Generator, columns: int, itemsize: int)
 
 def _counted(draw: np.random.Generator, itemsize: int, rows: int, terms: int, columns: int) -> _Case:
     """Return a product of integers whose sums just fit into the type."""
-    bits = {4: 24, 8: 53}[itemsize]
+    bits = _BITS[itemsize]
     wide = bits // 2
     narrow = bits - wide - terms.bit_length()
     left = draw.integers(2 ** (wide - 1), 2**wide, (rows, terms)).astype(np.float64)
@@ -158,7 +160,7 @@ def _counted(draw: np.random.Generator, itemsize: int, rows: int, terms: int, co
 
 def _numbers(draw: np.random.Generator, itemsize: int, *shape: int) -> Array:
     """Return numbers with all the bits of a type, of very different sizes and both signs."""
-    bits = {4: 24, 8: 53}[itemsize]
+    bits = _BITS[itemsize]
     whole = draw.integers(2 ** (bits - 1), 2**bits, shape).astype(np.float64) * draw.choice(
         (-1.0, 1.0), shape
     )
